@@ -1,0 +1,83 @@
+# `make` alone lists the targets. Everything that a target needs, it installs or builds first.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+PG_CONFIG ?= /usr/lib/postgresql/15/bin/pg_config
+export PG_CONFIG
+# rustup's directory, for shells that were started before it was installed.
+export PATH := $(HOME)/.cargo/bin:$(PATH)
+
+PYTHON := .venv/bin/python
+PYTEST := $(PYTHON) -m pytest
+ARGS ?=
+
+ROOT := $(filter 0,$(shell id -u))
+# PostgreSQL refuses to run as root, and only root writes into the system's PostgreSQL.
+INSTALL_FLAGS := $(if $(ROOT),,--sudo)
+SERVER_USER := $(if $(ROOT),postgres,$(shell id -un))
+
+##@ Try it
+.PHONY: demo demo-stop
+demo: install ## The whole idea in a terminal (KEEP=1 leaves it running; STRIPE_API_KEY=… uses the real API)
+	@$(PYTHON) scripts/demo.py
+
+demo-stop: ## Stop and remove what a demo with KEEP=1 left running
+	@[ ! -x $(PYTHON) ] || $(PYTHON) scripts/demo.py stop
+
+##@ Build
+.PHONY: setup build install
+setup: ## Install what is missing: PostgreSQL 15, headers, libclang, cargo-pgrx, Python packages
+	@scripts/setup.sh
+
+build: setup ## Compile the extension
+	@cargo build --release
+
+install: setup ## Install the extension into the PostgreSQL of PG_CONFIG
+	@cargo pgrx install --release $(INSTALL_FLAGS) --pg-config "$$PG_CONFIG"
+
+##@ Test
+.PHONY: test lint test-unit test-sql test-house test-e2e
+test: setup ## All of them, with a summary
+	@scripts/test.sh
+
+lint: setup ## Formatting and lints
+	@cargo fmt --all --check
+	@cargo clippy --workspace --all-targets -- -D warnings
+	@$(PYTHON) -m ruff check .
+	@$(PYTHON) -m ruff format --check .
+
+test-unit: setup ## The pure crates; no PostgreSQL
+	@cargo test -p sequin-domain -p sequin-provider -p sequin-net $(ARGS)
+
+test-sql: setup ## #[pg_test]s, each inside a transaction of a throwaway server
+	@base=$$(mktemp -d); chmod 755 "$$base"; trap 'rm -rf "$$base"' EXIT; \
+	install -d -o "$(SERVER_USER)" "$$base/data"; \
+	PATH="$$PWD/scripts/shim:$$PATH" cargo pgrx test --runas "$(SERVER_USER)" --pgdata "$$base/data" pg15 $(ARGS)
+
+test-house: setup ## Checks of the repository itself, and of the fake APIs
+	@$(PYTEST) tests/house $(ARGS)
+
+test-e2e: install ## A real cluster, real workers, real HTTP (ARGS="-k name" for one)
+	@$(PYTEST) tests/e2e $(ARGS)
+
+##@ Work on it
+.PHONY: dev dev-stop bench clean
+dev: install ## A cluster with pgrx-config/postgresql.conf, left running
+	@$(PYTHON) scripts/dev.py start
+
+dev-stop: ## Stop it and throw it away
+	@[ ! -x $(PYTHON) ] || $(PYTHON) scripts/dev.py stop
+
+bench: install ## Figures beside their peers', each in one run
+	@$(PYTHON) benches/run.py $(ARGS)
+
+clean: dev-stop demo-stop ## Remove everything that was made here
+	@rm -rf target .venv .cache .pytest_cache .ruff_cache tests/node_modules
+
+.PHONY: help
+help:
+	@awk 'BEGIN { FS = ":.*## " } \
+	  /^##@/ { printf "\n%s\n", substr($$0, 5) } \
+	  /^[a-z0-9-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

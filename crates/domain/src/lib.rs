@@ -1,0 +1,13 @@
+//! What sequin knows without a database or a network.
+//!
+//! Everything here is pure: no PostgreSQL, no I/O, and the clock and randomness are passed in.
+
+pub mod collection;
+pub mod failure;
+pub mod feed;
+pub mod frequency;
+pub mod name;
+pub mod observation;
+pub mod rate_limit;
+pub mod suggestion;
+pub mod timestamp;

@@ -1,0 +1,161 @@
+//! One request, one answer: the only place that drives reqwest.
+
+use std::time::{Duration, Instant, SystemTime};
+
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, StatusCode};
+use reqwest::redirect::Policy;
+use url::{Host, Url};
+
+use crate::address::{self, Resolver};
+use crate::error::{Failure, StartError, TransportError};
+use crate::settings::Settings;
+use crate::task::{Request, Response};
+use crate::tls;
+
+/// How many idle connections are kept for a host, and for how long. Servers close theirs after a
+/// minute or so: better to let go first than to write into a closing connection.
+const IDLE_CONNECTIONS: usize = 32;
+const IDLE_TIMEOUT: Duration = Duration::from_secs(45);
+/// How often a busy HTTP/2 connection is asked whether it lives, and how long it may take.
+const PING_INTERVAL: Duration = Duration::from_secs(20);
+const PING_TIMEOUT: Duration = Duration::from_secs(10);
+/// The most memory that is set aside because of what an answer says about its own length.
+const MAX_RESERVE: u64 = 1 << 20;
+
+/// Sends requests. Clones share their connections.
+#[derive(Clone)]
+pub(crate) struct Client {
+    http: reqwest::Client,
+    allow_private_networks: bool,
+    trusting: bool,
+    max_response_bytes: u64,
+}
+
+impl Client {
+    pub(crate) fn new(settings: &Settings) -> Result<Self, StartError> {
+        let (tls, trusting) = tls::configuration()?;
+        let proxy = settings.proxy.as_ref();
+        let mut builder = reqwest::Client::builder()
+            .tls_backend_preconfigured(tls)
+            .dns_resolver(Resolver {
+                allow_private: settings.allow_private_networks,
+                exempt: proxy.and_then(Url::host_str).map(str::to_owned),
+            })
+            .redirect(Policy::none())
+            .referer(false)
+            // A request that is sent again would be past the rate limit, and a write done twice.
+            .retry(reqwest::retry::never())
+            .user_agent(settings.user_agent.as_str())
+            .connect_timeout(settings.connect_timeout)
+            .pool_max_idle_per_host(IDLE_CONNECTIONS)
+            .pool_idle_timeout(IDLE_TIMEOUT)
+            .http2_keep_alive_interval(PING_INTERVAL)
+            .http2_keep_alive_timeout(PING_TIMEOUT)
+            .no_proxy();
+        if let Some(proxy) = proxy {
+            let proxy = reqwest::Proxy::all(proxy.as_str())
+                .map_err(|error| StartError::client(&error))?;
+            builder = builder.proxy(proxy);
+        }
+        Ok(Client {
+            http: builder.build().map_err(|error| StartError::client(&error))?,
+            allow_private_networks: settings.allow_private_networks,
+            trusting,
+            max_response_bytes: settings.max_response_bytes,
+        })
+    }
+
+    /// Sends `request` now, and returns its answer once that is complete. The time-out runs from
+    /// now to the last byte.
+    pub(crate) async fn send(&self, request: Request) -> Result<Response, Failure> {
+        let host = request.url.host_str().unwrap_or_default().to_owned();
+        self.admit(&host, &request.url).map_err(|error| Failure { error, sent_at: None })?;
+
+        let timeout = request.timeout;
+        let sent_at = SystemTime::now();
+        let started = Instant::now();
+        let outcome = tokio::time::timeout(timeout, self.exchange(&host, request)).await;
+        match outcome {
+            Ok(Ok((status, headers, body))) => {
+                Ok(Response { status, headers, body, sent_at, elapsed: started.elapsed() })
+            }
+            Ok(Err(error)) => {
+                let sent_at = error.may_have_arrived().then_some(sent_at);
+                Err(Failure { error, sent_at })
+            }
+            Err(_) => {
+                let error = TransportError::Timeout { host, after: timeout };
+                Err(Failure { error, sent_at: Some(sent_at) })
+            }
+        }
+    }
+
+    /// Whether the URL may be asked. Addresses behind a name are the resolver's affair.
+    fn admit(&self, host: &str, url: &Url) -> Result<(), TransportError> {
+        let host = host.to_owned();
+        match url.scheme() {
+            "https" if !self.trusting => return Err(TransportError::NoTrustedRoots { host }),
+            "https" => {}
+            "http" if self.allow_private_networks => {}
+            "http" => return Err(TransportError::Insecure { host }),
+            other => {
+                let cause = format!("{other} is not a scheme for requests; use https");
+                return Err(TransportError::Invalid { host, cause });
+            }
+        }
+        let address = match url.host() {
+            Some(Host::Ipv4(address)) => address.into(),
+            Some(Host::Ipv6(address)) => address.into(),
+            Some(Host::Domain(_)) | None => return Ok(()),
+        };
+        if self.allow_private_networks || address::is_public(address) {
+            Ok(())
+        } else {
+            Err(TransportError::RefusedAddress { host, address })
+        }
+    }
+
+    async fn exchange(
+        &self,
+        host: &str,
+        request: Request,
+    ) -> Result<(StatusCode, HeaderMap, Bytes), TransportError> {
+        let mut builder = self.http.request(request.method, request.url).headers(request.headers);
+        if let Some(body) = request.body {
+            builder = builder.body(body);
+        }
+        let mut response =
+            builder.send().await.map_err(|error| TransportError::sending(host, &error))?;
+        let status = response.status();
+        let headers = std::mem::take(response.headers_mut());
+        let body = self.read(host, response).await?;
+        Ok((status, headers, body))
+    }
+
+    /// The body, as long as it is within the limit.
+    async fn read(
+        &self,
+        host: &str,
+        mut response: reqwest::Response,
+    ) -> Result<Bytes, TransportError> {
+        let limit = self.max_response_bytes;
+        let too_large = || TransportError::TooLarge { host: host.to_owned(), limit };
+        // What the answer says of its length; unknown if it is compressed or chunked.
+        let announced = response.content_length().unwrap_or(0);
+        if announced > limit {
+            return Err(too_large());
+        }
+        let mut body = BytesMut::with_capacity(announced.min(MAX_RESERVE) as usize);
+        loop {
+            match response.chunk().await {
+                Ok(Some(chunk)) if (body.len() + chunk.len()) as u64 > limit => {
+                    return Err(too_large());
+                }
+                Ok(Some(chunk)) => body.extend_from_slice(&chunk),
+                Ok(None) => return Ok(body.freeze()),
+                Err(error) => return Err(TransportError::reading(host, body.len(), &error)),
+            }
+        }
+    }
+}

@@ -1,0 +1,239 @@
+//! The network thread's only loop: obeys commands, sends what the lanes let go, reports the ends.
+
+use std::any::Any;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
+use tokio::time::sleep_until;
+
+use crate::client::Client;
+use crate::error::Panicked;
+use crate::gauge::Gauge;
+use crate::lane::{Lane, Next};
+use crate::outbox::{Outbox, Report};
+use crate::settings::Limits;
+use crate::task::{Completion, Interpretation, LaneId, Task};
+
+/// What the main thread asks for.
+pub(crate) enum Command<T> {
+    SetLane(LaneId, Option<Limits>, Arc<Gauge>),
+    RemoveLane(LaneId),
+    Submit(Box<Task<T>>),
+    Cancel(LaneId, u64),
+    Use(Client),
+    Stop,
+}
+
+/// A lane and what the dispatcher knows of it.
+struct Slot<T> {
+    lane: Lane<Box<Task<T>>>,
+    gauge: Arc<Gauge>,
+    /// When it is to be looked at again; the same as in `Dispatcher::alarms`.
+    alarm: Option<Instant>,
+    /// It was removed, and stays only until its requests have come back.
+    closing: bool,
+}
+
+/// A request under way.
+struct Flight {
+    id: u64,
+    lane: LaneId,
+    abort: AbortHandle,
+}
+
+/// What a request's own task returns: the value, and the pause that it asks for.
+type Landed<T> = (T, Option<Duration>);
+
+pub(crate) struct Dispatcher<T> {
+    client: Client,
+    commands: UnboundedReceiver<Command<T>>,
+    outbox: Outbox<T>,
+    slots: HashMap<LaneId, Slot<T>>,
+    alarms: BTreeSet<(Instant, LaneId)>,
+    running: JoinSet<Landed<T>>,
+    flights: HashMap<Id, Flight>,
+}
+
+impl<T: Interpretation> Dispatcher<T> {
+    pub(crate) fn new(
+        client: Client,
+        commands: UnboundedReceiver<Command<T>>,
+        outbox: Outbox<T>,
+    ) -> Self {
+        Dispatcher {
+            client,
+            commands,
+            outbox,
+            slots: HashMap::new(),
+            alarms: BTreeSet::new(),
+            running: JoinSet::new(),
+            flights: HashMap::new(),
+        }
+    }
+
+    /// Runs until it is told to stop, or until the main thread has let go of its end. Requests
+    /// under way are given up then.
+    pub(crate) async fn run(mut self) {
+        loop {
+            let alarm = self.alarms.first().map(|&(at, _)| at);
+            let rings = sleep_until(alarm.unwrap_or_else(Instant::now).into());
+            tokio::select! {
+                // In this order, so that a pause is in force before anything else is sent.
+                biased;
+                Some(end) = self.running.join_next_with_id() => self.land(end),
+                command = self.commands.recv() => match command {
+                    None | Some(Command::Stop) => return,
+                    Some(command) => self.obey(command),
+                },
+                () = rings, if alarm.is_some() => self.ring(),
+            }
+        }
+    }
+
+    fn obey(&mut self, command: Command<T>) {
+        match command {
+            Command::SetLane(id, limits, gauge) => {
+                let slot = self.slots.entry(id).or_insert_with(|| Slot {
+                    lane: Lane::new(),
+                    gauge: Arc::clone(&gauge),
+                    alarm: None,
+                    closing: false,
+                });
+                slot.lane.set_limits(limits);
+                slot.gauge = gauge;
+                slot.closing = false;
+                self.serve(id);
+            }
+            Command::RemoveLane(id) => {
+                if let Some(slot) = self.slots.get_mut(&id) {
+                    slot.closing = true;
+                    for task in slot.lane.drain() {
+                        self.outbox.put(Report::Dropped(task.id));
+                    }
+                    self.serve(id);
+                }
+            }
+            Command::Submit(task) => match self.slots.get_mut(&task.lane) {
+                Some(slot) => {
+                    let lane = task.lane;
+                    slot.lane.push(task.priority, task);
+                    self.serve(lane);
+                }
+                None => self.outbox.put(Report::Dropped(task.id)),
+            },
+            Command::Cancel(lane, id) => {
+                let queued = self
+                    .slots
+                    .get_mut(&lane)
+                    .and_then(|slot| slot.lane.take(|task| task.id == id));
+                if queued.is_some() {
+                    self.outbox.put(Report::Dropped(id));
+                    self.serve(lane);
+                } else if let Some(flight) = self.flights.values().find(|flight| flight.id == id) {
+                    // Its end is reported when it has let go of its connection.
+                    flight.abort.abort();
+                }
+            }
+            Command::Use(client) => self.client = client,
+            Command::Stop => {}
+        }
+    }
+
+    /// Serves the lanes whose time has come.
+    fn ring(&mut self) {
+        let now = Instant::now();
+        while let Some(&(at, id)) = self.alarms.first()
+            && at <= now
+        {
+            self.alarms.pop_first();
+            if let Some(slot) = self.slots.get_mut(&id) {
+                slot.alarm = None;
+            }
+            self.serve(id);
+        }
+    }
+
+    /// Sends what the lane lets go, and sets its alarm for the rest.
+    fn serve(&mut self, id: LaneId) {
+        let Some(slot) = self.slots.get_mut(&id) else { return };
+        let alarm = loop {
+            match slot.lane.next(Instant::now()) {
+                Next::Send(task) => {
+                    let flight = launch(&mut self.running, &self.client, *task);
+                    self.flights.insert(flight.abort.id(), flight);
+                }
+                Next::At(at) => break Some(at),
+                Next::Wait => break None,
+            }
+        };
+        if slot.alarm != alarm {
+            if let Some(old) = slot.alarm {
+                self.alarms.remove(&(old, id));
+            }
+            if let Some(new) = alarm {
+                self.alarms.insert((new, id));
+            }
+            slot.alarm = alarm;
+        }
+        let lane = &slot.lane;
+        slot.gauge.show(lane.paused_until(), lane.queued(), lane.in_flight());
+        if slot.closing && lane.in_flight() == 0 {
+            // Its queue is empty, so it has no alarm either.
+            self.slots.remove(&id);
+        }
+    }
+
+    /// A request's task has ended: by itself, by being aborted, or by a panic.
+    fn land(&mut self, end: Result<(Id, Landed<T>), JoinError>) {
+        let key = match &end {
+            Ok((key, _)) => *key,
+            Err(error) => error.id(),
+        };
+        let Some(Flight { id, lane, .. }) = self.flights.remove(&key) else { return };
+        if let Some(slot) = self.slots.get_mut(&lane) {
+            slot.lane.finish();
+            if let Ok((_, (_, Some(pause)))) = &end {
+                slot.lane.pause(Instant::now(), *pause);
+            }
+        }
+        let report = match end {
+            Ok((_, (value, _))) => Report::Done(Completion { id, lane, value: Ok(value) }),
+            Err(error) if error.is_panic() => {
+                let message = message(error.into_panic().as_ref());
+                Report::Done(Completion { id, lane, value: Err(Panicked { message }) })
+            }
+            Err(_) => Report::Dropped(id),
+        };
+        self.outbox.put(report);
+        self.serve(lane);
+    }
+}
+
+fn launch<T: Interpretation>(
+    running: &mut JoinSet<Landed<T>>,
+    client: &Client,
+    task: Task<T>,
+) -> Flight {
+    let Task { id, lane, request, interpret, .. } = task;
+    let client = client.clone();
+    let abort = running.spawn(async move {
+        let value = interpret(client.send(request).await);
+        let pause = value.pause();
+        (value, pause)
+    });
+    Flight { id, lane, abort }
+}
+
+/// What a panic said.
+fn message(panic: &(dyn Any + Send)) -> String {
+    if let Some(text) = panic.downcast_ref::<&str>() {
+        (*text).to_owned()
+    } else if let Some(text) = panic.downcast_ref::<String>() {
+        text.clone()
+    } else {
+        "a panic without words".to_owned()
+    }
+}

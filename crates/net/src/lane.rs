@@ -1,0 +1,226 @@
+//! A lane: its queue, and the decision whether something may go now. Pure; time is passed in.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use crate::pace::Pace;
+use crate::settings::Limits;
+use crate::task::Priority;
+
+/// Longer pauses are cut to this: then the lane asks again.
+const MAX_PAUSE: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// What a lane has to say.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Next<J> {
+    /// This job may go now; it counts as in flight until `finish`.
+    Send(J),
+    /// Nothing before that time.
+    At(Instant),
+    /// Nothing until a job is added or finished.
+    Wait,
+}
+
+/// Jobs that share a limit.
+pub(crate) struct Lane<J> {
+    limits: Option<Limits>,
+    pace: Option<Pace>,
+    queue: [VecDeque<J>; Priority::COUNT],
+    in_flight: usize,
+    paused_until: Option<Instant>,
+}
+
+impl<J> Lane<J> {
+    pub(crate) fn new() -> Self {
+        Lane {
+            limits: None,
+            pace: None,
+            queue: Default::default(),
+            in_flight: 0,
+            paused_until: None,
+        }
+    }
+
+    /// Puts new limits in force; `None` lifts them. What was sent before counts with the new ones.
+    pub(crate) fn set_limits(&mut self, limits: Option<Limits>) {
+        if limits != self.limits {
+            self.pace = limits.as_ref().map(|limits| Pace::new(limits, self.pace.as_ref()));
+            self.limits = limits;
+        }
+    }
+
+    pub(crate) fn push(&mut self, priority: Priority, job: J) {
+        self.queue[priority as usize].push_back(job);
+    }
+
+    /// Takes the first queued job that `wanted` accepts out of the queue.
+    pub(crate) fn take(&mut self, wanted: impl Fn(&J) -> bool) -> Option<J> {
+        self.queue.iter_mut().find_map(|queue| {
+            let place = queue.iter().position(&wanted)?;
+            queue.remove(place)
+        })
+    }
+
+    /// Takes all queued jobs out of the queue.
+    pub(crate) fn drain(&mut self) -> impl Iterator<Item = J> {
+        std::mem::take(&mut self.queue).into_iter().flatten()
+    }
+
+    /// What may go at the time `now`. The permit is taken here, at the last moment, so that the
+    /// most urgent job gets it, whenever it came.
+    pub(crate) fn next(&mut self, now: Instant) -> Next<J> {
+        let room = self.limits.is_none_or(|limits| self.in_flight < limits.max_concurrent.get());
+        if self.queued() == 0 || !room {
+            return Next::Wait;
+        }
+        if let Some(until) = self.paused_until {
+            if now < until {
+                return Next::At(until);
+            }
+            self.paused_until = None;
+        }
+        if let Some(pace) = &mut self.pace
+            && let Err(at) = pace.take(now)
+        {
+            return Next::At(at);
+        }
+        match self.queue.iter_mut().rev().find_map(VecDeque::pop_front) {
+            Some(job) => {
+                self.in_flight += 1;
+                Next::Send(job)
+            }
+            None => Next::Wait,
+        }
+    }
+
+    /// A job that was sent has come to its end.
+    pub(crate) fn finish(&mut self) {
+        self.in_flight = self.in_flight.saturating_sub(1);
+    }
+
+    /// Nothing goes for `pause` from `now` on. A pause that ends later stays in force.
+    pub(crate) fn pause(&mut self, now: Instant, pause: Duration) {
+        let until = now + pause.min(MAX_PAUSE);
+        self.paused_until = self.paused_until.max(Some(until));
+    }
+
+    pub(crate) fn queued(&self) -> usize {
+        self.queue.iter().map(VecDeque::len).sum()
+    }
+
+    pub(crate) fn in_flight(&self) -> usize {
+        self.in_flight
+    }
+
+    pub(crate) fn paused_until(&self) -> Option<Instant> {
+        self.paused_until
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::{NonZeroU32, NonZeroUsize};
+    use std::time::{Duration, Instant};
+
+    use super::{Lane, Next};
+    use crate::settings::Limits;
+    use crate::task::Priority::{Backfill, Mutation, Polling};
+
+    fn limits(allowed: u32, concurrent: usize) -> Option<Limits> {
+        Some(Limits {
+            allowed_requests: NonZeroU32::new(allowed).unwrap(),
+            interval: Duration::from_secs(1),
+            max_concurrent: NonZeroUsize::new(concurrent).unwrap(),
+        })
+    }
+
+    #[test]
+    fn the_most_urgent_goes_first_and_equals_in_order() {
+        let mut lane = Lane::new();
+        for (priority, job) in
+            [(Backfill, 5), (Polling, 3), (Backfill, 6), (Mutation, 1), (Polling, 4), (Mutation, 2)]
+        {
+            lane.push(priority, job);
+        }
+        let now = Instant::now();
+        for job in 1..=6 {
+            assert_eq!(lane.next(now), Next::Send(job));
+        }
+        assert_eq!(lane.next(now), Next::Wait);
+        assert_eq!(lane.in_flight(), 6);
+    }
+
+    #[test]
+    fn a_permit_goes_to_the_most_urgent_of_its_moment() {
+        let mut lane = Lane::new();
+        lane.set_limits(limits(10, 10));
+        let now = Instant::now();
+        lane.push(Backfill, "first");
+        lane.push(Backfill, "second");
+        assert_eq!(lane.next(now), Next::Send("first"));
+        let Next::At(at) = lane.next(now) else { panic!("the permit has been taken") };
+        lane.push(Mutation, "late and urgent");
+        assert_eq!(lane.next(now), Next::At(at));
+        assert_eq!(lane.next(at), Next::Send("late and urgent"));
+    }
+
+    #[test]
+    fn an_empty_or_full_lane_takes_no_permit() {
+        let mut lane = Lane::new();
+        lane.set_limits(limits(1, 1));
+        let now = Instant::now();
+        assert_eq!(lane.next(now), Next::Wait);
+        lane.push(Polling, 1);
+        lane.push(Polling, 2);
+        assert_eq!(lane.next(now), Next::Send(1));
+        let later = now + Duration::from_secs(5);
+        assert_eq!(lane.next(later), Next::Wait);
+        lane.finish();
+        assert_eq!(lane.next(later), Next::Send(2));
+    }
+
+    #[test]
+    fn a_pause_holds_and_the_longer_one_wins() {
+        let mut lane = Lane::new();
+        let now = Instant::now();
+        lane.pause(now, Duration::from_secs(60));
+        lane.pause(now, Duration::from_secs(5));
+        lane.push(Mutation, 1);
+        let end = now + Duration::from_secs(60);
+        assert_eq!(lane.next(end - Duration::from_millis(1)), Next::At(end));
+        assert_eq!(lane.next(end), Next::Send(1));
+        assert_eq!(lane.paused_until(), None);
+    }
+
+    #[test]
+    fn an_endless_pause_is_a_day() {
+        let mut lane = Lane::<()>::new();
+        let now = Instant::now();
+        lane.pause(now, Duration::MAX);
+        assert_eq!(lane.paused_until(), Some(now + Duration::from_secs(86_400)));
+    }
+
+    #[test]
+    fn the_same_limits_again_change_nothing() {
+        let mut lane = Lane::new();
+        lane.set_limits(limits(1, 9));
+        let now = Instant::now();
+        lane.push(Polling, 1);
+        lane.push(Polling, 2);
+        assert_eq!(lane.next(now), Next::Send(1));
+        lane.set_limits(limits(1, 9));
+        assert!(matches!(lane.next(now), Next::At(_)));
+    }
+
+    #[test]
+    fn queued_jobs_can_be_taken_back() {
+        let mut lane = Lane::new();
+        for job in 1..=3 {
+            lane.push(Backfill, job);
+        }
+        assert_eq!(lane.take(|&job| job == 2), Some(2));
+        assert_eq!(lane.take(|&job| job == 2), None);
+        assert_eq!(lane.drain().collect::<Vec<_>>(), [1, 3]);
+        assert_eq!(lane.queued(), 0);
+    }
+}

@@ -1,0 +1,49 @@
+//! What the operator sets: for the client as a whole, and for a lane.
+
+use std::num::{NonZeroU32, NonZeroUsize};
+use std::time::Duration;
+
+use url::Url;
+
+/// Settings of the client, for all lanes.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Let requests go to private, loopback and link-local addresses, and over plain HTTP.
+    pub allow_private_networks: bool,
+    /// The most bytes of a response body that are read, counted after decompression.
+    pub max_response_bytes: u64,
+    /// How long a new connection may take, TLS included.
+    pub connect_timeout: Duration,
+    /// The `User-Agent` header.
+    pub user_agent: String,
+    /// The proxy that all requests go through. The environment is never asked for one.
+    pub proxy: Option<Url>,
+    /// How many tasks of one lane and priority may be under way at one time: queued, in flight,
+    /// or completed and not yet received.
+    pub queue_capacity: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            allow_private_networks: false,
+            max_response_bytes: 64 << 20,
+            connect_timeout: Duration::from_secs(10),
+            user_agent: concat!("sequin/", env!("CARGO_PKG_VERSION")).to_owned(),
+            proxy: None,
+            queue_capacity: 256,
+        }
+    }
+}
+
+/// What a lane may send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// How many requests may be sent in any window of `interval`.
+    pub allowed_requests: NonZeroU32,
+    /// The length of the window. Meant to be a second or more: the clock that spaces requests
+    /// ticks in milliseconds.
+    pub interval: Duration,
+    /// How many requests may be in flight at one time.
+    pub max_concurrent: NonZeroUsize,
+}

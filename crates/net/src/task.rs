@@ -1,0 +1,94 @@
+//! What goes in and what comes out.
+
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, StatusCode};
+use url::Url;
+
+use crate::error::{Failure, Panicked};
+
+/// All that shares a rate limit: usually a credential.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LaneId(pub u128);
+
+/// Which task of a lane goes first. The greater goes first; equals go in the order of submission.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Priority {
+    /// History: it can wait.
+    Backfill,
+    /// Live changes.
+    Polling,
+    /// Somebody's write: it goes before all else.
+    Mutation,
+}
+
+impl Priority {
+    /// How many there are.
+    pub(crate) const COUNT: usize = 3;
+}
+
+/// A request. Secrets belong into headers that are marked sensitive. It has no `Debug` on purpose:
+/// URL and body may hold secrets too.
+pub struct Request {
+    /// The HTTP method.
+    pub method: Method,
+    /// The whole URL, query included.
+    pub url: Url,
+    /// Headers beside the usual ones (`User-Agent`, `Accept`, `Accept-Encoding`).
+    pub headers: HeaderMap,
+    /// The body; its `Content-Type` is the caller's affair.
+    pub body: Option<Bytes>,
+    /// How long it may take from being sent to the last byte of the answer.
+    pub timeout: Duration,
+}
+
+/// An answer, whatever its status. Redirects are not followed: a 3xx is an answer too.
+#[derive(Clone, Debug)]
+pub struct Response {
+    /// The HTTP status.
+    pub status: StatusCode,
+    /// The headers. Those that speak of a compression that has been undone are gone.
+    pub headers: HeaderMap,
+    /// The body, decompressed.
+    pub body: Bytes,
+    /// When the request was sent (not when it was queued).
+    pub sent_at: SystemTime,
+    /// From being sent to the last byte.
+    pub elapsed: Duration,
+}
+
+/// What the worker makes of an outcome.
+pub trait Interpretation: Send + 'static {
+    /// How long the whole lane must be silent, when the answer said so (a 429, `Retry-After`).
+    /// More than a day counts as a day: then the lane asks again. Called on the network thread.
+    fn pause(&self) -> Option<Duration>;
+}
+
+/// Turns an outcome into a value, on the network thread. It must not wait for anything.
+pub type Interpret<T> = Box<dyn FnOnce(Result<Response, Failure>) -> T + Send>;
+
+/// A request to be sent when its turn comes.
+pub struct Task<T> {
+    /// The caller's name for it; unique among those under way.
+    pub id: u64,
+    /// The lane that it goes through.
+    pub lane: LaneId,
+    /// Its place in the lane.
+    pub priority: Priority,
+    /// What to send.
+    pub request: Request,
+    /// What to make of the outcome.
+    pub interpret: Interpret<T>,
+}
+
+/// A task that has come to its end.
+#[derive(Debug)]
+pub struct Completion<T> {
+    /// The task's id.
+    pub id: u64,
+    /// The task's lane.
+    pub lane: LaneId,
+    /// What `interpret` returned; an error if it panicked.
+    pub value: Result<T, Panicked>,
+}

@@ -1,0 +1,165 @@
+//! What an API answered, and what that means where it is not what was asked for.
+
+use crate::{
+    declaration::{Declaration, Errors},
+    pointer,
+};
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode};
+use sequin_domain::failure::{Failure, FailureClass};
+use std::{
+    borrow::Cow,
+    time::{Duration, SystemTime},
+};
+use time::{OffsetDateTime, format_description::well_known::Rfc2822};
+
+/// An answer to a request, whole.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub body: Bytes,
+    pub received_at: SystemTime,
+}
+
+/// The longest that an API is believed when it asks to be left alone.
+const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(24 * 3600);
+/// The longest piece of an API's own words that is shown.
+const LONGEST_MESSAGE: usize = 500;
+
+impl Answer {
+    /// The body of a successful answer as text, or what the answer means.
+    ///
+    /// Bytes that are not UTF-8 are replaced by U+FFFD, and only then is the text owned.
+    pub fn text(&self, declaration: &Declaration) -> Result<Cow<'_, str>, Failure> {
+        if self.status.is_success() {
+            Ok(String::from_utf8_lossy(&self.body))
+        } else {
+            Err(declaration.errors.interpret(self))
+        }
+    }
+
+    /// The failure of an answer whose text is not what the API documents.
+    pub fn bad_data(&self, problem: impl std::fmt::Display) -> Failure {
+        let kind = self.headers.get(http::header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+        let kind = shorten(kind.unwrap_or("no content type"));
+        let length = self.body.len();
+        Failure::new(FailureClass::BadData, format!("the answer can't be used: {problem} ({kind}, {length} bytes)"))
+    }
+
+    fn header(&self, name: &Option<String>) -> Option<&str> {
+        self.headers.get(name.as_ref()?)?.to_str().ok()
+    }
+}
+
+impl Errors {
+    fn interpret(&self, answer: &Answer) -> Failure {
+        let text = String::from_utf8_lossy(&answer.body);
+        let found = pointer::follow(&text, [Some(&self.code), Some(&self.message)]).unwrap_or_default();
+        let [code, message] =
+            found.map(|raw| raw.and_then(|raw| serde_json::from_str::<String>(raw.get()).ok()));
+        let status = answer.status.as_u16();
+        let rule = self.rules.iter().find(|rule| {
+            rule.status.iter().any(|pattern| pattern.matches(status)) && (rule.code.is_none() || rule.code == code)
+        });
+        let mut class = rule.map_or(FailureClass::Unknown, |rule| rule.class);
+        if class != FailureClass::RateLimited && answer.header(&self.should_retry) == Some("true") {
+            class = FailureClass::Transient;
+        }
+        let words = match (code, message) {
+            (Some(code), Some(message)) => format!(": {code}: {}", shorten(&message)),
+            (Some(word), None) | (None, Some(word)) => format!(": {}", shorten(&word)),
+            (None, None) => String::new(),
+        };
+        let retry_after =
+            answer.header(&self.retry_after).and_then(|value| retry_after(value, answer.received_at));
+        Failure { class, message: format!("the API answered {}{words}", answer.status), retry_after }
+    }
+}
+
+/// `Retry-After`, as a (possibly broken) number of seconds or as a date (RFC 9110, section 10.2.3).
+fn retry_after(value: &str, now: SystemTime) -> Option<Duration> {
+    let asked = match value.trim().parse::<f64>() {
+        Ok(seconds) => Duration::try_from_secs_f64(seconds).ok()?,
+        Err(_) => {
+            let date = OffsetDateTime::parse(value.trim(), &Rfc2822).ok()?;
+            SystemTime::from(date).duration_since(now).unwrap_or_default()
+        }
+    };
+    Some(asked.min(LONGEST_RETRY_AFTER))
+}
+
+fn shorten(text: &str) -> String {
+    let mut short: String = text.chars().filter(|c| !c.is_control()).take(LONGEST_MESSAGE).collect();
+    if text.chars().count() > LONGEST_MESSAGE {
+        short.push('…');
+    }
+    short
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalogue;
+
+    fn interpret(status: u16, headers: &[(&'static str, &'static str)], body: &'static str) -> Failure {
+        let answer = Answer {
+            status: StatusCode::from_u16(status).unwrap(),
+            headers: headers.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect(),
+            body: Bytes::from_static(body.as_bytes()),
+            received_at: SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777),
+        };
+        answer.text(catalogue::find("stripe").unwrap()).unwrap_err()
+    }
+
+    #[test]
+    fn stripes_errors_are_told_apart() {
+        use FailureClass::*;
+        for (status, body, class) in [
+            (401, r#"{"error": {"message": "Invalid API Key provided"}}"#, Credential),
+            (403, "", Permission),
+            (404, r#"{"error": {"code": "resource_missing"}}"#, Missing),
+            (404, "<html>", BadRequest),
+            (400, r#"{"error": {"code": "parameter_unknown"}}"#, BadRequest),
+            (429, "{}", RateLimited),
+            (500, "", Transient),
+            (503, "", Transient),
+            (302, "", Unknown),
+        ] {
+            assert_eq!(interpret(status, &[], body).class, class, "{status} {body}");
+        }
+    }
+
+    #[test]
+    fn the_api_is_quoted_but_not_at_length() {
+        let failure = interpret(400, &[], r#"{"error": {"code": "c", "message": "no such\u0000 thing"}}"#);
+        assert_eq!(failure.message, "the API answered 400 Bad Request: c: no such thing");
+        let long: &'static str = format!(r#"{{"error": {{"message": "{}"}}}}"#, "é".repeat(10_000)).leak();
+        assert!(interpret(400, &[], long).message.chars().count() < 600);
+    }
+
+    #[test]
+    fn retry_after_is_read_in_all_its_forms() {
+        for (value, seconds) in [
+            ("2", Some(2.0)),
+            ("2.5", Some(2.5)),
+            ("Sun, 06 Nov 1994 08:49:47 GMT", Some(10.0)),
+            ("Sun, 06 Nov 1994 08:49:00 GMT", Some(0.0)),
+            ("-1", None),
+            ("NaN", None),
+            ("soon", None),
+            ("1e99", None),
+            ("999999999", Some(86400.0)),
+        ] {
+            let failure = interpret(429, &[("retry-after", value)], "");
+            assert_eq!(failure.retry_after.map(|asked| asked.as_secs_f64()), seconds, "{value}");
+        }
+    }
+
+    #[test]
+    fn stripe_says_when_a_retry_makes_sense() {
+        assert_eq!(interpret(409, &[("stripe-should-retry", "true")], "").class, FailureClass::Transient);
+        assert_eq!(interpret(400, &[("stripe-should-retry", "true")], "").class, FailureClass::Transient);
+        assert_eq!(interpret(429, &[("stripe-should-retry", "true")], "").class, FailureClass::RateLimited);
+    }
+}

@@ -1,0 +1,32 @@
+//! The providers that sequin comes with.
+
+use crate::declaration::Declaration;
+use std::sync::{Arc, LazyLock};
+
+static BUILT_IN: LazyLock<Vec<Arc<Declaration>>> = LazyLock::new(|| {
+    [include_str!("../../../providers/stripe.json")]
+        .into_iter()
+        .map(|json| Arc::new(Declaration::parse(json).expect("the built-in declarations are checked by a test")))
+        .collect()
+});
+
+/// All providers, by name.
+pub fn all() -> &'static [Arc<Declaration>] {
+    &BUILT_IN
+}
+
+/// The provider of this name.
+pub fn find(provider: &str) -> Option<&'static Arc<Declaration>> {
+    all().iter().find(|declaration| declaration.provider == provider)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_built_in_declarations_are_sound() {
+        assert!(find("stripe").is_some_and(|stripe| stripe.collections.len() >= 40));
+        assert!(find("nobody").is_none());
+    }
+}

@@ -1,0 +1,15 @@
+//! Declarations of APIs, and their pure interpretation: a request out, a response in.
+//!
+//! A [`declaration::Declaration`] says all there is to know about an API; the rest of this crate turns it and a
+//! position into the next URL, and an [`answer::Answer`] into records and the next position. No I/O, no clock.
+
+pub mod answer;
+pub mod authentication;
+pub mod catalogue;
+pub mod declaration;
+pub mod event;
+pub mod listing;
+pub mod object;
+pub mod pointer;
+pub mod record;
+mod template;

@@ -1,0 +1,428 @@
+//! Walking through the list of a collection, page by page.
+
+use crate::{
+    answer::Answer,
+    declaration::{CollectionRef, PageSize, Pagination},
+    pointer,
+    record::{Reader, Record, Rejected, identifier},
+};
+use sequin_domain::{
+    failure::{Failure, FailureClass},
+    timestamp::Timestamp,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use std::collections::VecDeque;
+use url::Url;
+
+/// Where a walk goes on. It is what a backfill keeps in the database.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Position {
+    /// A page of the collection; of its parents, where it is nested.
+    Page { after: After },
+    /// The children of parents that have been listed, first the first one's; then the parents go on.
+    Children { parents: VecDeque<ParentPosition>, then: Option<After> },
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ParentPosition {
+    id: String,
+    after: After,
+}
+
+/// The last objects of the page before, the very last first; empty at the start.
+///
+/// An API may not know an object any more by the time that it is asked for what follows: then the one before serves.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct After(VecDeque<String>);
+
+/// How many ids are kept to go on from.
+const KEPT_IDS: usize = 3;
+
+impl After {
+    fn last_of(ids: impl DoubleEndedIterator<Item = String>) -> Self {
+        Self(ids.rev().take(KEPT_IDS).collect())
+    }
+}
+
+impl Position {
+    /// Before the first page.
+    pub fn start() -> Self {
+        Self::Page { after: After::default() }
+    }
+
+    /// The children of one parent, from the first on.
+    pub fn of_parent(id: &str) -> Self {
+        let parents = [ParentPosition { id: id.to_owned(), after: After::default() }].into();
+        Self::Children { parents, then: None }
+    }
+
+    /// Where to go on when the API says that something this position names is missing: from the object before, or from
+    /// the start of the list, or past a parent that is gone. `None` where nothing is left to list, as the error is about
+    /// the position itself.
+    pub fn past_missing(&self) -> Result<Option<Self>, NothingMissing> {
+        let mut position = self.clone();
+        match &mut position {
+            Self::Page { after } => match after.0.pop_front() {
+                Some(_) => Ok(Some(position)),
+                None => Err(NothingMissing),
+            },
+            Self::Children { parents, then } => {
+                let first = parents.front_mut().ok_or(NothingMissing)?;
+                if first.after.0.pop_front().is_none() {
+                    parents.pop_front();
+                }
+                Ok(Self::children(std::mem::take(parents), then.take()))
+            }
+        }
+    }
+
+    fn children(parents: VecDeque<ParentPosition>, then: Option<After>) -> Option<Self> {
+        if parents.is_empty() {
+            then.map(|after| Self::Page { after })
+        } else {
+            Some(Self::Children { parents, then })
+        }
+    }
+}
+
+/// The position names nothing that could be missing.
+#[derive(Debug, PartialEq, Eq)]
+pub struct NothingMissing;
+
+/// What one answer adds.
+#[derive(Debug)]
+pub struct Page {
+    pub records: Vec<Record>,
+    pub rejected: Vec<Rejected>,
+    /// `None` at the end of the list.
+    pub next: Option<Position>,
+}
+
+/// A walk through a collection.
+#[derive(Debug, Clone)]
+pub struct Listing {
+    pub collection: CollectionRef,
+    /// Only what was created from this instant on, where the API can tell.
+    pub since: Option<Timestamp>,
+}
+
+impl Listing {
+    /// The address of the page at `position`.
+    pub fn url(&self, base: &Url, position: &Position) -> Url {
+        let (collection, parent, after) = match position {
+            Position::Page { after } => match self.collection.parent_collection() {
+                Some(parents) => return list_url(base, &parents, None, after, None),
+                None => (&self.collection, None, after),
+            },
+            Position::Children { parents, .. } => match parents.front() {
+                Some(parent) => (&self.collection, Some(parent.id.as_str()), &parent.after),
+                None => unreachable!("a position without parents is never made"),
+            },
+        };
+        list_url(base, collection, parent, after, self.since)
+    }
+
+    /// What the answer to the request at `position` says.
+    pub fn interpret(&self, position: &Position, answer: &Answer) -> Result<Page, Failure> {
+        let text = match answer.text(&self.collection.declaration) {
+            Ok(text) => text,
+            Err(failure) if failure.class == FailureClass::Missing => {
+                return match position.past_missing() {
+                    Ok(next) => Ok(Page { records: Vec::new(), rejected: Vec::new(), next }),
+                    Err(NothingMissing) => Err(failure),
+                };
+            }
+            Err(failure) => return Err(failure),
+        };
+        let replaced = matches!(text, std::borrow::Cow::Owned(_));
+        let list = List::read(&text, &self.collection).map_err(|problem| answer.bad_data(problem))?;
+        let reader = Reader::new(&self.collection, replaced);
+        let page = match position {
+            Position::Page { after } if self.collection.parent.is_some() => {
+                self.read_parents(&reader, &list, after).map_err(|problem| answer.bad_data(problem))?
+            }
+            Position::Page { after } => {
+                let (records, rejected, next) =
+                    read_objects(&reader, &list, after, None).map_err(|problem| answer.bad_data(problem))?;
+                Page { records, rejected, next: next.map(|after| Position::Page { after }) }
+            }
+            Position::Children { parents, then } => {
+                let mut parents = parents.clone();
+                let Some(parent) = parents.pop_front() else { unreachable!("a position without parents is never made") };
+                let (records, rejected, next) = read_objects(&reader, &list, &parent.after, Some(&parent.id))
+                    .map_err(|problem| answer.bad_data(problem))?;
+                if let Some(after) = next {
+                    parents.push_front(ParentPosition { after, ..parent });
+                }
+                Page { records, rejected, next: Position::children(parents, then.clone()) }
+            }
+        };
+        Ok(page)
+    }
+
+    /// A page of parents: the children embedded in them, and who has more.
+    fn read_parents(&self, reader: &Reader, list: &List<'_>, after: &After) -> Result<Page, String> {
+        let parents = self.collection.parent_collection().ok_or("the collection is not nested")?;
+        let id_at = parents.shape().id;
+        let embedded = self.collection.parent.as_ref().and_then(|parent| parent.embedded.as_ref());
+        let mut page = Page { records: Vec::new(), rejected: Vec::new(), next: None };
+        let mut unfinished = VecDeque::new();
+        let mut ids = Vec::new();
+        for item in &list.items {
+            let [id, children] =
+                pointer::follow(item.get(), [Some(&id_at), embedded]).map_err(|error| error.to_string())?;
+            let id = id.and_then(identifier).ok_or_else(|| format!("a {} has no id", parents.title))?;
+            ids.push(id.clone());
+            let start = match children.map(|children| List::read(children.get(), &self.collection)) {
+                Some(Ok(children)) => {
+                    let (records, rejected, next) = read_objects(reader, &children, &After::default(), Some(&id))?;
+                    page.records.extend(records);
+                    page.rejected.extend(rejected);
+                    next
+                }
+                // The parent doesn't carry the list, so it has to be asked for.
+                Some(Err(_)) | None => Some(After::default()),
+            };
+            unfinished.extend(start.map(|after| ParentPosition { id, after }));
+        }
+        let then = list.next(ids, after)?;
+        page.next = Position::children(unfinished, then);
+        Ok(page)
+    }
+}
+
+type Objects = (Vec<Record>, Vec<Rejected>, Option<After>);
+
+/// The objects of a list, without repetitions, and where the list goes on.
+fn read_objects(reader: &Reader, list: &List<'_>, after: &After, parent: Option<&str>) -> Result<Objects, String> {
+    let mut records: Vec<Record> = Vec::with_capacity(list.items.len());
+    let mut rejected = Vec::new();
+    for item in &list.items {
+        match reader.read(item.get(), parent) {
+            Ok(record) => records.push(record),
+            Err(set_aside) => rejected.push(set_aside),
+        }
+    }
+    let known = records.iter().map(|record| record.upstream_id.clone());
+    let next = list.next(known.chain(rejected.iter().filter_map(|record| record.upstream_id.clone())).collect(), after)?;
+    remove_repetitions(&mut records);
+    Ok((records, rejected, next))
+}
+
+/// Of records with equal ids the last one stays.
+fn remove_repetitions(records: &mut Vec<Record>) {
+    let mut ids = std::collections::HashSet::with_capacity(records.len());
+    let keep: Vec<bool> = records.iter().rev().map(|record| ids.insert(record.upstream_id.clone())).collect();
+    let mut keep = keep.into_iter().rev();
+    records.retain(|_| keep.next().unwrap_or(true));
+}
+
+/// The outline of a list: its items as text, and whether there are more.
+struct List<'a> {
+    items: Vec<&'a RawValue>,
+    has_more: bool,
+}
+
+impl<'a> List<'a> {
+    fn read(text: &'a str, collection: &CollectionRef) -> Result<Self, String> {
+        let Pagination::IdCursor { items, has_more, .. } = &collection.declaration.pagination;
+        let [found, more] =
+            pointer::follow(text, [Some(items), Some(has_more)]).map_err(|error| format!("it is not JSON: {error}"))?;
+        let found = found.ok_or_else(|| format!("there is no list at {items}"))?;
+        let more = more.ok_or_else(|| format!("there is nothing at {has_more}"))?;
+        Ok(Self {
+            items: serde_json::from_str(found.get()).map_err(|_| format!("there is no list at {items}"))?,
+            has_more: serde_json::from_str(more.get()).map_err(|_| format!("there is no true or false at {has_more}"))?,
+        })
+    }
+
+    /// Where the list goes on, given the ids of its objects.
+    fn next(&self, ids: Vec<String>, after: &After) -> Result<Option<After>, String> {
+        if !self.has_more {
+            return Ok(None);
+        }
+        let next = After::last_of(ids.into_iter());
+        match (next.0.front(), after.0.front()) {
+            (None, _) => Err("it says that there is more, but has no id to go on from".into()),
+            (Some(next), Some(before)) if next == before => Err("its last object is that of the page before".into()),
+            _ => Ok(Some(next)),
+        }
+    }
+}
+
+fn list_url(base: &Url, collection: &CollectionRef, parent: Option<&str>, after: &After, since: Option<Timestamp>) -> Url {
+    let Pagination::IdCursor { parameter, page_size: PageSize { parameter: size, value }, .. } =
+        &collection.declaration.pagination;
+    let names = |name: &str| (name == "parent.id").then_some(parent).flatten();
+    let mut url = at_path(base, &collection.path.fill_path(names));
+    let mut query = url.query_pairs_mut();
+    query.append_pair(size, &value.to_string());
+    for (name, template) in &collection.query {
+        query.append_pair(name, &template.fill(names));
+    }
+    if let (Some(name), Some(since)) = (&collection.since, since) {
+        query.append_pair(name, &since.unix_seconds().to_string());
+    }
+    if let Some(id) = after.0.front() {
+        query.append_pair(parameter, id);
+    }
+    drop(query);
+    url
+}
+
+/// `base` with the path of an endpoint behind its own.
+pub(crate) fn at_path(base: &Url, path: &str) -> Url {
+    let mut url = base.clone();
+    url.set_path(&format!("{}{path}", base.path().trim_end_matches('/')));
+    url
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalogue;
+    use bytes::Bytes;
+    use http::{HeaderMap, StatusCode};
+    use std::time::SystemTime;
+
+    fn listing(name: &str) -> Listing {
+        Listing { collection: CollectionRef::new(catalogue::find("stripe").unwrap(), name).unwrap(), since: None }
+    }
+
+    fn answer(status: u16, body: &str) -> Answer {
+        Answer {
+            status: StatusCode::from_u16(status).unwrap(),
+            headers: HeaderMap::new(),
+            body: Bytes::copy_from_slice(body.as_bytes()),
+            received_at: SystemTime::UNIX_EPOCH,
+        }
+    }
+
+    fn path(listing: &Listing, position: &Position) -> String {
+        let url = listing.url(&Url::parse("https://api.stripe.com").unwrap(), position);
+        url.as_str().trim_start_matches("https://api.stripe.com").to_owned()
+    }
+
+    const MISSING: &str = r#"{"error": {"code": "resource_missing"}}"#;
+
+    fn ids(page: &Page) -> Vec<&str> {
+        page.records.iter().map(|record| record.upstream_id.as_str()).collect()
+    }
+
+    #[test]
+    fn pages_follow_one_another() {
+        let customers = listing("customer");
+        assert_eq!(path(&customers, &Position::start()), "/v1/customers?limit=100");
+        let page = answer(200, r#"{"data": [{"id": "c3"}, {"id": "c2"}], "has_more": true}"#);
+        let page = customers.interpret(&Position::start(), &page).unwrap();
+        assert_eq!(ids(&page), ["c3", "c2"]);
+        let next = page.next.unwrap();
+        assert_eq!(path(&customers, &next), "/v1/customers?limit=100&starting_after=c2");
+        let last = answer(200, r#"{"data": [{"id": "c1"}], "has_more": false}"#);
+        assert_eq!(customers.interpret(&next, &last).unwrap().next, None);
+    }
+
+    #[test]
+    fn a_since_and_constant_parameters_are_sent() {
+        let since = Timestamp::from_unix_seconds(1_700_000_000);
+        let customers = Listing { since, ..listing("customer") };
+        assert_eq!(path(&customers, &Position::start()), "/v1/customers?limit=100&created%5Bgte%5D=1700000000");
+        assert!(path(&listing("subscription"), &Position::start()).contains("status=all"));
+    }
+
+    #[test]
+    fn a_base_url_may_have_a_path() {
+        let url = listing("customer").url(&Url::parse("http://127.0.0.1:9/stripe/").unwrap(), &Position::start());
+        assert_eq!(url.as_str(), "http://127.0.0.1:9/stripe/v1/customers?limit=100");
+    }
+
+    #[test]
+    fn an_object_that_vanished_does_not_stop_the_walk() {
+        let customers = listing("customer");
+        let page = answer(200, r#"{"data": [{"id": "c3"}, {"id": "c2"}], "has_more": true}"#);
+        let mut position = customers.interpret(&Position::start(), &page).unwrap().next.unwrap();
+        for expected in ["/v1/customers?limit=100&starting_after=c3", "/v1/customers?limit=100"] {
+            position = customers.interpret(&position, &answer(404, MISSING)).unwrap().next.unwrap();
+            assert_eq!(path(&customers, &position), expected);
+        }
+        let failure = customers.interpret(&position, &answer(404, MISSING)).unwrap_err();
+        assert_eq!(failure.class, FailureClass::Missing, "a missing list is no empty list");
+    }
+
+    #[test]
+    fn children_come_with_their_parents_or_are_asked_for() {
+        let items = listing("subscription_item");
+        assert!(path(&items, &Position::start()).starts_with("/v1/subscriptions?limit=100"));
+        let page = answer(
+            200,
+            r#"{"has_more": true, "data": [
+                {"id": "sub_2", "items": {"has_more": true, "data": [{"id": "si_3", "subscription": "sub_2"}]}},
+                {"id": "sub_1", "items": {"has_more": false, "data": [{"id": "si_1", "subscription": "sub_1"}]}},
+                {"id": "sub_0"}]}"#,
+        );
+        let page = items.interpret(&Position::start(), &page).unwrap();
+        assert_eq!(ids(&page), ["si_3", "si_1"]);
+        assert_eq!(page.records[1].parent_id.as_deref(), Some("sub_1"));
+        let position = page.next.unwrap();
+        assert_eq!(path(&items, &position), "/v1/subscription_items?limit=100&subscription=sub_2&starting_after=si_3");
+        let rest = answer(200, r#"{"has_more": false, "data": [{"id": "si_2", "subscription": "sub_2"}]}"#);
+        let position = items.interpret(&position, &rest).unwrap().next.unwrap();
+        assert_eq!(path(&items, &position), "/v1/subscription_items?limit=100&subscription=sub_0");
+        let gone = items.interpret(&position, &answer(404, MISSING)).unwrap().next.unwrap();
+        assert!(path(&items, &gone).starts_with("/v1/subscriptions?limit=100"));
+        assert!(path(&items, &gone).ends_with("starting_after=sub_0"));
+    }
+
+    #[test]
+    fn one_parents_children_can_be_listed_alone() {
+        let items = listing("subscription_item");
+        let position = Position::of_parent("sub_1");
+        assert_eq!(path(&items, &position), "/v1/subscription_items?limit=100&subscription=sub_1");
+        let page = items.interpret(&position, &answer(200, r#"{"data": [], "has_more": false}"#)).unwrap();
+        assert_eq!(page.next, None);
+        assert_eq!(items.interpret(&position, &answer(404, MISSING)).unwrap().next, None);
+    }
+
+    #[test]
+    fn odd_objects_do_not_stop_their_page() {
+        let page = answer(
+            200,
+            r#"{"data": [{"id": "c3", "v": 1}, {"name": "no id"}, {"id": "c3", "v": 2}, {"id": "c2"}], "has_more": false}"#,
+        );
+        let page = listing("customer").interpret(&Position::start(), &page).unwrap();
+        assert_eq!(ids(&page), ["c3", "c2"]);
+        assert!(page.records[0].data.as_ref().is_some_and(|data| data.contains("2")));
+        assert_eq!(page.rejected.len(), 1);
+    }
+
+    #[test]
+    fn what_is_no_list_is_never_taken_for_an_empty_one() {
+        let customers = listing("customer");
+        for body in ["", "<html>", "{}", "[]", "null", r#"{"data": null, "has_more": false}"#, r#"{"data": []}"#,
+            r#"{"data": [], "has_more": "no"}"#, r#"{"data": [{"id": "c1"}], "has_more": true"#,
+            r#"{"data": [], "has_more": true}"#]
+        {
+            let failure = customers.interpret(&Position::start(), &answer(200, body)).unwrap_err();
+            assert_eq!(failure.class, FailureClass::BadData, "{body:?}");
+        }
+    }
+
+    #[test]
+    fn a_list_that_goes_in_circles_is_noticed() {
+        let customers = listing("customer");
+        let page = answer(200, r#"{"data": [{"id": "c1"}], "has_more": true}"#);
+        let next = customers.interpret(&Position::start(), &page).unwrap().next.unwrap();
+        assert_eq!(customers.interpret(&next, &page).unwrap_err().class, FailureClass::BadData);
+    }
+
+    #[test]
+    fn a_position_survives_the_database() {
+        let parents = [ParentPosition { id: "sub_1".into(), after: After(["si_1".into()].into()) }].into();
+        for position in [Position::start(), Position::Children { parents, then: Some(After::default()) }] {
+            let text = serde_json::to_string(&position).unwrap();
+            assert_eq!(serde_json::from_str::<Position>(&text).unwrap(), position);
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! Fetching one object.
+
+use crate::{
+    answer::Answer,
+    declaration::CollectionRef,
+    listing::at_path,
+    record::{Reader, Record, Rejected},
+};
+use sequin_domain::failure::{Failure, FailureClass};
+use url::Url;
+
+/// The address of the object; `None` where the collection has no way to read one.
+pub fn url(base: &Url, collection: &CollectionRef, upstream_id: &str) -> Option<Url> {
+    let path = collection.retrieve.as_ref()?.fill_path(|name| (name == "id").then_some(upstream_id));
+    Some(at_path(base, &path))
+}
+
+/// What the answer says of the object that was asked for; that it is missing means that it is deleted.
+pub fn interpret(
+    collection: &CollectionRef,
+    upstream_id: &str,
+    answer: &Answer,
+) -> Result<Result<Record, Rejected>, Failure> {
+    let text = match answer.text(&collection.declaration) {
+        Ok(text) => text,
+        Err(failure) if failure.class == FailureClass::Missing => return Ok(Ok(Record::gone(upstream_id))),
+        Err(failure) => return Err(failure),
+    };
+    let replaced = matches!(text, std::borrow::Cow::Owned(_));
+    if serde_json::from_str::<&serde_json::value::RawValue>(&text).is_err() {
+        return Err(answer.bad_data("it is not JSON"));
+    }
+    match Reader::new(collection, replaced).read(text.trim(), None) {
+        Ok(record) if record.upstream_id != upstream_id => {
+            Err(answer.bad_data(format!("it is {:?} and not {upstream_id:?}", record.upstream_id)))
+        }
+        read => Ok(read),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalogue;
+    use bytes::Bytes;
+    use http::{HeaderMap, StatusCode};
+    use std::time::SystemTime;
+
+    fn read(status: u16, body: &'static str) -> Result<Result<Record, Rejected>, Failure> {
+        let collection = CollectionRef::new(catalogue::find("stripe").unwrap(), "customer").unwrap();
+        let answer = Answer {
+            status: StatusCode::from_u16(status).unwrap(),
+            headers: HeaderMap::new(),
+            body: Bytes::from_static(body.as_bytes()),
+            received_at: SystemTime::UNIX_EPOCH,
+        };
+        interpret(&collection, "cus_1", &answer)
+    }
+
+    #[test]
+    fn an_object_is_read_or_known_to_be_gone() {
+        assert!(!read(200, r#"{"id": "cus_1"}"#).unwrap().unwrap().deleted);
+        assert!(read(200, r#"{"id": "cus_1", "deleted": true}"#).unwrap().unwrap().deleted);
+        assert!(read(404, r#"{"error": {"code": "resource_missing"}}"#).unwrap().unwrap().deleted);
+        assert_eq!(read(404, "not found").unwrap_err().class, FailureClass::BadRequest);
+    }
+
+    #[test]
+    fn another_object_or_none_is_bad_data() {
+        for body in [r#"{"id": "cus_2"}"#, "<html>", ""] {
+            assert_eq!(read(200, body).unwrap_err().class, FailureClass::BadData);
+        }
+        assert!(read(200, r#"{"name": "no id"}"#).unwrap().is_err());
+    }
+}

@@ -1,0 +1,197 @@
+//! Cutting records out of an answer, as text.
+
+use crate::{
+    declaration::{CollectionRef, Moment, MomentFormat, RecordShape},
+    pointer::{self, Pointer},
+};
+use sequin_domain::timestamp::Timestamp;
+use serde_json::value::RawValue;
+use sha2::{Digest, Sha256};
+
+/// One object of an API, ready to be stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    pub upstream_id: String,
+    /// The object as the API wrote it. `None` where the API only says that it is gone.
+    pub data: Option<String>,
+    /// Of the text of `data`: equal hashes mean that nothing changed.
+    pub hash: [u8; 16],
+    pub deleted: bool,
+    pub created_at: Option<Timestamp>,
+    pub updated_at: Option<Timestamp>,
+    /// Whose child it is, in a nested collection.
+    pub parent_id: Option<String>,
+}
+
+impl Record {
+    /// An object that is gone.
+    pub fn gone(upstream_id: &str) -> Self {
+        Self {
+            upstream_id: upstream_id.to_owned(),
+            data: None,
+            hash: [0; 16],
+            deleted: true,
+            created_at: None,
+            updated_at: None,
+            parent_id: None,
+        }
+    }
+}
+
+/// An object that can't be stored as it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rejected {
+    pub upstream_id: Option<String>,
+    pub raw: String,
+    pub reason: String,
+}
+
+/// Reads objects of one collection.
+pub struct Reader {
+    shape: RecordShape,
+    id_from: Option<Pointer>,
+    /// Whether bytes of the answer had to be replaced because they were not UTF-8.
+    replaced: bool,
+}
+
+impl Reader {
+    pub fn new(collection: &CollectionRef, replaced: bool) -> Self {
+        let id_from = collection.parent.as_ref().and_then(|parent| parent.id_from.clone());
+        Self { shape: collection.shape(), id_from, replaced }
+    }
+
+    /// The record in `raw`, a whole JSON value; `parent_id` where it is known from the request.
+    pub fn read(&self, raw: &str, parent_id: Option<&str>) -> Result<Record, Rejected> {
+        let reject = |upstream_id: Option<&str>, reason: String| Rejected {
+            upstream_id: upstream_id.map(str::to_owned),
+            raw: raw.to_owned(),
+            reason,
+        };
+        let RecordShape { id, created_at, updated_at, deleted } = &self.shape;
+        let found = pointer::follow(
+            raw,
+            [
+                Some(id),
+                created_at.as_ref().map(|moment| &moment.at),
+                updated_at.as_ref().map(|moment| &moment.at),
+                deleted.as_ref(),
+                self.id_from.as_ref(),
+            ],
+        );
+        let [upstream_id, created, updated, gone, parent] =
+            found.map_err(|error| reject(None, format!("it is not JSON: {error}")))?;
+        let Some(upstream_id) = upstream_id.and_then(identifier) else {
+            let reason = match upstream_id {
+                None => format!("it has no id at {id}"),
+                Some(other) => format!("its id at {id} is no string or whole number: {:.80}", other.get()),
+            };
+            return Err(reject(None, reason));
+        };
+        if self.replaced && raw.contains(char::REPLACEMENT_CHARACTER) {
+            return Err(reject(Some(&upstream_id), "it is not valid UTF-8; shown with U+FFFD instead".into()));
+        }
+        let moment = |declared: &Option<Moment>, raw: Option<&RawValue>| read_moment(declared.as_ref()?, raw?);
+        let parent_id = parent_id.map(str::to_owned).or_else(|| parent.and_then(identifier));
+        if gone.is_some_and(|gone| gone.get() == "true") {
+            // What is left of the object says less than the version that is stored.
+            return Ok(Record { parent_id, ..Record::gone(&upstream_id) });
+        }
+        Ok(Record {
+            hash: hash(raw),
+            // A child that no longer names a parent has left the collection.
+            deleted: self.id_from.is_some() && parent_id.is_none(),
+            created_at: moment(created_at, created),
+            updated_at: moment(updated_at, updated),
+            data: Some(raw.to_owned()),
+            parent_id,
+            upstream_id,
+        })
+    }
+}
+
+/// An id: a string, or a whole number as text.
+pub(crate) fn identifier(raw: &RawValue) -> Option<String> {
+    let text = raw.get();
+    let id = if text.starts_with('"') {
+        serde_json::from_str(text).ok()?
+    } else if text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-') {
+        text.to_owned()
+    } else {
+        return None;
+    };
+    // U+0000 can't be stored, and an empty id names nothing.
+    (!id.is_empty() && !id.contains('\0')).then_some(id)
+}
+
+/// An instant in the declared format; what is not in it counts as absent, as it is in `data` anyway.
+pub(crate) fn read_moment(moment: &Moment, raw: &RawValue) -> Option<Timestamp> {
+    match moment.format {
+        MomentFormat::UnixSeconds => Timestamp::from_unix_seconds(raw.get().parse().ok()?),
+    }
+}
+
+fn hash(text: &str) -> [u8; 16] {
+    let digest: [u8; 32] = Sha256::digest(text.as_bytes()).into();
+    let mut half = [0; 16];
+    half.copy_from_slice(&digest[..16]);
+    half
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalogue;
+
+    fn reader(collection: &str, replaced: bool) -> Reader {
+        Reader::new(&CollectionRef::new(catalogue::find("stripe").unwrap(), collection).unwrap(), replaced)
+    }
+
+    #[test]
+    fn reads_what_is_declared_and_keeps_the_text() {
+        let raw = r#"{"id": "cus_1",  "created": 1700000000, "big": 1e400}"#;
+        let record = reader("customer", false).read(raw, None).unwrap();
+        assert_eq!(record.upstream_id, "cus_1");
+        assert_eq!(record.data.as_deref(), Some(raw));
+        assert_eq!(record.created_at, Timestamp::from_unix_seconds(1_700_000_000));
+        assert!(!record.deleted);
+        let gone = reader("customer", false).read(r#"{"id": "cus_1", "deleted": true}"#, None).unwrap();
+        assert_eq!(gone, Record::gone("cus_1"));
+    }
+
+    #[test]
+    fn odd_ids_are_set_aside_with_a_reason() {
+        let reader = reader("customer", false);
+        for (raw, why) in [
+            (r#"{"name": "x"}"#, "no id"),
+            (r#"{"id": null}"#, "no string"),
+            (r#"{"id": {"a": 1}}"#, "no string"),
+            (r#"{"id": 1.5}"#, "no string"),
+            (r#"{"id": ""}"#, "no string"),
+            (r#"{"id": "a\u0000b"}"#, "no string"),
+            (r#"{"id": "\ud800"}"#, "no string"),
+            (r#"["cus_1"]"#, "no id"),
+        ] {
+            let rejected = reader.read(raw, None).unwrap_err();
+            assert!(rejected.reason.contains(why), "{raw}: {}", rejected.reason);
+            assert_eq!(rejected.raw, raw);
+        }
+        assert_eq!(reader.read(r#"{"id": 7}"#, None).unwrap().upstream_id, "7");
+        assert_eq!(reader.read(r#"{"id": 18446744073709551617}"#, None).unwrap().upstream_id, "18446744073709551617");
+    }
+
+    #[test]
+    fn what_was_not_utf_8_is_set_aside_but_a_real_replacement_character_is_not() {
+        let raw = "{\"id\": \"cus_1\", \"name\": \"\u{FFFD}\"}";
+        assert!(reader("customer", false).read(raw, None).is_ok());
+        assert_eq!(reader("customer", true).read(raw, None).unwrap_err().upstream_id.as_deref(), Some("cus_1"));
+    }
+
+    #[test]
+    fn a_child_knows_its_parent_or_has_left() {
+        let reader = reader("payment_method", false);
+        let attached = reader.read(r#"{"id": "pm_1", "customer": "cus_1"}"#, None).unwrap();
+        assert_eq!((attached.parent_id.as_deref(), attached.deleted), (Some("cus_1"), false));
+        let detached = reader.read(r#"{"id": "pm_1", "customer": null}"#, None).unwrap();
+        assert_eq!((detached.parent_id, detached.deleted), (None, true));
+    }
+}

@@ -1,0 +1,128 @@
+CREATE TABLE sequin._credentials (
+    id              uuid        PRIMARY KEY,
+    name            text        NOT NULL UNIQUE,
+    provider        text        NOT NULL,
+    -- What is no secret, "kind" among it.
+    settings        jsonb       NOT NULL,
+    -- The names of the secrets, for the masked view.
+    secret_names    text[]      NOT NULL,
+    -- The secrets: sealed with the key that key_id identifies.
+    sealed          bytea       NOT NULL,
+    key_id          text        NOT NULL,
+    metadata        jsonb       NOT NULL DEFAULT '{}',
+    inserted_at     timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    updated_at      timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp()
+);
+COMMENT ON TABLE sequin._credentials IS 'Credentials with their sealed secrets; look at sequin.credentials.';
+
+CREATE VIEW sequin.credentials AS
+SELECT id,
+       name,
+       provider,
+       settings ->> 'kind' AS kind,
+       settings || coalesce((SELECT pg_catalog.jsonb_object_agg(secret, '********')
+                             FROM pg_catalog.unnest(secret_names) AS secret), '{}') AS properties,
+       metadata,
+       inserted_at,
+       updated_at
+FROM sequin._credentials;
+COMMENT ON VIEW sequin.credentials IS 'Credentials, their secrets masked.';
+
+CREATE TABLE sequin.syncs (
+    id            uuid        PRIMARY KEY,
+    name          text        NOT NULL UNIQUE,
+    stream_id     uuid        NOT NULL REFERENCES sequin.streams,
+    credential_id uuid        NOT NULL REFERENCES sequin._credentials,
+    provider      text        NOT NULL,
+    collections   text[]      NOT NULL,
+    frequency     text        NOT NULL,
+    rate_limit    jsonb,
+    max_age       interval,
+    options       jsonb       NOT NULL DEFAULT '{}',
+    external_id   text,
+    metadata      jsonb       NOT NULL DEFAULT '{}',
+    status        text        NOT NULL DEFAULT 'active' CHECK (status IN ('active', 'paused')),
+    initial_backfill_completed_at timestamptz,
+    inserted_at   timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    updated_at    timestamptz NOT NULL DEFAULT pg_catalog.now()
+);
+CREATE INDEX ON sequin.syncs (stream_id);
+CREATE INDEX ON sequin.syncs (credential_id);
+COMMENT ON TABLE sequin.syncs IS 'A sync brings collections of one credential into one stream.';
+
+-- Where each feed of events of a sync stands. Collections that share a feed share its cursor.
+CREATE TABLE sequin._feeds (
+    sync_id       uuid        NOT NULL REFERENCES sequin.syncs ON DELETE CASCADE,
+    feed          text        NOT NULL,
+    -- Each event that occurred before is in the stream. NULL: the feed has not been looked at yet.
+    cursor        timestamptz,
+    polled_at     timestamptz,
+    failure_class text,
+    error         text,
+    failures      int         NOT NULL DEFAULT 0,
+    failing_since timestamptz,
+    retry_at      timestamptz,
+    PRIMARY KEY (sync_id, feed)
+);
+
+CREATE TABLE sequin._sync_collections (
+    stream_id     uuid        NOT NULL,
+    sync_id       uuid        NOT NULL REFERENCES sequin.syncs ON DELETE CASCADE,
+    collection_id text        NOT NULL,
+    feed          text,
+    added_at      timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    backfilled_at timestamptz,
+    -- For a collection that is polled: the newest upstream_created_at that was seen.
+    cursor        timestamptz,
+    polled_at     timestamptz,
+    swept_at      timestamptz,
+    last_success_at timestamptz,
+    failure_class text,
+    error         text,
+    failures      int         NOT NULL DEFAULT 0,
+    failing_since timestamptz,
+    retry_at      timestamptz,
+    PRIMARY KEY (sync_id, collection_id)
+);
+
+-- "cursor" is kept as text or timestamptz by kind; the view shows it as JSON.
+CREATE TABLE sequin.backfills (
+    id            uuid        PRIMARY KEY,
+    stream_id     uuid        NOT NULL,
+    sync_id       uuid        NOT NULL REFERENCES sequin.syncs ON DELETE CASCADE,
+    collection_id text        NOT NULL,
+    kind          text        NOT NULL CHECK (kind IN ('initial', 'manual', 'sweep')),
+    since         timestamptz,
+    state         text        NOT NULL DEFAULT 'pending'
+                  CHECK (state IN ('pending', 'running', 'completed', 'cancelled')),
+    position      jsonb,
+    pages         bigint      NOT NULL DEFAULT 0,
+    records       bigint      NOT NULL DEFAULT 0,
+    changes       bigint      NOT NULL DEFAULT 0,
+    rejected      bigint      NOT NULL DEFAULT 0,
+    requested_at  timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    started_at    timestamptz,
+    last_page_at  timestamptz,
+    finished_at   timestamptz
+);
+-- One unfinished backfill of each kind at a time; the index serves the worker too.
+CREATE UNIQUE INDEX backfills_unfinished ON sequin.backfills (sync_id, collection_id, kind)
+    WHERE state IN ('pending', 'running');
+CREATE INDEX ON sequin.backfills (sync_id, collection_id);
+COMMENT ON TABLE sequin.backfills IS
+    'Walks through whole collections: the initial ones, those asked for with start_backfill, and sweeps, '
+    'which compare the whole list with the stream.';
+
+-- Which objects a sweep has seen: a row a page, gone when the sweep is done.
+CREATE TABLE sequin._sweep_pages (
+    backfill_id  uuid   NOT NULL REFERENCES sequin.backfills ON DELETE CASCADE,
+    page         bigint NOT NULL,
+    upstream_ids text[] NOT NULL,
+    PRIMARY KEY (backfill_id, page)
+);
+
+SELECT pg_catalog.pg_extension_config_dump(name, '')
+FROM pg_catalog.unnest(ARRAY[
+    'sequin.streams', 'sequin._credentials', 'sequin.syncs', 'sequin._feeds', 'sequin._sync_collections',
+    'sequin.backfills', 'sequin._sweep_pages'
+]::pg_catalog.regclass[]) AS name;

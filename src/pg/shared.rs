@@ -1,0 +1,241 @@
+//! What the processes of a cluster share: which databases have a worker, and who waits for a change.
+
+use pgrx::prelude::*;
+use std::{
+    ffi::c_void,
+    ptr,
+    sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU32, Ordering::SeqCst},
+    time::Duration,
+};
+
+/// How many databases of a cluster can have a worker.
+pub const MAX_DATABASES: usize = 128;
+/// Streams are spread over so many condition variables; two that share one wake each other for nothing, which is harmless.
+const CHANGE_VARIABLES: usize = 128;
+
+/// A database, from the moment that the launcher knows of it.
+#[repr(C)]
+pub struct Slot {
+    /// 0: the slot is free.
+    database: AtomicU32,
+    /// 0: no worker is running.
+    worker: AtomicI32,
+    /// The extension may have been created.
+    announced: AtomicBool,
+    /// The worker looked and found no extension.
+    absent: AtomicBool,
+    /// There is something new for the worker.
+    woken: AtomicBool,
+    /// The backend that needs the database to itself, or 0.
+    held_by: AtomicI32,
+}
+
+#[repr(C)]
+struct Shared {
+    launcher: AtomicI32,
+    slots: [Slot; MAX_DATABASES],
+    changes: [pg_sys::ConditionVariable; CHANGE_VARIABLES],
+}
+
+static SHARED: AtomicPtr<Shared> = AtomicPtr::new(ptr::null_mut());
+static mut PREVIOUS_REQUEST: Option<unsafe extern "C-unwind" fn()> = None;
+static mut PREVIOUS_STARTUP: Option<unsafe extern "C-unwind" fn()> = None;
+
+/// Asks for shared memory; to be called while `shared_preload_libraries` are loaded.
+pub fn install() {
+    // SAFETY: the postmaster has one thread, and hooks are chained as PostgreSQL's own modules do.
+    unsafe {
+        PREVIOUS_REQUEST = pg_sys::shmem_request_hook;
+        pg_sys::shmem_request_hook = Some(request);
+        PREVIOUS_STARTUP = pg_sys::shmem_startup_hook;
+        pg_sys::shmem_startup_hook = Some(startup);
+    }
+}
+
+#[pg_guard]
+unsafe extern "C-unwind" fn request() {
+    // SAFETY: PostgreSQL calls this when shared memory may be asked for.
+    unsafe {
+        if let Some(previous) = PREVIOUS_REQUEST {
+            previous();
+        }
+        pg_sys::RequestAddinShmemSpace(size_of::<Shared>());
+    }
+}
+
+#[pg_guard]
+unsafe extern "C-unwind" fn startup() {
+    // SAFETY: PostgreSQL calls this when shared memory exists; the memory is as large as asked for, aligned to a cache
+    // line, and nobody else uses it before it is published. Zeroes are valid atomics, and the condition variables are
+    // initialised before use.
+    unsafe {
+        if let Some(previous) = PREVIOUS_STARTUP {
+            previous();
+        }
+        let mut found = false;
+        let shared: *mut Shared = pg_sys::ShmemInitStruct(c"sequin".as_ptr(), size_of::<Shared>(), &mut found).cast();
+        if !found {
+            ptr::write_bytes(shared.cast::<c_void>().cast::<u8>(), 0, size_of::<Shared>());
+            for n in 0..CHANGE_VARIABLES {
+                pg_sys::ConditionVariableInit(&raw mut (*shared).changes[n]);
+            }
+        }
+        SHARED.store(shared, SeqCst);
+    }
+}
+
+/// Whether the library was loaded with the server.
+pub fn is_installed() -> bool {
+    !SHARED.load(SeqCst).is_null()
+}
+
+fn shared() -> Option<&'static Shared> {
+    // SAFETY: once it is set, the pointer is to shared memory that lives as long as the process; what changes in it
+    // are atomics, and the condition variables, which are only touched through PostgreSQL's functions.
+    unsafe { SHARED.load(SeqCst).as_ref() }
+}
+
+/// All slots; none without the library in `shared_preload_libraries`.
+pub fn slots() -> &'static [Slot] {
+    shared().map_or(&[], |shared| &shared.slots)
+}
+
+/// The slot of a database.
+pub fn slot_of(database: pg_sys::Oid) -> Option<&'static Slot> {
+    slots().iter().find(|slot| slot.database() == database)
+}
+
+/// The launcher says who it is.
+pub fn set_launcher(pid: i32) {
+    if let Some(shared) = shared() {
+        shared.launcher.store(pid, SeqCst);
+    }
+}
+
+/// Makes the launcher look at the databases again.
+pub fn wake_launcher() {
+    if let Some(shared) = shared() {
+        set_latch_of(shared.launcher.load(SeqCst));
+    }
+}
+
+/// The extension has been created in this database, and that is committed.
+pub fn announce_extension() {
+    // SAFETY: it is a plain global of this backend.
+    if let Some(slot) = slot_of(unsafe { pg_sys::MyDatabaseId }) {
+        slot.announced.store(true, SeqCst);
+    }
+    wake_launcher();
+}
+
+/// There is something new for the worker of this database.
+pub fn wake_worker() {
+    // SAFETY: it is a plain global of this backend.
+    if let Some(slot) = slot_of(unsafe { pg_sys::MyDatabaseId }) {
+        slot.woken.store(true, SeqCst);
+        set_latch_of(slot.worker.load(SeqCst));
+    }
+}
+
+impl Slot {
+    pub fn database(&self) -> pg_sys::Oid {
+        pg_sys::Oid::from(self.database.load(SeqCst))
+    }
+
+    /// Only the launcher gives slots to databases.
+    pub fn assign(&self, database: pg_sys::Oid) {
+        self.worker.store(0, SeqCst);
+        self.absent.store(false, SeqCst);
+        self.announced.store(false, SeqCst);
+        self.held_by.store(0, SeqCst);
+        self.database.store(database.to_u32(), SeqCst);
+    }
+
+    pub fn release(&self) {
+        self.database.store(0, SeqCst);
+    }
+
+    pub fn worker(&self) -> Option<i32> {
+        Some(self.worker.load(SeqCst)).filter(|pid| *pid != 0)
+    }
+
+    pub fn set_worker(&self, pid: Option<i32>) {
+        self.worker.store(pid.unwrap_or(0), SeqCst);
+    }
+
+    pub fn take_announced(&self) -> bool {
+        self.announced.swap(false, SeqCst)
+    }
+
+    pub fn set_absent(&self, absent: bool) {
+        self.absent.store(absent, SeqCst);
+    }
+
+    pub fn is_absent(&self) -> bool {
+        self.absent.load(SeqCst)
+    }
+
+    pub fn take_woken(&self) -> bool {
+        self.woken.swap(false, SeqCst)
+    }
+
+    /// Keeps workers out of the database until [`Slot::let_go`], or until the backend is gone.
+    pub fn hold(&self, backend: i32) {
+        self.held_by.store(backend, SeqCst);
+    }
+
+    pub fn let_go(&self) {
+        self.held_by.store(0, SeqCst);
+    }
+
+    pub fn is_held(&self) -> bool {
+        let backend = self.held_by.load(SeqCst);
+        // SAFETY: looks the process up in shared memory; a null pointer says that there is no such backend.
+        backend != 0 && unsafe { !pg_sys::BackendPidGetProc(backend).is_null() }
+    }
+}
+
+fn set_latch_of(pid: i32) {
+    if pid != 0 {
+        // SAFETY: the entry of a live backend has a latch, which may be set by any process at any time; an entry that
+        // has been given to another process since gets a spurious wake-up, for which all waiters are prepared.
+        unsafe {
+            let process = pg_sys::BackendPidGetProc(pid);
+            if !process.is_null() {
+                pg_sys::SetLatch(&raw mut (*process).procLatch);
+            }
+        }
+    }
+}
+
+fn change_variable(stream: &[u8; 16]) -> Option<*mut pg_sys::ConditionVariable> {
+    let shared = SHARED.load(SeqCst);
+    // The last bytes of a UUID are random in every version in use.
+    let n = usize::from(stream[15]) % CHANGE_VARIABLES;
+    // SAFETY: the pointer is to shared memory, and the index within the array.
+    (!shared.is_null()).then(|| unsafe { &raw mut (*shared).changes[n] })
+}
+
+/// Wakes all that wait for a change of the stream.
+pub fn announce_change(stream: &[u8; 16]) {
+    if let Some(variable) = change_variable(stream) {
+        // SAFETY: the variable was initialised at start-up.
+        unsafe { pg_sys::ConditionVariableBroadcast(variable) };
+    }
+}
+
+/// Sleeps until the stream changes, or `timeout` is over; may return early for no reason, as it does on the first call.
+///
+/// True where the time is over. An interrupt ends it with an error.
+pub fn wait_for_change(stream: &[u8; 16], timeout: Duration) -> Option<bool> {
+    let variable = change_variable(stream)?;
+    let millis = i64::try_from(timeout.as_millis()).unwrap_or(i64::MAX).min(i64::from(i32::MAX));
+    // SAFETY: the variable was initialised at start-up; PostgreSQL leaves its queue when the transaction ends.
+    Some(unsafe { pg_sys::ConditionVariableTimedSleep(variable, millis, pg_sys::PG_WAIT_EXTENSION) })
+}
+
+/// Leaves the queue that [`wait_for_change`] joined.
+pub fn stop_waiting() {
+    // SAFETY: does nothing where this process is in no queue.
+    unsafe { pg_sys::ConditionVariableCancelSleep() };
+}

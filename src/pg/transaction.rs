@@ -1,0 +1,95 @@
+//! Transactions of a background worker, whose errors are values.
+
+use pgrx::{pg_sys::panic::CaughtError, prelude::*};
+use std::panic::AssertUnwindSafe;
+
+/// An SQL error that has been caught.
+#[derive(Debug, Clone)]
+pub struct SqlError {
+    pub code: PgSqlErrorCode,
+    pub message: String,
+}
+
+impl std::fmt::Display for SqlError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl SqlError {
+    fn caught(error: CaughtError) -> Self {
+        match error {
+            CaughtError::PostgresError(report) | CaughtError::ErrorReport(report) => {
+                Self { code: report.sql_error_code(), message: report.message().to_owned() }
+            }
+            CaughtError::RustPanic { ereport, payload } => {
+                // A bug, not an SQL error: the process has to end, so that a new one starts from a known state.
+                drop(ereport);
+                std::panic::resume_unwind(payload)
+            }
+        }
+    }
+
+    /// Whether the data is at fault, so that the same data will fail again: classes 22, 23 and 54 of SQLSTATE.
+    pub fn blames_data(&self) -> bool {
+        let code = self.code as i32;
+        // Two characters of six bits each, the first lowest.
+        let class = |first: u8, second: u8| i32::from(first - b'0') | (i32::from(second - b'0') << 6);
+        [class(b'2', b'2'), class(b'2', b'3'), class(b'5', b'4')].contains(&(code & 0xFFF))
+    }
+}
+
+/// Runs `body` in a transaction of its own: committed where it returns `Ok`, rolled back otherwise.
+pub fn transaction<T, E: From<SqlError>>(body: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
+    // SAFETY: a background worker is outside of any transaction here. After an error the transaction is aborted, as
+    // the main loop of a backend does it, which releases snapshots, locks, SPI connections and memory.
+    unsafe {
+        pg_sys::SetCurrentStatementStartTimestamp();
+        pg_sys::StartTransactionCommand();
+        pg_sys::PushActiveSnapshot(pg_sys::GetTransactionSnapshot());
+        let result = PgTryBuilder::new(AssertUnwindSafe(|| {
+            let value = body()?;
+            pg_sys::PopActiveSnapshot();
+            pg_sys::CommitTransactionCommand();
+            Ok(value)
+        }))
+        .catch_others(|error| Err(SqlError::caught(error).into()))
+        .execute();
+        if result.is_err() {
+            pg_sys::AbortCurrentTransaction();
+        } else {
+            pg_sys::pgstat_report_stat(false);
+        }
+        result
+    }
+}
+
+/// Runs `body` in a subtransaction: what it did is undone where it fails, and the transaction goes on.
+pub fn subtransaction<T, E: From<SqlError>>(body: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
+    // SAFETY: called within a transaction. Memory context and resource owner are put back as PL/pgSQL does it around
+    // its exception blocks.
+    unsafe {
+        let context = pg_sys::CurrentMemoryContext;
+        let owner = pg_sys::CurrentResourceOwner;
+        pg_sys::BeginInternalSubTransaction(std::ptr::null());
+        pg_sys::MemoryContextSwitchTo(context);
+        let result = PgTryBuilder::new(AssertUnwindSafe(|| {
+            let value = body()?;
+            pg_sys::ReleaseCurrentSubTransaction();
+            Ok(value)
+        }))
+        .catch_others(|error| Err(SqlError::caught(error).into()))
+        .execute();
+        if result.is_err() {
+            pg_sys::RollbackAndReleaseCurrentSubTransaction();
+        }
+        pg_sys::MemoryContextSwitchTo(context);
+        pg_sys::CurrentResourceOwner = owner;
+        result
+    }
+}
+
+/// Runs `action` once the current transaction has committed; it must not fail.
+pub fn on_commit(action: impl FnOnce() + std::panic::UnwindSafe + std::panic::RefUnwindSafe + 'static) {
+    pgrx::register_xact_callback(pgrx::PgXactCallbackEvent::Commit, action);
+}

@@ -1,0 +1,92 @@
+"""Fixtures of the end-to-end tests, and the check after each that the server saw nothing ugly."""
+
+import re
+from collections.abc import Iterator
+from itertools import count
+
+import pytest
+from harness import Cluster, Database, Fake, Upstream
+from house.test_providers import validate_request
+
+# What must never be in a server log. "terminated by signal" also covers a backend that aborted.
+UGLY = re.compile(r"PANIC:|terminated by signal|panicked at|stack backtrace|TRAP:|memory allocation of")
+# What a test that kills a process with signal 9 itself may find.
+PROVOKED = re.compile(r"terminated by signal 9")
+
+_names = count(1)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests on a cluster of their own go last, so that the shared one is not idle beside them."""
+    items.sort(key=lambda item: item.get_closest_marker("cluster_settings") is not None)
+
+
+@pytest.fixture(scope="session")
+def shared_cluster() -> Iterator[Cluster]:
+    cluster = Cluster()
+    try:
+        yield cluster.create().start()
+    finally:
+        cluster.remove()
+
+
+@pytest.fixture
+def cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
+    """The cluster that all tests share; with `@pytest.mark.cluster_settings(…)`, a new one with these."""
+    marker = request.node.get_closest_marker("cluster_settings")
+    own = Cluster(settings=marker.kwargs).create().start() if marker else None
+    cluster = own or request.getfixturevalue("shared_cluster")
+    if not cluster.running():  # the test before stopped it, and failed before it could start it again
+        cluster.start()
+    since = cluster.log_size()
+    request.node.server_log = lambda: cluster.log_tail(since)
+    try:
+        yield cluster
+        ugly = [line for line in cluster.log_text(since).splitlines() if UGLY.search(line)]
+        if request.node.get_closest_marker("crashes"):
+            ugly = [line for line in ugly if not PROVOKED.search(line)]
+        assert not ugly, "in the server log:\n" + "\n".join(ugly)
+    finally:
+        if own:
+            own.remove()
+
+
+@pytest.fixture
+def database(cluster: Cluster) -> Iterator[Database]:
+    """A new database with the extension."""
+    database = cluster.database(f"e2e_{next(_names)}")
+    try:
+        yield database
+    finally:
+        if not cluster.running():
+            cluster.start()
+        database.drop()
+
+
+@pytest.fixture
+def fake() -> Iterator[Fake]:
+    """A fake of all the APIs, in a process of its own, with nothing in it yet."""
+    with Fake() as fake:
+        yield fake
+
+
+@pytest.fixture
+def stripe(fake: Fake) -> Iterator[Upstream]:
+    """The fake's Stripe. After the test, every request that it got must be one that Stripe documents."""
+    stripe = fake.upstream("stripe")
+    yield stripe
+    problems = {
+        problem
+        for request in stripe.requests()
+        for problem in validate_request(request.method, request.path, request.query)
+    }
+    assert not problems, "\n".join(sorted(problems))
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo) -> Iterator[None]:
+    outcome = yield
+    report = outcome.get_result()
+    server_log = getattr(item, "server_log", None)
+    if report.failed and server_log:
+        report.sections.append(("server log, its tail", server_log()))

@@ -1,0 +1,185 @@
+"""The fake APIs (tests/fake) in a process of their own, and one of them as a test's upstream."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+TESTS = Path(__file__).resolve().parents[2]
+LISTENING = re.compile(rb"http://127\.0\.0\.1:(\d+)")
+
+
+class FakeError(Exception):
+    """The fake did not start, or refused what a test told it; the message has its words."""
+
+
+class Fake:
+    """`python -m fake` on a free port; `arguments` are the program's own."""
+
+    def __init__(self, *arguments: str) -> None:
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "fake", "--port", "0", *arguments],
+            cwd=TESTS, env={**os.environ, "PYTHONUNBUFFERED": "1"}, stdin=subprocess.DEVNULL,
+            stdout=self._log, stderr=subprocess.STDOUT, start_new_session=True,
+        )  # fmt: skip
+        try:
+            self.url = self._address()
+        except BaseException:
+            self.stop()
+            raise
+
+    def _address(self) -> str:
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline and self.process.poll() is None:
+            if found := LISTENING.search(self.output()):
+                return found.group(0).decode()
+            time.sleep(0.02)
+        raise FakeError(
+            f"python -m fake did not say where it listens:\n{self.output().decode(errors='replace')}"
+        )
+
+    def output(self) -> bytes:
+        return os.pread(self._log.fileno(), 1 << 20, 0)
+
+    def upstream(self, provider: str) -> "Upstream":
+        return Upstream(self, provider)
+
+    def control(self, method: str, route: str, body: Any = None, **query: object) -> Any:
+        """Asks /_control/`route`; tests/fake/README.md lists the routes. Raises FakeError when it refuses."""
+        address = f"{self.url}/_control/{route}"
+        if query:
+            address += "?" + urllib.parse.urlencode(query)
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(address, data, {"Content-Type": "application/json"}, method=method)
+        try:
+            with urllib.request.urlopen(request, timeout=60) as answer:
+                return json.load(answer)
+        except urllib.error.HTTPError as error:
+            raise FakeError(f"{method} {route}: {error.read().decode(errors='replace')}") from None
+
+    def stop(self) -> None:
+        self.process.kill()
+        self.process.wait()
+        self._log.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+
+@dataclass(frozen=True)
+class Request:
+    """A request that the fake received. `received` in epoch seconds; `answered` None while it is open."""
+
+    number: int
+    method: str
+    path: str
+    query: str
+    received: float
+    answered: float | None
+    status: int | None
+
+
+class Upstream:
+    """One provider of a fake: its data, its truth, its faults, and what it was asked."""
+
+    def __init__(self, fake: Fake, provider: str) -> None:
+        self.fake = fake
+        self.provider = provider
+        self.url = f"{fake.url}/{provider}"
+        self.api_key = "sk_test_fake_upstream_key"
+
+    def _named(self, collection: str) -> str:
+        return f"{self.provider}:{collection}"
+
+    # Changing data. `event` is how a change is announced: True, False, or {"late": s, "backdate": s}.
+
+    def seed(self, **counts: int) -> None:
+        """Creates so many objects of each collection, made up, without announcing them."""
+        for collection, count in counts.items():
+            self.create(collection, count=count, event=False)
+
+    def create(
+        self,
+        collection: str,
+        count: int = 1,
+        parent: str | None = None,
+        created: int | None = None,
+        event: bool | dict[str, float] = True,
+        **data: Any,
+    ) -> list[str]:
+        """Creates objects and returns their ids. `created` in epoch seconds, now unless given."""
+        body = {"collection": self._named(collection), "count": count, "data": data, "event": event}
+        if parent is not None:
+            body["parent"] = parent
+        if created is not None:
+            body["created"] = created
+        return self.fake.control("POST", "create", body)["ids"]
+
+    def update(self, collection: str, *ids: str, event: bool | dict[str, float] = True, **data: Any) -> None:
+        body = {"collection": self._named(collection), "ids": list(ids), "data": data, "event": event}
+        self.fake.control("POST", "update", body)
+
+    def delete(self, collection: str, *ids: str, event: bool | dict[str, float] = True) -> None:
+        self.fake.control(
+            "POST", "delete", {"collection": self._named(collection), "ids": list(ids), "event": event}
+        )
+
+    def forget_events(self) -> None:
+        """What was announced so far can't be asked for any more, as after 30 days."""
+        self.fake.control("POST", "purge_events", {"provider": self.provider})
+
+    def configure(self, **settings: Any) -> dict[str, Any]:
+        return self.fake.control("POST", "settings", {"provider": self.provider, **settings})
+
+    # Asking
+
+    def collections(self) -> list[str]:
+        """The collections that the fake serves."""
+        return list(self.fake.control("GET", "counts")[self.provider])
+
+    def objects(self, collection: str) -> dict[str, dict[str, Any]]:
+        """The truth: every live object of a collection by id."""
+        return self.fake.control("GET", "truth", collection=self._named(collection))["objects"]
+
+    def any_id(self, collection: str) -> str:
+        return next(iter(self.objects(collection)))
+
+    def requests(self, path: str = "") -> list[Request]:
+        """What the connector asked, oldest first; `path` is a regular expression on path?query."""
+        found = self.fake.control("GET", "requests", limit=100_000, path=path)["requests"]
+        fields = Request.__dataclass_fields__
+        return [
+            Request(**{name: value for name, value in entry.items() if name in fields})
+            for entry in found
+            if entry["provider"] == self.provider
+        ]
+
+    def rates(self, interval: float = 1.0) -> dict[str, Any]:
+        """The most requests within any window of `interval` seconds; see the fake's README."""
+        return self.fake.control("GET", "rates", interval=interval)
+
+    # Faults
+
+    def fault(self, action: str, *, match: dict[str, Any] | None = None, **options: Any) -> int:
+        """Adds a fault: `fault("status", status=500, match={"path": "/v1/customers", "times": 3})`."""
+        rule = {
+            "match": {"provider": self.provider, **(match or {})},
+            "action": {"type": action, **options},
+        }
+        return self.fake.control("POST", "faults", rule)["ids"][0]
+
+    def clear_faults(self) -> None:
+        self.fake.control("DELETE", "faults")

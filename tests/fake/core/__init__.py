@@ -1,0 +1,1 @@
+"""What every faked provider shares: HTTP, request log, limits, faults, clock, stored objects, control."""

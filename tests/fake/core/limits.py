@@ -1,0 +1,51 @@
+"""Rate limits, measured where the requests arrive."""
+
+from __future__ import annotations
+
+from collections import defaultdict, deque
+
+
+class Window:
+    """At most `allowed` requests in any `interval` seconds: a sliding window, without a bucket's kindness."""
+
+    __slots__ = ("allowed", "interval", "_times")
+
+    def __init__(self, allowed: int, interval: float = 1.0) -> None:
+        self.allowed = allowed
+        self.interval = interval
+        self._times: deque[float] = deque()
+
+    def wait(self, now: float) -> float:
+        """Seconds until a request would be let in; 0 when it is let in now. Counts nothing."""
+        times = self._times
+        while times and times[0] <= now - self.interval:
+            times.popleft()
+        if len(times) < self.allowed:
+            return 0.0
+        return times[0] + self.interval - now
+
+    def take(self, now: float) -> None:
+        self._times.append(now)
+
+    @property
+    def remaining(self) -> int:
+        return max(0, self.allowed - len(self._times))
+
+
+class Windows:
+    """One window a key (an endpoint, a credential), all of one size; None switches them off."""
+
+    def __init__(self, allowed: int | None, interval: float = 1.0) -> None:
+        self.configure(allowed, interval)
+
+    def configure(self, allowed: int | None, interval: float = 1.0) -> None:
+        self.allowed = allowed
+        self.interval = interval
+        self._windows: dict[str, Window] = defaultdict(lambda: Window(allowed or 0, interval))
+
+    def wait(self, key: str, now: float) -> float:
+        return 0.0 if self.allowed is None else self._windows[key].wait(now)
+
+    def take(self, key: str, now: float) -> None:
+        if self.allowed is not None:
+            self._windows[key].take(now)

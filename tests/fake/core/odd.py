@@ -1,0 +1,58 @@
+"""Objects that no API documents and that every long-lived integration meets."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+HUGE = 10 * 1024 * 1024
+
+
+def _with(raw: bytes, member: bytes) -> bytes:
+    """The object with one more member, spliced in as bytes: some of these can't be made by a JSON library."""
+    return raw.rstrip()[:-1] + b"," + member + b"}"
+
+
+def _without_id(raw: bytes) -> bytes:
+    return _reencode({name: value for name, value in json.loads(raw).items() if name != "id"})
+
+
+def _numeric_id(raw: bytes) -> bytes:
+    return _reencode({**json.loads(raw), "id": 4815162342})
+
+
+def _other_content(raw: bytes) -> bytes:
+    return _with(raw, b'"odd":"the same id, another content"')
+
+
+def _reencode(value: object) -> bytes:
+    return json.dumps(value, ensure_ascii=False).encode()
+
+
+KINDS: dict[str, Callable[[bytes], bytes]] = {
+    "nul": lambda raw: _with(raw, b'"odd":"before\\u0000after"'),
+    "nul_key": lambda raw: _with(raw, b'"odd\\u0000":1'),
+    "no_id": _without_id,
+    "null_id": lambda raw: _reencode({**json.loads(raw), "id": None}),
+    "empty_id": lambda raw: _reencode({**json.loads(raw), "id": ""}),
+    "numeric_id": _numeric_id,
+    "huge": lambda raw: _with(raw, b'"odd":"' + b"x" * HUGE + b'"'),
+    "invalid_utf8": lambda raw: _with(raw, b'"odd":"caf\xe9 \xff"'),
+    "lone_surrogate": lambda raw: _with(raw, b'"odd":"half \\ud83d of a pair"'),
+    "big_number": lambda raw: _with(raw, b'"odd":1e400'),
+    "precise_number": lambda raw: _with(raw, b'"odd":12345678901234567890.123456789012345678'),
+    "deep": lambda raw: _with(raw, b'"odd":' + b"[" * 10_000 + b"]" * 10_000),
+    "duplicate_key": lambda raw: _with(raw, b'"odd":1,"odd":2'),
+    "duplicate_id": _other_content,
+    "not_an_object": lambda raw: b'"just a string"',
+    "null": lambda raw: b"null",
+    "long_id": lambda raw: _reencode({**json.loads(raw), "id": "x" * 100_000}),
+}
+"""Each kind turns a normal object's bytes into odd ones. `duplicate_id` belongs beside the normal object."""
+
+
+def make(kind: str, raw: bytes) -> bytes:
+    """Raises ValueError for an unknown kind."""
+    if kind not in KINDS:
+        raise ValueError(f"no odd record is called {kind!r}; there are {', '.join(sorted(KINDS))}")
+    return KINDS[kind](raw)
