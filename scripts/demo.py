@@ -8,9 +8,7 @@ everything running at the end. The exit status is 0 only if each step was seen t
 import hashlib
 import json
 import os
-import shutil
 import signal
-import subprocess
 import sys
 import time
 import urllib.parse
@@ -23,14 +21,19 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests" / "e2e")]
 
 import psycopg  # noqa: E402
-from harness import Cluster, Database, Fake, Upstream  # noqa: E402
-
+from harness import Cluster, Database, Fake, ServerError, Upstream  # noqa: E402
+from harness.cluster import SETTINGS  # noqa: E402
+from harness.fake import FakeError  # noqa: E402
 from terminal import Terminal  # noqa: E402
 
 SEEDED = {
     "customer": 6000, "product": 200, "price": 400, "subscription": 1200, "invoice": 1500, "charge": 2000,
     "payment_intent": 1200, "refund": 100,
 }  # fmt: skip
+FAKE_ARGUMENTS = ["--empty", "--no-events"]
+FAKE_ARGUMENTS += [
+    part for name, count in SEEDED.items() for part in (f"--{name.replace('_', '-')}", str(count))
+]
 BACKFILL_LIMIT = 300.0
 """Seconds after which a backfill that has not ended counts as failed."""
 
@@ -121,7 +124,7 @@ class Demo:
         properties: dict[str, str] = {"kind": "api_key", "api_key": self.account.api_key}
         if self.account.url:
             properties["base_url"] = self.account.url
-        masked = json.dumps({**properties, "api_key": self.account.api_key[:8] + "…"})
+        masked = json.dumps({**properties, "api_key": self.account.api_key[:8] + "…"}, ensure_ascii=False)
         self.run(
             "SELECT sequin.create_credential('stripe', 'stripe', %s)", json.dumps(properties),
             shown=f"SELECT sequin.create_credential('stripe', 'stripe',\n    '{masked}')",
@@ -138,13 +141,14 @@ class Demo:
             row = self.database.sql(progress)[0]
             took = time.monotonic() - began
             self.terminal.progress(int(row.records), self.account.expected, took)
-            if row.completed == row.collections and row.collections == len(SEEDED):
+            if row.completed == row.collections and row.collections >= len(SEEDED):
                 break
             check(took < BACKFILL_LIMIT, f"the backfill did not end in {BACKFILL_LIMIT:.0f} s")
             time.sleep(0.1)
         self.terminal.progress_done()
         self.run(
-            """SELECT collection_id, pages, records, (finished_at - started_at)::interval(1) AS took
+            """SELECT collection_id, pages, records,
+       round(extract(epoch FROM finished_at - started_at), 1) AS seconds
 FROM sequin.backfills ORDER BY records DESC"""
         )
         if self.account.expected is not None:
@@ -155,12 +159,12 @@ FROM sequin.backfills ORDER BY records DESC"""
     def query(self) -> None:
         self.terminal.step("It is a table: plain SQL, joins and all")
         rows = self.run(
-            """SELECT c.data ->> 'name' AS customer, count(*) AS charges,
-       to_char(sum((p.data ->> 'amount')::bigint) / 100.0, 'FM999,999,990.00') AS amount
-FROM sequin.records c
-JOIN sequin.records p ON p.data ->> 'customer' = c.upstream_id
-WHERE c.collection_id = 'stripe:customer' AND p.collection_id = 'stripe:charge'
-GROUP BY c.upstream_id, 1 ORDER BY sum((p.data ->> 'amount')::bigint) DESC LIMIT 5"""
+            """SELECT customer.data ->> 'name' AS name, count(*) AS charges,
+       to_char(sum((charge.data ->> 'amount')::bigint) / 100.0, 'FM999,999,990.00') AS amount
+FROM sequin.records customer
+JOIN sequin.records charge ON charge.data ->> 'customer' = customer.upstream_id
+WHERE customer.collection_id = 'stripe:customer' AND charge.collection_id = 'stripe:charge'
+GROUP BY customer.upstream_id, 1 ORDER BY sum((charge.data ->> 'amount')::bigint) DESC LIMIT 5"""
         )
         check(rows or self.account.expected is None, "the join found nothing")
 
@@ -253,18 +257,22 @@ GROUP BY c.upstream_id, 1 ORDER BY sum((p.data ->> 'amount')::bigint) DESC LIMIT
 class Stage:
     """The cluster and the fake, in a place that a later run finds again if this one leaves them standing."""
 
-    def __init__(self) -> None:
+    def __init__(self, real: bool) -> None:
         checkout = hashlib.sha256(str(ROOT).encode()).hexdigest()[:8]
         self.directory = Path(f"/tmp/sequin-demo-{checkout}")
         self._fake_pid = self.directory / "fake.pid"
-        self.cluster = Cluster(directory=self.directory, fsync=True)
+        # Not the tests' settings: how fast changes arrive here is the defaults' doing.
+        base = {name: SETTINGS[name] for name in ("shared_preload_libraries", "listen_addresses")}
+        private = {} if real else {"sequin.allow_private_networks": "on"}
+        self.cluster = Cluster(directory=self.directory, fsync=True, base=base, settings=private)
         self.fake: Fake | None = None
+        self._real = real
 
-    def build(self, real: bool) -> None:
+    def build(self) -> None:
         self.clear()
         self.cluster.create().start()
-        if not real:
-            self.fake = Fake()
+        if not self._real:
+            self.fake = Fake(*FAKE_ARGUMENTS)
             self._fake_pid.write_text(str(self.fake.process.pid))
 
     def clear(self) -> None:
@@ -273,10 +281,9 @@ class Stage:
             self.fake.stop()
         elif self._fake_pid.exists():
             pid = int(self._fake_pid.read_text())
-            command = subprocess.run(
-                ["ps", "-o", "args=", "-p", str(pid)], capture_output=True, text=True, check=False
-            )
-            if "-m fake" in command.stdout:  # a number alone may have gone to another process since
+            command = Path(f"/proc/{pid}/cmdline")
+            # A number alone may have gone to another process since.
+            if command.exists() and b"\0fake\0" in command.read_bytes():
                 os.kill(pid, signal.SIGTERM)
         self.cluster.remove()
 
@@ -294,24 +301,23 @@ def interrupted(number: int, _frame: object) -> None:
 
 
 def main() -> int:
+    real_key = os.environ.get("STRIPE_API_KEY", "")
     terminal = Terminal()
-    stage = Stage()
+    stage = Stage(real=bool(real_key))
     if sys.argv[1:] == ["stop"]:
         stage.clear()
         return 0
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, interrupted)
 
-    real_key = os.environ.get("STRIPE_API_KEY", "")
     keep = os.environ.get("KEEP", "") not in ("", "0")
     kept = False
     began = time.monotonic()
     try:
         terminal.title("sequin: the APIs that a company runs on, as tables and streams in PostgreSQL")
-        stage.build(bool(real_key))
+        stage.build()
         if stage.fake:
             upstream = stage.fake.upstream("stripe")
-            upstream.seed(**SEEDED)
             account: FakeAccount | RealAccount = FakeAccount(upstream)
             terminal.say(f"A fake Stripe with {account.expected:,} objects listens at {upstream.url}.")
             terminal.say("(Set STRIPE_API_KEY for the real one.)")
@@ -326,7 +332,7 @@ def main() -> int:
         if keep:
             stage.keep(terminal, database)
         return 0
-    except (DemoFailed, psycopg.Error, AssertionError) as error:
+    except (DemoFailed, ServerError, FakeError, psycopg.Error, OSError) as error:
         terminal.failure(str(error))
         terminal.say(stage.cluster.log_tail(lines=30))
         return 1

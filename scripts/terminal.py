@@ -5,6 +5,7 @@ import os
 import shutil
 import sys
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import Any
 
 
@@ -54,7 +55,9 @@ class Terminal:
             names = list(rows[0]._fields)
             cells = [[_cell(value) for value in row] for row in rows[:limit]]
             widths = [max(len(line[column]) for line in [names, *cells]) for column in range(len(names))]
-            numeric = [isinstance(value, int | float) and not isinstance(value, bool) for value in rows[0]]
+            numeric = [
+                isinstance(value, int | float | Decimal) and not isinstance(value, bool) for value in rows[0]
+            ]
             for line in [names, ["-" * width for width in widths], *cells]:
                 padded = [
                     cell.rjust(width) if right else cell.ljust(width)
@@ -88,4 +91,6 @@ class Terminal:
 
 
 def _cell(value: Any) -> str:
-    return "" if value is None else str(value)
+    if value is None:
+        return ""
+    return str(value).lower() if isinstance(value, bool) else str(value)

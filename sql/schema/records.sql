@@ -83,6 +83,10 @@ LANGUAGE plpgsql
 AS $$
 BEGIN
     PERFORM sequin._lock_stream(the_stream);
+    -- Who deletes a sync holds the same lock, so it is there until this transaction ends, or gone for good.
+    IF NOT EXISTS (SELECT FROM sequin.syncs WHERE id = the_sync) THEN
+        RETURN;
+    END IF;
 
     WITH incoming AS MATERIALIZED (
         SELECT new.*,
@@ -134,10 +138,15 @@ BEGIN
     )
     SELECT (SELECT pg_catalog.count(*) FROM insertion), (SELECT pg_catalog.count(*) FROM replacement)
     INTO inserted, changed;
+
+    IF EXISTS (SELECT FROM sequin.rejected_records WHERE sync_id = the_sync AND collection_id = the_collection) THEN
+        DELETE FROM sequin.rejected_records AS r
+        WHERE r.sync_id = the_sync AND r.collection_id = the_collection AND r.upstream_id = ANY (upstream_ids);
+    END IF;
 END
 $$;
 COMMENT ON FUNCTION sequin._apply_page(uuid, uuid, text, text, timestamptz, uuid[], text[], text[], uuid[], boolean[],
                                        timestamptz[], timestamptz[], text[]) IS
     'Stores the objects of one answer of an API, without repetitions: new ones are inserted, changed ones updated, '
     'unchanged ones and those observed later than "observed" left alone. The arrays have an element an object. '
-    'Returns how many were inserted and changed.';
+    'Returns how many were inserted and changed; nulls where the sync has been deleted.';

@@ -29,28 +29,22 @@ pub fn start_worker(function: &str, slot: usize) -> Option<DynamicBackgroundWork
         .set_function(function)
         .enable_shmem_access(None)
         .enable_spi_access()
-        .set_argument(slot.into_datum())
+        .set_argument(Some(pg_sys::Datum::from(slot)))
         .set_notify_pid(my_pid())
         .load_dynamic()
         .ok()
 }
 
-/// Obeys the signals of a server: SIGTERM ends the process at the next safe point, also within a statement or a wait.
-pub fn handle_signals() {
-    // SAFETY: PostgreSQL's own handler, which only sets flags.
-    unsafe { pg_sys::pqsignal(pg_sys::SIGTERM as i32, Some(die)) };
-    BackgroundWorker::attach_signal_handlers(SignalWakeFlags::SIGHUP);
+unsafe extern "C-unwind" {
+    /// PostgreSQL's handler of SIGTERM in a backend. Taken as it is: pgrx's wrapper of it is no signal handler.
+    fn die(signal: i32);
 }
 
-unsafe extern "C-unwind" fn die(signal: i32) {
-    // SAFETY: async-signal-safe; not guarded, as a guard may not run in a signal handler.
-    unsafe {
-        unsafe extern "C-unwind" {
-            #[link_name = "die"]
-            fn postgres_die(signal: i32);
-        }
-        postgres_die(signal);
-    }
+/// Obeys the signals of a server: SIGTERM ends the process at the next safe point, also within a statement or a wait.
+pub fn handle_signals() {
+    // SAFETY: the handler is async-signal-safe: it only sets flags and the latch.
+    unsafe { pg_sys::pqsignal(pg_sys::SIGTERM as i32, Some(die)) };
+    BackgroundWorker::attach_signal_handlers(SignalWakeFlags::SIGHUP);
 }
 
 /// Reads the configuration again where the server was asked to; true where it did.

@@ -1,6 +1,10 @@
 //! Transactions of a background worker, whose errors are values.
 
-use pgrx::{pg_sys::panic::CaughtError, prelude::*};
+use crate::error::Result as SqlResult;
+use pgrx::{
+    pg_sys::panic::{CaughtError, ErrorReportable},
+    prelude::*,
+};
 use std::panic::AssertUnwindSafe;
 
 /// An SQL error that has been caught.
@@ -40,7 +44,7 @@ impl SqlError {
 }
 
 /// Runs `body` in a transaction of its own: committed where it returns `Ok`, rolled back otherwise.
-pub fn transaction<T, E: From<SqlError>>(body: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
+pub fn transaction<T>(body: impl FnOnce() -> SqlResult<T>) -> Result<T, SqlError> {
     // SAFETY: a background worker is outside of any transaction here. After an error the transaction is aborted, as
     // the main loop of a backend does it, which releases snapshots, locks, SPI connections and memory.
     unsafe {
@@ -48,12 +52,12 @@ pub fn transaction<T, E: From<SqlError>>(body: impl FnOnce() -> Result<T, E>) ->
         pg_sys::StartTransactionCommand();
         pg_sys::PushActiveSnapshot(pg_sys::GetTransactionSnapshot());
         let result = PgTryBuilder::new(AssertUnwindSafe(|| {
-            let value = body()?;
+            let value = body().unwrap_or_report();
             pg_sys::PopActiveSnapshot();
             pg_sys::CommitTransactionCommand();
             Ok(value)
         }))
-        .catch_others(|error| Err(SqlError::caught(error).into()))
+        .catch_others(|error| Err(SqlError::caught(error)))
         .execute();
         if result.is_err() {
             pg_sys::AbortCurrentTransaction();
@@ -65,7 +69,7 @@ pub fn transaction<T, E: From<SqlError>>(body: impl FnOnce() -> Result<T, E>) ->
 }
 
 /// Runs `body` in a subtransaction: what it did is undone where it fails, and the transaction goes on.
-pub fn subtransaction<T, E: From<SqlError>>(body: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
+pub fn subtransaction<T>(body: impl FnOnce() -> SqlResult<T>) -> Result<T, SqlError> {
     // SAFETY: called within a transaction. Memory context and resource owner are put back as PL/pgSQL does it around
     // its exception blocks.
     unsafe {
@@ -74,11 +78,11 @@ pub fn subtransaction<T, E: From<SqlError>>(body: impl FnOnce() -> Result<T, E>)
         pg_sys::BeginInternalSubTransaction(std::ptr::null());
         pg_sys::MemoryContextSwitchTo(context);
         let result = PgTryBuilder::new(AssertUnwindSafe(|| {
-            let value = body()?;
+            let value = body().unwrap_or_report();
             pg_sys::ReleaseCurrentSubTransaction();
             Ok(value)
         }))
-        .catch_others(|error| Err(SqlError::caught(error).into()))
+        .catch_others(|error| Err(SqlError::caught(error)))
         .execute();
         if result.is_err() {
             pg_sys::RollbackAndReleaseCurrentSubTransaction();

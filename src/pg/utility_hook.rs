@@ -40,8 +40,21 @@ unsafe extern "C-unwind" fn process_utility(
     // SAFETY: the arguments are PostgreSQL's and handed on as they are.
     unsafe {
         let run = || {
-            let next = PREVIOUS.unwrap_or(pg_sys::standard_ProcessUtility);
-            next(statement, query, read_only_tree, context, parameters, environment, receiver, completion);
+            match PREVIOUS {
+                Some(next) => pg_sys::submodules::ffi::pg_guard_ffi_boundary(|| {
+                    next(statement, query, read_only_tree, context, parameters, environment, receiver, completion);
+                }),
+                None => pg_sys::standard_ProcessUtility(
+                    statement,
+                    query,
+                    read_only_tree,
+                    context,
+                    parameters,
+                    environment,
+                    receiver,
+                    completion,
+                ),
+            }
         };
         let node = (*statement).utilityStmt;
         match needed_alone(node).and_then(shared::slot_of) {

@@ -65,7 +65,7 @@ def database(cluster: Cluster) -> Iterator[Database]:
 
 @pytest.fixture
 def fake() -> Iterator[Fake]:
-    """A fake of all the APIs, in a process of its own, with nothing in it yet."""
+    """A fake of all the APIs, in a process of its own, with nothing in it yet and without rate limits."""
     with Fake() as fake:
         yield fake
 

@@ -78,11 +78,9 @@ def test_retry_after_is_honoured(database: Database, stripe: Upstream) -> None:
 def test_a_hanging_request_is_given_up_and_blocks_nothing(database: Database, stripe: Upstream) -> None:
     stripe.seed(customer=150, product=150)
     stripe.fault("hang", match={"path": CUSTOMERS, "times": 1})
-    began = time.monotonic()
     sync = start_sync(database, stripe, ["customer", "product"])
-    eventually(lambda: len(sync.live("product")) == 150, 10, what=database.status)
-    sync.wait(120).converge()
-    assert time.monotonic() - began < 100
+    eventually(lambda: len(sync.live("product")) == 150, 4, what=database.status)
+    sync.wait(30).converge()
 
 
 @pytest.mark.parametrize("action", ["duplicate", "reorder", "truncate_page"])
@@ -172,6 +170,7 @@ def test_the_rate_is_never_over_the_budget_and_fills_it(database: Database, stri
 
 
 def test_the_default_is_a_fraction_of_stripes_limit(database: Database, stripe: Upstream) -> None:
+    stripe.configure(global_rate=25, endpoint_rate=25)  # a sandbox's
     stripe.seed(customer=2500)
     start_sync(database, stripe, ["customer"], rate_limit=None).wait(60).converge()
     assert stripe.rates(1.0)["overall"] <= 25

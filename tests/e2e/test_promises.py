@@ -27,7 +27,7 @@ class Reader(threading.Thread):
         super().__init__(daemon=True)
         self._connection = database.connect()
         self._stream = stream
-        self._stop = threading.Event()
+        self._enough = threading.Event()
         self.seen: dict[str, int] = {}
         self.error: BaseException | None = None
 
@@ -35,7 +35,7 @@ class Reader(threading.Thread):
         after = 0
         try:
             while True:
-                last_round = self._stop.is_set()
+                last_round = self._enough.is_set()
                 rows = self._connection.execute(
                     "SELECT updated_idx, record ->> 'id' FROM sequin.read_stream(%s, %s, 200)",
                     (self._stream, after),
@@ -50,7 +50,7 @@ class Reader(threading.Thread):
             self.error = error
 
     def finish(self) -> dict[str, int]:
-        self._stop.set()
+        self._enough.set()
         self.join(60)
         assert not self.is_alive()
         if self.error:

@@ -1,5 +1,7 @@
 """A secret that was given to the extension is nowhere to be found again."""
 
+from pathlib import Path
+
 import psycopg
 import pytest
 from harness import Cluster, Database, Upstream, eventually
@@ -16,6 +18,11 @@ def with_canary(database: Database, stripe: Upstream) -> Database:
     stripe.seed(customer=20)
     start_sync(database, stripe, ["customer"]).wait(20).converge()
     return database
+
+
+def key_file(cluster: Cluster, database: Database) -> Path:
+    """Relative to the data directory."""
+    return cluster.data / database.value("SHOW sequin.key_file")
 
 
 def assert_nowhere(cluster: Cluster, database: Database, secret: str) -> None:
@@ -77,21 +84,19 @@ def test_a_secret_in_a_refused_call_is_not_logged(cluster: Cluster, with_canary:
 
 def test_the_key_file_is_private_and_outside_of_sql(cluster: Cluster, with_canary: Database) -> None:
     """Encrypted at rest means: the tables without the key file are worth nothing."""
-    path = with_canary.value("SELECT current_setting('sequin.encryption_key_file', true)")
-    file = cluster.data / (path or "sequin.key")
+    file = key_file(cluster, with_canary)
     assert file.exists(), file
     assert file.stat().st_mode & 0o077 == 0, "others can read it"
 
 
 def test_another_key_is_reported_and_not_guessed_around(cluster: Cluster, with_canary: Database) -> None:
-    path = with_canary.value("SELECT current_setting('sequin.encryption_key_file', true)")
-    file = cluster.data / (path or "sequin.key")
+    file = key_file(cluster, with_canary)
     kept = file.read_bytes()
     try:
         file.write_bytes(bytes(reversed(kept.strip())) + kept[len(kept.strip()) :])
         cluster.restart()
         with_canary.close()
-        eventually(lambda: "key" in with_canary.status().lower(), 15, what=with_canary.status)
+        eventually(lambda: "sealed with" in with_canary.status(), 15, what=with_canary.status)
     finally:
         file.write_bytes(kept)
         cluster.restart()

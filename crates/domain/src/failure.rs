@@ -25,6 +25,22 @@ pub enum FailureClass {
 }
 
 impl FailureClass {
+    const ALL: [Self; 8] = [
+        Self::Transient,
+        Self::RateLimited,
+        Self::Credential,
+        Self::Permission,
+        Self::Missing,
+        Self::BadRequest,
+        Self::BadData,
+        Self::Unknown,
+    ];
+
+    /// The class that [`FailureClass::as_str`] calls so.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|class| class.as_str() == text)
+    }
+
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Transient => "transient",
@@ -103,17 +119,6 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const CLASSES: [FailureClass; 8] = [
-        FailureClass::Transient,
-        FailureClass::RateLimited,
-        FailureClass::Credential,
-        FailureClass::Permission,
-        FailureClass::Missing,
-        FailureClass::BadRequest,
-        FailureClass::BadData,
-        FailureClass::Unknown,
-    ];
-
     #[test]
     fn backs_off_to_a_cap() {
         let failure = Failure::new(FailureClass::Transient, "500");
@@ -124,7 +129,7 @@ mod tests {
     proptest! {
         #[test]
         fn obeys_retry_after_and_never_hurries(
-            class in proptest::sample::select(&CLASSES[..]),
+            class in proptest::sample::select(&FailureClass::ALL[..]),
             attempt in 0u32..,
             jitter in 0.0f64..1.0,
             asked in proptest::option::of(0u64..100_000),

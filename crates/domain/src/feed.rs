@@ -6,7 +6,7 @@
 
 use crate::timestamp::Timestamp;
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     hash::Hash,
     time::Duration,
 };
@@ -23,7 +23,10 @@ pub struct EventFeed<K> {
     lookback: Duration,
     seen: HashMap<String, Timestamp>,
     changed: HashMap<K, Changed>,
+    /// All changed objects, oldest change first …
     unresolved: BTreeSet<(Timestamp, u64)>,
+    /// … and those of them that are not being fetched.
+    waiting: BTreeMap<(Timestamp, u64), K>,
     next: u64,
 }
 
@@ -45,6 +48,7 @@ impl<K: Eq + Hash + Clone> EventFeed<K> {
             seen: HashMap::new(),
             changed: HashMap::new(),
             unresolved: BTreeSet::new(),
+            waiting: BTreeMap::new(),
             next: 0,
         }
     }
@@ -74,8 +78,10 @@ impl<K: Eq + Hash + Clone> EventFeed<K> {
                 }
                 Some(changed) if occurred_at < changed.since => {
                     self.unresolved.remove(&(changed.since, changed.ordinal));
+                    self.waiting.remove(&(changed.since, changed.ordinal));
                     changed.since = occurred_at;
                     self.unresolved.insert((occurred_at, changed.ordinal));
+                    self.waiting.insert((occurred_at, changed.ordinal), object);
                 }
                 Some(_) => {}
                 None => self.wait_for(object, occurred_at),
@@ -87,20 +93,25 @@ impl<K: Eq + Hash + Clone> EventFeed<K> {
         let ordinal = self.next;
         self.next += 1;
         self.unresolved.insert((since, ordinal));
+        self.waiting.insert((since, ordinal), object.clone());
         self.changed.insert(object, Changed { since, ordinal, fetching: false, again: None });
+    }
+
+    /// All that occurred before `moment` has been listed, but for what is still to appear late.
+    pub fn quiet_until(&mut self, moment: Timestamp) {
+        self.newest = self.newest.max(moment);
     }
 
     /// The objects that wait to be fetched, oldest change first, at most `limit`.
     pub fn waiting(&self, limit: usize) -> Vec<K> {
-        let mut waiting: Vec<_> = self.changed.iter().filter(|(_, changed)| !changed.fetching).collect();
-        waiting.sort_by_key(|(_, changed)| (changed.since, changed.ordinal));
-        waiting.into_iter().take(limit).map(|(object, _)| object.clone()).collect()
+        self.waiting.values().take(limit).cloned().collect()
     }
 
     /// The fetch of `object` starts now.
     pub fn fetching(&mut self, object: &K) {
         if let Some(changed) = self.changed.get_mut(object) {
             changed.fetching = true;
+            self.waiting.remove(&(changed.since, changed.ordinal));
         }
     }
 
@@ -109,6 +120,7 @@ impl<K: Eq + Hash + Clone> EventFeed<K> {
         if let Some(changed) = self.changed.get_mut(object) {
             changed.fetching = false;
             changed.again = None;
+            self.waiting.insert((changed.since, changed.ordinal), object.clone());
         }
     }
 
@@ -116,10 +128,16 @@ impl<K: Eq + Hash + Clone> EventFeed<K> {
     pub fn stored(&mut self, object: &K) {
         if let Some(changed) = self.changed.remove(object) {
             self.unresolved.remove(&(changed.since, changed.ordinal));
+            self.waiting.remove(&(changed.since, changed.ordinal));
             if let Some(since) = changed.again {
                 self.wait_for(object.clone(), since);
             }
         }
+    }
+
+    /// How many objects are being fetched.
+    pub fn fetching_count(&self) -> usize {
+        self.changed.len() - self.waiting.len()
     }
 
     /// How many objects are changed and not yet stored.

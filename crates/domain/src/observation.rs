@@ -35,6 +35,11 @@ impl Observations {
         }
     }
 
+    /// Whether nothing is under way, so that nothing need be remembered.
+    pub fn is_idle(&self) -> bool {
+        self.in_flight.is_empty()
+    }
+
     /// Whether an answer that was observed at `at` may still speak about `upstream_id`, and remembers that it did.
     pub fn observe(&mut self, upstream_id: &str, at: SystemTime) -> bool {
         if let Some(newest) = self.newest.get_mut(upstream_id) {

@@ -75,10 +75,7 @@ impl Resolve for Resolver {
     }
 }
 
-async fn resolve(
-    name: Name,
-    all: bool,
-) -> Result<Addrs, Box<dyn std::error::Error + Send + Sync>> {
+async fn resolve(name: Name, all: bool) -> Result<Addrs, Box<dyn std::error::Error + Send + Sync>> {
     let found: Vec<SocketAddr> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
     let (usable, refused): (Vec<_>, Vec<_>) =
         found.into_iter().partition(|found| all || is_public(found.ip()));

@@ -1,5 +1,6 @@
 //! One request, one answer: the only place that drives reqwest.
 
+use std::net::IpAddr;
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::{Bytes, BytesMut};
@@ -32,6 +33,32 @@ pub(crate) struct Client {
     max_response_bytes: u64,
 }
 
+/// Whether a URL may be asked at all. What is behind a name is judged when the name is resolved.
+///
+/// # Errors
+/// If it is neither HTTPS nor allowed plain HTTP, or names an address that may not be asked.
+pub fn check_url(url: &Url, allow_private_networks: bool) -> Result<(), TransportError> {
+    let host = url.host_str().unwrap_or_default().to_owned();
+    match url.scheme() {
+        "https" => {}
+        "http" if allow_private_networks => {}
+        "http" => return Err(TransportError::Insecure { host }),
+        other => {
+            let cause = format!("{other} is not a scheme for requests; use https");
+            return Err(TransportError::Invalid { host, cause });
+        }
+    }
+    let literal: Option<IpAddr> = match url.host() {
+        Some(Host::Ipv4(address)) => Some(address.into()),
+        Some(Host::Ipv6(address)) => Some(address.into()),
+        Some(Host::Domain(_)) | None => None,
+    };
+    match literal.filter(|address| !allow_private_networks && !address::is_public(*address)) {
+        Some(address) => Err(TransportError::RefusedAddress { host, address }),
+        None => Ok(()),
+    }
+}
+
 impl Client {
     pub(crate) fn new(settings: &Settings) -> Result<Self, StartError> {
         let (tls, trusting) = tls::configuration()?;
@@ -54,8 +81,7 @@ impl Client {
             .http2_keep_alive_timeout(PING_TIMEOUT)
             .no_proxy();
         if let Some(proxy) = proxy {
-            let proxy = reqwest::Proxy::all(proxy.as_str())
-                .map_err(|error| StartError::client(&error))?;
+            let proxy = reqwest::Proxy::all(proxy.as_str()).map_err(|error| StartError::client(&error))?;
             builder = builder.proxy(proxy);
         }
         Ok(Client {
@@ -70,50 +96,42 @@ impl Client {
     /// now to the last byte.
     pub(crate) async fn send(&self, request: Request) -> Result<Response, Failure> {
         let host = request.url.host_str().unwrap_or_default().to_owned();
-        self.admit(&host, &request.url).map_err(|error| Failure { error, sent_at: None })?;
+        self.admit(&host, &request.url)
+            .map_err(|error| Failure { error, sent_at: None })?;
 
         let timeout = request.timeout;
         let sent_at = SystemTime::now();
         let started = Instant::now();
         let outcome = tokio::time::timeout(timeout, self.exchange(&host, request)).await;
         match outcome {
-            Ok(Ok((status, headers, body))) => {
-                Ok(Response { status, headers, body, sent_at, elapsed: started.elapsed() })
-            }
+            Ok(Ok((status, headers, body))) => Ok(Response {
+                status,
+                headers,
+                body,
+                sent_at,
+                elapsed: started.elapsed(),
+            }),
             Ok(Err(error)) => {
                 let sent_at = error.may_have_arrived().then_some(sent_at);
                 Err(Failure { error, sent_at })
             }
             Err(_) => {
                 let error = TransportError::Timeout { host, after: timeout };
-                Err(Failure { error, sent_at: Some(sent_at) })
+                Err(Failure {
+                    error,
+                    sent_at: Some(sent_at),
+                })
             }
         }
     }
 
-    /// Whether the URL may be asked. Addresses behind a name are the resolver's affair.
+    /// Whether the URL may be asked now.
     fn admit(&self, host: &str, url: &Url) -> Result<(), TransportError> {
-        let host = host.to_owned();
-        match url.scheme() {
-            "https" if !self.trusting => return Err(TransportError::NoTrustedRoots { host }),
-            "https" => {}
-            "http" if self.allow_private_networks => {}
-            "http" => return Err(TransportError::Insecure { host }),
-            other => {
-                let cause = format!("{other} is not a scheme for requests; use https");
-                return Err(TransportError::Invalid { host, cause });
-            }
+        check_url(url, self.allow_private_networks)?;
+        if url.scheme() == "https" && !self.trusting {
+            return Err(TransportError::NoTrustedRoots { host: host.to_owned() });
         }
-        let address = match url.host() {
-            Some(Host::Ipv4(address)) => address.into(),
-            Some(Host::Ipv6(address)) => address.into(),
-            Some(Host::Domain(_)) | None => return Ok(()),
-        };
-        if self.allow_private_networks || address::is_public(address) {
-            Ok(())
-        } else {
-            Err(TransportError::RefusedAddress { host, address })
-        }
+        Ok(())
     }
 
     async fn exchange(
@@ -121,12 +139,17 @@ impl Client {
         host: &str,
         request: Request,
     ) -> Result<(StatusCode, HeaderMap, Bytes), TransportError> {
-        let mut builder = self.http.request(request.method, request.url).headers(request.headers);
+        let mut builder = self
+            .http
+            .request(request.method, request.url)
+            .headers(request.headers);
         if let Some(body) = request.body {
             builder = builder.body(body);
         }
-        let mut response =
-            builder.send().await.map_err(|error| TransportError::sending(host, &error))?;
+        let mut response = builder
+            .send()
+            .await
+            .map_err(|error| TransportError::sending(host, &error))?;
         let status = response.status();
         let headers = std::mem::take(response.headers_mut());
         let body = self.read(host, response).await?;
@@ -134,13 +157,12 @@ impl Client {
     }
 
     /// The body, as long as it is within the limit.
-    async fn read(
-        &self,
-        host: &str,
-        mut response: reqwest::Response,
-    ) -> Result<Bytes, TransportError> {
+    async fn read(&self, host: &str, mut response: reqwest::Response) -> Result<Bytes, TransportError> {
         let limit = self.max_response_bytes;
-        let too_large = || TransportError::TooLarge { host: host.to_owned(), limit };
+        let too_large = || TransportError::TooLarge {
+            host: host.to_owned(),
+            limit,
+        };
         // What the answer says of its length; unknown if it is compressed or chunked.
         let announced = response.content_length().unwrap_or(0);
         if announced > limit {

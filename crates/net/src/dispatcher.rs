@@ -58,11 +58,7 @@ pub(crate) struct Dispatcher<T> {
 }
 
 impl<T: Interpretation> Dispatcher<T> {
-    pub(crate) fn new(
-        client: Client,
-        commands: UnboundedReceiver<Command<T>>,
-        outbox: Outbox<T>,
-    ) -> Self {
+    pub(crate) fn new(client: Client, commands: UnboundedReceiver<Command<T>>, outbox: Outbox<T>) -> Self {
         Dispatcher {
             client,
             commands,
@@ -158,7 +154,9 @@ impl<T: Interpretation> Dispatcher<T> {
 
     /// Sends what the lane lets go, and sets its alarm for the rest.
     fn serve(&mut self, id: LaneId) {
-        let Some(slot) = self.slots.get_mut(&id) else { return };
+        let Some(slot) = self.slots.get_mut(&id) else {
+            return;
+        };
         let alarm = loop {
             match slot.lane.next(Instant::now()) {
                 Next::Send(task) => {
@@ -179,7 +177,8 @@ impl<T: Interpretation> Dispatcher<T> {
             slot.alarm = alarm;
         }
         let lane = &slot.lane;
-        slot.gauge.show(lane.paused_until(), lane.queued(), lane.in_flight());
+        slot.gauge
+            .show(lane.paused_until(), lane.queued(), lane.in_flight());
         if slot.closing && lane.in_flight() == 0 {
             // Its queue is empty, so it has no alarm either.
             self.slots.remove(&id);
@@ -192,7 +191,9 @@ impl<T: Interpretation> Dispatcher<T> {
             Ok((key, _)) => *key,
             Err(error) => error.id(),
         };
-        let Some(Flight { id, lane, .. }) = self.flights.remove(&key) else { return };
+        let Some(Flight { id, lane, .. }) = self.flights.remove(&key) else {
+            return;
+        };
         if let Some(slot) = self.slots.get_mut(&lane) {
             slot.lane.finish();
             if let Ok((_, (_, Some(pause)))) = &end {
@@ -200,10 +201,18 @@ impl<T: Interpretation> Dispatcher<T> {
             }
         }
         let report = match end {
-            Ok((_, (value, _))) => Report::Done(Completion { id, lane, value: Ok(value) }),
+            Ok((_, (value, _))) => Report::Done(Completion {
+                id,
+                lane,
+                value: Ok(value),
+            }),
             Err(error) if error.is_panic() => {
                 let message = message(error.into_panic().as_ref());
-                Report::Done(Completion { id, lane, value: Err(Panicked { message }) })
+                Report::Done(Completion {
+                    id,
+                    lane,
+                    value: Err(Panicked { message }),
+                })
             }
             Err(_) => Report::Dropped(id),
         };
@@ -212,12 +221,14 @@ impl<T: Interpretation> Dispatcher<T> {
     }
 }
 
-fn launch<T: Interpretation>(
-    running: &mut JoinSet<Landed<T>>,
-    client: &Client,
-    task: Task<T>,
-) -> Flight {
-    let Task { id, lane, request, interpret, .. } = task;
+fn launch<T: Interpretation>(running: &mut JoinSet<Landed<T>>, client: &Client, task: Task<T>) -> Flight {
+    let Task {
+        id,
+        lane,
+        request,
+        interpret,
+        ..
+    } = task;
     let client = client.clone();
     let abort = running.spawn(async move {
         let value = interpret(client.send(request).await);

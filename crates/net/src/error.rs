@@ -29,7 +29,9 @@ pub enum TransportError {
         host: String,
     },
     /// The host is an address, or has only addresses, that are not on the public internet.
-    #[error("{host} was not asked: its address {address} is not public, and private networks are not allowed")]
+    #[error(
+        "{host} was not asked: its address {address} is not public, and private networks are not allowed"
+    )]
     RefusedAddress {
         /// The host of the URL.
         host: String,
@@ -37,7 +39,9 @@ pub enum TransportError {
         address: IpAddr,
     },
     /// This machine has no trusted certificates, so no server can be verified.
-    #[error("{host} was not asked: no trusted CA certificates were found on this machine; install the package ca-certificates, or set SSL_CERT_FILE")]
+    #[error(
+        "{host} was not asked: no trusted CA certificates were found on this machine; install the package ca-certificates, or set SSL_CERT_FILE"
+    )]
     NoTrustedRoots {
         /// The host of the URL.
         host: String,
@@ -106,10 +110,9 @@ impl TransportError {
     /// Whether the API may have received the request, and acted on it.
     pub fn may_have_arrived(&self) -> bool {
         match self {
-            Self::Timeout { .. }
-            | Self::NoAnswer { .. }
-            | Self::CutOff { .. }
-            | Self::TooLarge { .. } => true,
+            Self::Timeout { .. } | Self::NoAnswer { .. } | Self::CutOff { .. } | Self::TooLarge { .. } => {
+                true
+            }
             Self::Invalid { .. }
             | Self::Insecure { .. }
             | Self::RefusedAddress { .. }
@@ -124,7 +127,9 @@ impl TransportError {
     pub(crate) fn sending(host: &str, error: &reqwest::Error) -> Self {
         let host = host.to_owned();
         let causes = causes(error);
-        let refused = causes.iter().find_map(|cause| cause.downcast_ref::<address::Refused>());
+        let refused = causes
+            .iter()
+            .find_map(|cause| cause.downcast_ref::<address::Refused>());
         if let Some(&address::Refused { address }) = refused {
             return Self::RefusedAddress { host, address };
         }

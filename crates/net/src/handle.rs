@@ -4,8 +4,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError, channel};
-use std::thread::JoinHandle;
+use std::sync::mpsc::{Receiver, TryRecvError, channel};
 use std::time::Duration;
 
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
@@ -30,7 +29,6 @@ pub struct Net<T> {
     commands: UnboundedSender<Command<T>>,
     reports: Receiver<Report<T>>,
     book: RefCell<Book>,
-    thread: JoinHandle<()>,
     /// Ends when the thread has done its last work.
     ended: Receiver<()>,
 }
@@ -59,10 +57,7 @@ impl<T: Interpretation> Net<T> {
     ///
     /// # Errors
     /// If the settings are not valid, or the system gives no thread or event loop.
-    pub fn start(
-        settings: Settings,
-        wake: impl Fn() + Send + 'static,
-    ) -> Result<Self, StartError> {
+    pub fn start(settings: Settings, wake: impl Fn() + Send + 'static) -> Result<Self, StartError> {
         let client = Client::new(&settings)?;
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_io()
@@ -76,7 +71,7 @@ impl<T: Interpretation> Net<T> {
         let (at_end, ended) = channel::<()>();
         let dispatcher = Dispatcher::new(client, inbox, outbox);
 
-        let thread = thread::spawn("sequin-net", move || {
+        thread::spawn("sequin-net", move || {
             // The first local is the last to be dropped.
             let _at_end = at_end;
             // A panic has been printed by its hook, and dropping the dispatcher has told the main
@@ -93,7 +88,12 @@ impl<T: Interpretation> Net<T> {
             tasks: HashMap::new(),
             under_way: HashMap::new(),
         });
-        Ok(Net { commands, reports, book, thread, ended })
+        Ok(Net {
+            commands,
+            reports,
+            book,
+            ended,
+        })
     }
 
     /// Opens a lane, or changes its limits; `None` is no limit but the queue's. New limits count
@@ -140,7 +140,10 @@ impl<T: Interpretation> Net<T> {
                 Ok(())
             }
             Err(unsent) => match unsent.0 {
-                Command::Submit(task) => Err(Rejected { reason: Refusal::Dead, task }),
+                Command::Submit(task) => Err(Rejected {
+                    reason: Refusal::Dead,
+                    task,
+                }),
                 _ => unreachable!("the command that comes back is the one that was sent"),
             },
         }
@@ -182,12 +185,10 @@ impl<T: Interpretation> Net<T> {
     /// Stops the thread, giving up all requests, and waits for its end for at most `grace`: only an
     /// interpretation that is running can make it take longer than a moment. A thread that isn't
     /// done by then is left to itself, and so is a name resolution.
-    pub fn shutdown(self, grace: Duration) {
+    pub fn shutdown(&self, grace: Duration) {
         self.command(Command::Stop);
-        if self.ended.recv_timeout(grace) == Err(RecvTimeoutError::Disconnected) {
-            // It has nothing left to do, so this returns at once. It can't have panicked.
-            let _ = self.thread.join();
-        }
+        // Nothing is ever sent: it ends with the thread, or the time is over.
+        let _ = self.ended.recv_timeout(grace);
     }
 
     /// A thread that has ended hears nothing; `try_recv` says so.
@@ -199,7 +200,11 @@ impl<T: Interpretation> Net<T> {
 impl Book {
     /// Why a task can't be taken.
     fn objection<T>(&self, task: &Task<T>) -> Option<Refusal> {
-        let under_way = self.under_way.get(&(task.lane, task.priority)).copied().unwrap_or(0);
+        let under_way = self
+            .under_way
+            .get(&(task.lane, task.priority))
+            .copied()
+            .unwrap_or(0);
         if !self.lanes.contains_key(&task.lane) {
             Some(Refusal::UnknownLane)
         } else if self.tasks.contains_key(&task.id) {
@@ -212,7 +217,14 @@ impl Book {
     }
 
     fn open(&mut self, id: u64, lane: LaneId, priority: Priority) {
-        self.tasks.insert(id, Entry { lane, priority, cancelled: false });
+        self.tasks.insert(
+            id,
+            Entry {
+                lane,
+                priority,
+                cancelled: false,
+            },
+        );
         *self.under_way.entry((lane, priority)).or_default() += 1;
     }
 

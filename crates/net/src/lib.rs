@@ -50,6 +50,7 @@ mod task;
 mod thread;
 mod tls;
 
+pub use client::check_url;
 pub use error::{Dead, Failure, Panicked, Refusal, Rejected, StartError, TransportError};
 pub use gauge::LaneState;
 pub use handle::Net;

@@ -11,10 +11,7 @@ use std::thread::{Builder, JoinHandle};
 use std::{io, ptr};
 
 /// Runs `body` on a new thread with all signals masked. The caller's mask is as before afterwards.
-pub(crate) fn spawn(
-    name: &str,
-    body: impl FnOnce() + Send + 'static,
-) -> io::Result<JoinHandle<()>> {
+pub(crate) fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
     let _masked = Masked::all()?;
     Builder::new().name(name.to_owned()).spawn(body)
 }
@@ -38,7 +35,9 @@ impl Masked {
             return Err(io::Error::from_raw_os_error(code));
         }
         // SAFETY: `pthread_sigmask` succeeded, so it has written the old mask.
-        Ok(Masked { before: unsafe { before.assume_init() } })
+        Ok(Masked {
+            before: unsafe { before.assume_init() },
+        })
     }
 }
 

@@ -6,7 +6,10 @@ use crate::{
 };
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
-use sequin_domain::failure::{Failure, FailureClass};
+use sequin_domain::{
+    failure::{Failure, FailureClass},
+    timestamp::Timestamp,
+};
 use std::{
     borrow::Cow,
     time::{Duration, SystemTime},
@@ -45,6 +48,13 @@ impl Answer {
         let kind = shorten(kind.unwrap_or("no content type"));
         let length = self.body.len();
         Failure::new(FailureClass::BadData, format!("the answer can't be used: {problem} ({kind}, {length} bytes)"))
+    }
+
+    /// The API's clock, or ours where it doesn't tell.
+    pub fn date(&self) -> Timestamp {
+        let date = self.headers.get(http::header::DATE).and_then(|date| date.to_str().ok());
+        let date = date.and_then(|date| OffsetDateTime::parse(date, &Rfc2822).ok());
+        date.map_or(self.received_at, SystemTime::from).into()
     }
 
     fn header(&self, name: &Option<String>) -> Option<&str> {

@@ -33,6 +33,8 @@ pub struct Events {
     pub events: Vec<Event>,
     /// The event to go on from, where there are more.
     pub after: Option<String>,
+    /// The API's clock when it answered.
+    pub date: Timestamp,
 }
 
 /// The address of a page of events: those that occurred from `since` on, after the event `after` in the list.
@@ -56,10 +58,11 @@ pub fn url(base: &Url, declaration: &Declaration, feed: &Feed, since: Option<Tim
 /// An event that can't be read is an error and not left out: it would be a change that nobody notices.
 pub fn interpret(declaration: &Declaration, feed: &Feed, answer: &Answer) -> Result<Events, Failure> {
     let text = answer.text(declaration)?;
-    read(&text, declaration, feed).map_err(|problem| answer.bad_data(problem))
+    let (events, after) = read(&text, declaration, feed).map_err(|problem| answer.bad_data(problem))?;
+    Ok(Events { events, after, date: answer.date() })
 }
 
-fn read(text: &str, declaration: &Declaration, feed: &Feed) -> Result<Events, String> {
+fn read(text: &str, declaration: &Declaration, feed: &Feed) -> Result<(Vec<Event>, Option<String>), String> {
     let Pagination::IdCursor { items, has_more, .. } = &declaration.pagination;
     let not_json = |error: serde_json::Error| format!("it is not JSON: {error}");
     let [list, more] = pointer::follow(text, [Some(items), Some(has_more)]).map_err(not_json)?;
@@ -88,7 +91,7 @@ fn read(text: &str, declaration: &Declaration, feed: &Feed) -> Result<Events, St
         (true, Some(last)) => Some(last.id.clone()),
         (true, None) => return Err("it says that there is more, but lists nothing".into()),
     };
-    Ok(Events { events, after })
+    Ok((events, after))
 }
 
 #[cfg(test)]

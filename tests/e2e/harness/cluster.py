@@ -18,6 +18,7 @@ SETTINGS: dict[str, str] = {
     "shared_preload_libraries": "sequin",
     "sequin.allow_private_networks": "on",  # the fake listens on 127.0.0.1 over plain HTTP
     "sequin.poll_interval": "200ms",
+    "sequin.request_timeout": "5s",  # what hangs is given up while a test waits
     "listen_addresses": "",  # the socket in the cluster's directory suffices, so no port can collide
     "max_worker_processes": "24",
     "restart_after_crash": "on",

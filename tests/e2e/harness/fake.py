@@ -15,7 +15,11 @@ from pathlib import Path
 from typing import Any, Self
 
 TESTS = Path(__file__).resolve().parents[2]
-LISTENING = re.compile(rb"http://127\.0\.0\.1:(\d+)")
+DECLARATIONS = TESTS.parent / "providers"
+
+# Seeded objects are spread over so many moments: some share a second, as they do in life, and most don't.
+MOMENTS = 40
+YEAR = 365 * 86_400
 
 
 class FakeError(Exception):
@@ -23,9 +27,13 @@ class FakeError(Exception):
 
 
 class Fake:
-    """`python -m fake` on a free port; `arguments` are the program's own."""
+    """`python -m fake` on a free port; `arguments` are the program's own.
+
+    Empty and without rate limits unless `arguments` are given.
+    """
 
     def __init__(self, *arguments: str) -> None:
+        arguments = arguments or ("--empty", "--no-limits")
         self._log = tempfile.TemporaryFile()  # noqa: SIM115
         self.process = subprocess.Popen(
             [sys.executable, "-m", "fake", "--port", "0", *arguments],
@@ -33,16 +41,19 @@ class Fake:
             stdout=self._log, stderr=subprocess.STDOUT, start_new_session=True,
         )  # fmt: skip
         try:
-            self.url = self._address()
+            started = self._started()
         except BaseException:
             self.stop()
             raise
+        self.url: str = started["url"]
+        self.providers: dict[str, dict[str, str]] = started["providers"]
 
-    def _address(self) -> str:
+    def _started(self) -> dict[str, Any]:
+        """The line of JSON that the fake prints when it listens."""
         deadline = time.monotonic() + 20
         while time.monotonic() < deadline and self.process.poll() is None:
-            if found := LISTENING.search(self.output()):
-                return found.group(0).decode()
+            if b"\n" in self.output():
+                return json.loads(self.output())
             time.sleep(0.02)
         raise FakeError(
             f"python -m fake did not say where it listens:\n{self.output().decode(errors='replace')}"
@@ -98,18 +109,24 @@ class Upstream:
     def __init__(self, fake: Fake, provider: str) -> None:
         self.fake = fake
         self.provider = provider
-        self.url = f"{fake.url}/{provider}"
-        self.api_key = "sk_test_fake_upstream_key"
+        self.url = fake.providers[provider]["base_url"]
+        self.api_key = fake.providers[provider]["api_key"]
+        self._names = _names(provider, fake.control("GET", "counts")[provider])
 
     def _named(self, collection: str) -> str:
-        return f"{self.provider}:{collection}"
+        return f"{self.provider}:{self._names[collection]}"
 
     # Changing data. `event` is how a change is announced: True, False, or {"late": s, "backdate": s}.
 
     def seed(self, **counts: int) -> None:
-        """Creates so many objects of each collection, made up, without announcing them."""
+        """Creates so many objects of each collection, made up, of the past year, without announcing them."""
+        now = int(time.time())
         for collection, count in counts.items():
-            self.create(collection, count=count, event=False)
+            moments = min(count, MOMENTS)
+            for moment in range(moments):
+                share = (count * (moment + 1)) // moments - (count * moment) // moments
+                created = now - YEAR + YEAR * moment // moments
+                self.create(collection, count=share, created=created, event=False)
 
     def create(
         self,
@@ -147,8 +164,8 @@ class Upstream:
     # Asking
 
     def collections(self) -> list[str]:
-        """The collections that the fake serves."""
-        return list(self.fake.control("GET", "counts")[self.provider])
+        """The declared collections that the fake serves."""
+        return list(self._names)
 
     def objects(self, collection: str) -> dict[str, dict[str, Any]]:
         """The truth: every live object of a collection by id."""
@@ -183,3 +200,19 @@ class Upstream:
 
     def clear_faults(self) -> None:
         self.fake.control("DELETE", "faults")
+
+
+def _names(provider: str, served: dict[str, dict[str, Any]]) -> dict[str, str]:
+    """Declared collection → what the fake calls it: named apart, they are joined by the path of the list."""
+    declaration = json.loads((DECLARATIONS / f"{provider}.json").read_text())
+    by_path = {_shape(each["path"]): name for name, each in served.items()}
+    names: dict[str, str] = {}
+    for collection in declaration["collections"]:
+        name = collection["name"]
+        if found := by_path.get(_shape(collection["path"])) or (name if name in served else None):
+            names[name] = found
+    return names
+
+
+def _shape(path: str) -> str:
+    return re.sub(r"\{[^}]*\}", "{}", path.removeprefix("/v1/"))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+import sys
+import traceback
 from typing import Any, Protocol
 
 from . import faults as fault_rules
@@ -39,7 +41,7 @@ class Provider(Protocol):
         ...
 
     def failed(self, request: Request, response: Response) -> None:
-        """A fault answers `request` with `response`: an API that remembers such answers (idempotency) notes it."""
+        """A fault answers `request` with `response`: an API with idempotency notes it."""
         ...
 
     data: Any
@@ -74,7 +76,9 @@ class Fake:
             provider = next((each for each in self.providers.values() if first in each.roots), None)
         if provider is None:
             known = ", ".join(f"/{name}" for name in self.providers)
-            return LocalExchange(Response.of_json(404, {"error": f"nothing is mounted there; there are {known}"}))
+            return LocalExchange(
+                Response.of_json(404, {"error": f"nothing is mounted there; there are {known}"})
+            )
         return UpstreamExchange(self, provider, request)
 
     def wait(self) -> float:
@@ -119,7 +123,10 @@ class UpstreamExchange:
         self.before = self.after = fake.wait() / 2
         for rule in self._rules:
             if rule.action["type"] == "delay":
-                seconds = rule.action.get("ms", 100) / 1000 + rule.rng.random() * rule.action.get("jitter", 0) / 1000
+                seconds = (
+                    rule.action.get("ms", 100) / 1000
+                    + rule.rng.random() * rule.action.get("jitter", 0) / 1000
+                )
                 if rule.action.get("when", "after") == "before":
                     self.before += seconds
                 else:
@@ -144,17 +151,25 @@ class UpstreamExchange:
                 return self._fail(action)
             if kind in ("drop", "hang") and not action.get("apply", True):
                 return Response(0)
-        response = self._provider.handle(self._request)
+        response = self._handle()
         for rule in self._rules:
             response = fault_rules.rewrite(rule, response, self._fake.faults.previous(self._endpoint))
         if self._fake.faults.rules:
             self._fake.faults.remember(self._endpoint, response)
         return response
 
+    def _handle(self) -> Response:
+        try:
+            return self._provider.handle(self._request)
+        except Exception:
+            # A bug of the fake must not pass for a fault that a test asked for.
+            traceback.print_exc(file=sys.stderr)
+            return Response(500, traceback.format_exc().encode(), {"X-Fake-Bug": "true"}, "text/plain")
+
     def _fail(self, action: dict[str, Any]) -> Response:
         if action.get("apply"):
             # The change happens, its success gets lost: the case that idempotency keys exist for.
-            self._provider.handle(self._request)
+            self._handle()
         response = self._provider.failure(action.get("status", 500), action.get("retry_after"))
         if "body" in action:
             body = action["body"]

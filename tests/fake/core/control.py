@@ -17,7 +17,7 @@ DAY = 86_400
 
 
 class Control:
-    """Routes of /_control. Every answer is JSON; a request that makes no sense gets 400 and `{"error": …}`."""
+    """Routes of /_control. Answers are JSON; a request without sense gets 400 and `{"error": …}`."""
 
     def __init__(self, fake: Fake) -> None:
         self._fake = fake
@@ -65,7 +65,9 @@ class Control:
         return {
             "now": self._fake.clock.now(),
             "seed": self._fake.seed,
-            "providers": {name: provider.data.configure({}) for name, provider in self._fake.providers.items()},
+            "providers": {
+                name: provider.data.configure({}) for name, provider in self._fake.providers.items()
+            },
             "requests": self._fake.log.total,
             "rules": len(self._fake.faults.rules),
             "latency": self.latency(request, body),
@@ -122,15 +124,19 @@ class Control:
         announcement = Announcement.parse(body.get("event"))
         ids = [
             upstream.create(
-                collection, dict(body.get("data", {})), announcement, parent=body.get("parent"),
-                created=body.get("created"), odd=body.get("odd"),
+                collection,
+                dict(body.get("data", {})),
+                announcement,
+                parent=body.get("parent"),
+                created=body.get("created"),
+                odd=body.get("odd"),
             )
             for _ in range(int(body.get("count", 1)))
         ]
         return {"id": ids[0] if ids else None, "ids": ids}
 
     def update(self, request: Request, body: Any) -> dict[str, Any]:
-        """POST update {collection, id | ids, data, event}: sets fields; objects merge, other values replace."""
+        """POST update {collection, id | ids, data, event}: sets fields; hashes merge, others replace."""
         upstream, collection = self._collection(body)
         ids = self._ids(body)
         for id in ids:
@@ -148,7 +154,9 @@ class Control:
     def mutate_random(self, request: Request, body: Any) -> dict[str, int]:
         """POST mutate_random {n, seed, provider, collections, weights: {create, update, delete}, event}."""
         return self._provider(body.get("provider")).mutate_random(
-            int(body["n"]), int(body.get("seed", self._fake.seed)), body.get("collections"),
+            int(body["n"]),
+            int(body.get("seed", self._fake.seed)),
+            body.get("collections"),
             body.get("weights") or {"create": 2, "update": 6, "delete": 1},
             Announcement.parse(body.get("event")),
         )
@@ -158,17 +166,24 @@ class Control:
         return {"purged": self._provider(body.get("provider")).purge_events()}
 
     def truth(self, request: Request, body: Any) -> Response:
-        """GET truth?collection=…[&fields=ids]: {collection, objects: {id: object}, deleted: [id]}."""
+        """GET truth?collection=…[&fields=ids]: {collection, objects: {id: …}, deleted: [id], odd: {id: …}}.
+
+        With fields=ids, `objects` is a list of ids. What the API shows in place of an odd object is not here.
+        """
         query = request.query_dict()
         upstream, collection = self._collection(query)
-        live, deleted = upstream.truth(collection)
+        found, deleted = upstream.truth(collection)
+        live = list(found)
         name, gone = json.dumps(collection).encode(), json.dumps(deleted).encode()
+        odd = json.dumps({item.id: item.odd for item in live if item.odd}).encode()
         if query.get("fields") == "ids":
             objects = json.dumps([item.id for item in live]).encode()
         else:
             members = (json.dumps(item.id).encode() + b":" + item.raw for item in live)
             objects = b"{" + b",".join(members) + b"}"
-        return Response(200, b'{"collection":%b,"objects":%b,"deleted":%b}' % (name, objects, gone))
+        return Response(
+            200, b'{"collection":%b,"objects":%b,"deleted":%b,"odd":%b}' % (name, objects, gone, odd)
+        )
 
     def counts(self, request: Request, body: Any) -> dict[str, Any]:
         """GET counts: {provider: {collection: {name, path, count, deleted}}}."""
@@ -184,7 +199,10 @@ class Control:
         query = request.query_dict()
         status = query.get("status")
         found = self._fake.log.select(
-            int(query.get("after", 0)), int(query.get("limit", 1000)), query.get("path"), query.get("method"),
+            int(query.get("after", 0)),
+            int(query.get("limit", 1000)),
+            query.get("path"),
+            query.get("method"),
             None if status is None else int(status),
         )
         return {"total": self._fake.log.total, "requests": found}
@@ -216,7 +234,7 @@ class Control:
         return providers[name].data
 
     def _collection(self, body: dict[str, Any]) -> tuple[Upstream, str]:
-        """`stripe:customer`, or `customer` with `provider` (which may be left out while there is only one)."""
+        """`stripe:customer`, or `customer` with `provider` (not needed while there is only one)."""
         if "collection" not in body:
             raise Refused('"collection" is missing: "provider:name"')
         provider, colon, name = body["collection"].rpartition(":")

@@ -17,8 +17,8 @@ class Refused(Exception):
 class Announcement:
     """How a change becomes known to those who ask the API for changes.
 
-    silent: not at all. late: seconds of the fake clock until the event can be seen. backdate: seconds by which
-    the event's `created` lies before the change, so that it turns up behind a cursor that has passed it.
+    silent: not at all. late: seconds of the fake clock until the event can be seen. backdate: seconds by
+    which the event's `created` lies before the change: it turns up behind a cursor that has passed it.
     """
 
     silent: bool = False
@@ -32,7 +32,9 @@ class Announcement:
         if value is False:
             return cls(silent=True)
         if not isinstance(value, dict) or set(value) - {"late", "backdate"}:
-            raise Refused(f'"event" is true, false or {{"late": seconds, "backdate": seconds}}, not {value!r}')
+            raise Refused(
+                f'"event" is true, false or {{"late": seconds, "backdate": seconds}}, not {value!r}'
+            )
         return cls(late=float(value.get("late", 0)), backdate=float(value.get("backdate", 0)))
 
 
@@ -44,8 +46,14 @@ class Upstream(Protocol):
         ...
 
     def create(
-        self, collection: str, data: dict[str, Any], announcement: Announcement, *, parent: str | None,
-        created: int | None, odd: str | None,
+        self,
+        collection: str,
+        data: dict[str, Any],
+        announcement: Announcement,
+        *,
+        parent: str | None,
+        created: int | None,
+        odd: str | None,
     ) -> str:
         """Creates an object (what `data` does not say is made up) and returns its id."""
         ...
@@ -55,7 +63,11 @@ class Upstream(Protocol):
     def delete(self, collection: str, id: str, announcement: Announcement) -> None: ...
 
     def mutate_random(
-        self, n: int, seed: int, collections: list[str] | None, weights: dict[str, float],
+        self,
+        n: int,
+        seed: int,
+        collections: list[str] | None,
+        weights: dict[str, float],
         announcement: Announcement,
     ) -> dict[str, int]:
         """`n` random changes among those that the API announces; returns how many of each kind."""

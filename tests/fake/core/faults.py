@@ -13,8 +13,18 @@ from .http import Page, Request, Response
 from .server import Wire
 
 ACTIONS = {
-    "status", "rate_limit", "drop", "cut", "hang", "drip", "garbage", "delay", "duplicate", "reorder",
-    "truncate_page", "odd",
+    "status",
+    "rate_limit",
+    "drop",
+    "cut",
+    "hang",
+    "drip",
+    "garbage",
+    "delay",
+    "duplicate",
+    "reorder",
+    "truncate_page",
+    "odd",
 }
 MATCHES = {"provider", "path", "method", "header", "nth", "every", "after", "probability", "times"}
 GARBAGE = {
@@ -40,8 +50,11 @@ class Rule:
 
     def describe(self) -> dict[str, Any]:
         return {
-            "id": self.number, "match": self.match, "action": self.action,
-            "seen": self.seen, "applied": self.applied,
+            "id": self.number,
+            "match": self.match,
+            "action": self.action,
+            "seen": self.seen,
+            "applied": self.applied,
         }
 
     def wants(self, provider: str, request: Request) -> bool:
@@ -89,7 +102,9 @@ class Faults:
         if set(match) - MATCHES:
             raise ValueError(f"match knows {', '.join(sorted(MATCHES))}, not {sorted(set(match) - MATCHES)}")
         if action.get("type") not in ACTIONS:
-            raise ValueError(f"action.type is one of {', '.join(sorted(ACTIONS))}, not {action.get('type')!r}")
+            raise ValueError(
+                f"action.type is one of {', '.join(sorted(ACTIONS))}, not {action.get('type')!r}"
+            )
         if action["type"] == "odd":
             odd.make(action.get("kind", ""), b'{"id":"x"}')
         if action["type"] == "garbage" and action.get("kind", "html") not in GARBAGE:
@@ -166,7 +181,9 @@ def send(rules: list[Rule], response: Response) -> Wire:
             case "drop":
                 wire.cut, wire.reset = 0, action.get("reset", False)
             case "hang":
-                wire.data = wire.data[: len(wire.data) - len(response.body)] if action.get("after_head") else b""
+                wire.data = (
+                    wire.data[: len(wire.data) - len(response.body)] if action.get("after_head") else b""
+                )
                 wire.hang = True
             case "drip":
                 wire.drip = float(action.get("bytes_per_second", 1000))

@@ -8,7 +8,7 @@ from collections import defaultdict, deque
 class Window:
     """At most `allowed` requests in any `interval` seconds: a sliding window, without a bucket's kindness."""
 
-    __slots__ = ("allowed", "interval", "_times")
+    __slots__ = ("_times", "allowed", "interval")
 
     def __init__(self, allowed: int, interval: float = 1.0) -> None:
         self.allowed = allowed

@@ -11,8 +11,14 @@ from typing import Any
 from .http import Request
 
 SECRET_HEADERS = {
-    "authorization", "cookie", "proxy-authorization", "x-shopify-access-token", "stripe-signature",
-    "x-hub-signature", "x-hub-signature-256", "x-hubspot-signature-v3",
+    "authorization",
+    "cookie",
+    "proxy-authorization",
+    "x-shopify-access-token",
+    "stripe-signature",
+    "x-hub-signature",
+    "x-hub-signature-256",
+    "x-hubspot-signature-v3",
 }
 BODY_KEPT = 64 * 1024
 
@@ -43,7 +49,8 @@ class Entry:
             "path": request.path,
             "query": request.query,
             "headers": {
-                name: "<masked>" if name in SECRET_HEADERS else value for name, value in request.headers.items()
+                name: "<masked>" if name in SECRET_HEADERS else value
+                for name, value in request.headers.items()
             },
             "body": request.body[:BODY_KEPT].decode("utf-8", "replace"),
             "received": round(request.received + epoch, 6),
@@ -89,7 +96,11 @@ class RequestLog:
         self.statuses[str(entry.status)] += 1
 
     def select(
-        self, after: int = 0, limit: int = 1000, path: str | None = None, method: str | None = None,
+        self,
+        after: int = 0,
+        limit: int = 1000,
+        path: str | None = None,
+        method: str | None = None,
         status: int | None = None,
     ) -> list[dict[str, Any]]:
         """Entries numbered above `after`, oldest first; `path` is a regular expression on path?query."""
@@ -109,7 +120,7 @@ class RequestLog:
         return found
 
     def rates(self, interval: float) -> dict[str, Any]:
-        """The most requests received within any window of `interval` seconds: overall, by endpoint, by credential."""
+        """The most requests within any window of `interval` seconds: overall, by endpoint, by credential."""
         groups: dict[str, dict[str, list[float]]] = {"endpoints": {}, "credentials": {}}
         every: list[float] = []
         for moment, endpoint, credential in self.arrivals:

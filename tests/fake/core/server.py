@@ -17,7 +17,7 @@ MAX_BODY = 256 * 1024 * 1024
 
 
 class Exchange(Protocol):
-    """One request being answered. The connection waits `before` seconds, asks for the answer, waits `after`."""
+    """One request being answered: the connection waits `before` seconds, asks `answer`, waits `after`."""
 
     before: float
     after: float
@@ -51,7 +51,9 @@ class Application(Protocol):
 class Connection(asyncio.Protocol):
     """Requests of one connection, answered one after another (pipelined ones wait their turn)."""
 
-    def __init__(self, application: Application, loop: asyncio.AbstractEventLoop, peers: set[Connection]) -> None:
+    def __init__(
+        self, application: Application, loop: asyncio.AbstractEventLoop, peers: set[Connection]
+    ) -> None:
         self._application = application
         self._loop = loop
         self._peers = peers

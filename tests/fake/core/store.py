@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 from operator import attrgetter
 from typing import Any
 
+from . import odd
+
 SEQUENCE_BITS = 28
 KEY = attrgetter("key")
 
@@ -17,15 +19,24 @@ def dump(document: Any) -> bytes:
 
 
 class Item:
-    """One object: its identity, its place (created, then order of insertion) and its bytes."""
+    """One object: its identity, its place (created, then order of insertion) and its bytes.
 
-    __slots__ = ("id", "key", "parent", "raw")
+    odd: the kind of odd record (core.odd) that the API shows in its place, None for a normal one.
+    """
+
+    __slots__ = ("id", "key", "odd", "parent", "raw")
 
     def __init__(self, id: str, key: int, raw: bytes, parent: str | None) -> None:
         self.id = id
         self.key = key
         self.raw = raw
         self.parent = parent
+        self.odd: str | None = None
+
+    @property
+    def shown(self) -> bytes:
+        """What the API answers."""
+        return self.raw if self.odd is None else odd.make(self.odd, self.raw)
 
     @property
     def created(self) -> int:

@@ -10,7 +10,8 @@ from ..core.clock import Clock
 from ..core.data import Announcement, Refused
 from ..core.store import Item, Store, dump
 from . import versions
-from .catalog import BY_NAME, CHILDREN, COLLECTIONS, Collection, event_of
+from .catalog import BY_NAME, CHILDREN, COLLECTIONS
+from .collection import Collection, event_of
 from .events import Cause, Events
 from .objects import maker_of
 from .objects.catalogue import plan_of
@@ -22,9 +23,10 @@ ID_LENGTHS = {"customer": 14, "product": 14, "coupon": 8, "plan": 14}
 FIXED_IDS = {
     "country_spec": COUNTRIES,
     "exchange_rate": MONEY,
-    "report_type": [f"report.kind_{number}.1" for number in range(200)],
 }
 OWNER = Cause(None, None)
+EMBEDDERS = {child.parent for child in COLLECTIONS if child.embedded}
+"""Collections whose objects show some of the objects below them."""
 BY_PREFIX: dict[str, list[str]] = {}
 for _each in COLLECTIONS:
     BY_PREFIX.setdefault(_each.prefix, []).append(_each.name)
@@ -38,7 +40,7 @@ class Account:
         self.stores = {collection.name: Store() for collection in COLLECTIONS}
         self.events = Events(clock, random.Random(f"{seed}:events"))
         self.api_version = api_version
-        """The account's default version: requests without Stripe-Version get it, and events are rendered in it."""
+        """The account's default version: of requests without Stripe-Version, and of events."""
         self.rng = random.Random(f"{seed}:live")
 
     # -- looking ------------------------------------------------------------------------------------------
@@ -58,15 +60,19 @@ class Account:
     # -- making -------------------------------------------------------------------------------------------
 
     def make(
-        self, collection: Collection, rng: random.Random, created: int, parent: str | None,
+        self,
+        collection: Collection,
+        rng: random.Random,
+        created: int,
+        parent: str | None,
         data: dict[str, Any] | None = None,
     ) -> dict[str, Any]:
         """A new object's document; what `data` says stands, the rest is made up. Stores nothing."""
         data = data or {}
         id = data.get("id") or self._new_id(collection, rng)
         document = maker_of(collection.name)(Maker(self, rng, id, created, parent, data))
-        merge(document, data)
-        if any(child.embedded for child in CHILDREN.get(collection.name, ())):
+        document.update(data)
+        if collection.name in EMBEDDERS:
             self._embed(collection, document)
         return document
 
@@ -79,7 +85,9 @@ class Account:
             raise Refused(f"there are no more of {collection.name}: its ids are fixed")
         return collection.prefix + token(rng, ID_LENGTHS.get(collection.name, 24))
 
-    def insert(self, collection: Collection, document: dict[str, Any], created: int, parent: str | None) -> Item:
+    def insert(
+        self, collection: Collection, document: dict[str, Any], created: int, parent: str | None
+    ) -> Item:
         """Stores a made document; says nothing to anybody. Raises Refused when the id is taken."""
         try:
             return self.stores[collection.name].insert(document["id"], created, dump(document), parent)
@@ -89,11 +97,17 @@ class Account:
     # -- changing -----------------------------------------------------------------------------------------
 
     def create(
-        self, collection: Collection, data: dict[str, Any], announcement: Announcement, cause: Cause = OWNER, *,
-        parent: str | None = None, created: int | None = None,
+        self,
+        collection: Collection,
+        data: dict[str, Any],
+        announcement: Announcement,
+        cause: Cause = OWNER,
+        *,
+        parent: str | None = None,
+        created: int | None = None,
     ) -> Item:
         if collection.parent:
-            parent = parent or data.get(collection.parent)
+            parent = parent or data.get(collection.by or collection.parent)
             if parent is None:
                 above = self.stores[collection.parent].items
                 if not above:
@@ -111,7 +125,11 @@ class Account:
         return item
 
     def update(
-        self, collection: Collection, id: str, data: dict[str, Any], announcement: Announcement,
+        self,
+        collection: Collection,
+        id: str,
+        data: dict[str, Any],
+        announcement: Announcement,
         cause: Cause = OWNER,
     ) -> Item:
         item = self._existing(collection, id)
@@ -144,7 +162,8 @@ class Account:
             # What hangs on an object goes with it, and no event says so.
             for below in list(self.stores[child.name].children(id)):
                 self.delete(child, below.id, Announcement(silent=True)) if child.deletable else self.stores[
-                    child.name].remove(below.id)
+                    child.name
+                ].remove(below.id)
         if id in self.stores[collection.name].by_id:
             self.stores[collection.name].remove(id)
         self._announce(collection, "deleted", document, None, announcement, cause)
@@ -182,7 +201,9 @@ class Account:
             self.announce(methods.events["detached"], document, {"customer": customer}, announcement, cause)
 
     def _of_customer(self, collection: str, customer: str) -> list[Item]:
-        return self.stores[collection].where("customer", customer, lambda item: item.document().get("customer"))
+        return self.stores[collection].where(
+            "customer", customer, lambda item: item.document().get("customer")
+        )
 
     # -- consequences -------------------------------------------------------------------------------------
 
@@ -204,9 +225,9 @@ class Account:
                 }
 
     def _list_url(self, child: Collection, parent: str) -> str:
-        if "{" in child.path:
+        if child.by is None:
             return "/v1/" + child.path.replace(f"{{{child.parent}}}", parent)
-        return f"/v1/{child.path}?{child.parent}={parent}"
+        return f"/v1/{child.path}?{child.by}={parent}"
 
     def _changed_below(
         self, collection: Collection, item: Item, announcement: Announcement, cause: Cause
@@ -235,8 +256,13 @@ class Account:
     # -- telling ------------------------------------------------------------------------------------------
 
     def _announce(
-        self, collection: Collection, change: str, document: dict[str, Any], before: dict[str, Any] | None,
-        announcement: Announcement, cause: Cause,
+        self,
+        collection: Collection,
+        change: str,
+        document: dict[str, Any],
+        before: dict[str, Any] | None,
+        announcement: Announcement,
+        cause: Cause,
     ) -> None:
         if announcement.silent:
             return
@@ -251,17 +277,25 @@ class Account:
                 self.announce(type, document, previous, announcement, cause)
 
     def announce(
-        self, type: str, document: dict[str, Any], previous: dict[str, Any] | None, announcement: Announcement,
-        cause: Cause, created: int | None = None,
+        self,
+        type: str,
+        document: dict[str, Any],
+        previous: dict[str, Any] | None,
+        announcement: Announcement,
+        cause: Cause,
+        created: int | None = None,
     ) -> None:
         rendered = versions.render(document, self.api_version)
         self.events.write(type, rendered, previous, self.api_version, announcement, cause, created)
 
 
 def merge(document: dict[str, Any], data: dict[str, Any]) -> None:
-    """Sets what `data` says; hashes merge, everything else replaces."""
+    """Sets what `data` says; hashes merge, others replace; null removes a key of `metadata`, or all."""
     for name, value in data.items():
-        if isinstance(value, dict) and isinstance(document.get(name), dict):
+        if name == "metadata":
+            kept = {**(document.get(name) or {}), **value} if value else {}
+            document[name] = {key: text for key, text in kept.items() if text is not None}
+        elif isinstance(value, dict) and isinstance(document.get(name), dict):
             merge(document[name], value)
         else:
             document[name] = value

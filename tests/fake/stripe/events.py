@@ -37,8 +37,14 @@ class Events:
         self.lag_seconds = 0.0
 
     def write(
-        self, type: str, document: dict[str, Any], previous: dict[str, Any] | None, api_version: str,
-        announcement: Announcement, cause: Cause, created: int | None = None,
+        self,
+        type: str,
+        document: dict[str, Any],
+        previous: dict[str, Any] | None,
+        api_version: str,
+        announcement: Announcement,
+        cause: Cause,
+        created: int | None = None,
     ) -> None:
         now = self._clock.now()
         moment = int(now - announcement.backdate) if created is None else created
@@ -47,11 +53,17 @@ class Events:
         if previous is not None:
             data["previous_attributes"] = previous
         event = {
-            "id": id, "object": "event", "api_version": api_version, "created": moment, "data": data,
-            "livemode": False, "pending_webhooks": 0,
-            "request": {"id": cause.request, "idempotency_key": cause.idempotency_key}, "type": type,
+            "id": id,
+            "object": "event",
+            "api_version": api_version,
+            "created": moment,
+            "data": data,
+            "livemode": False,
+            "pending_webhooks": 0,
+            "request": {"id": cause.request, "idempotency_key": cause.idempotency_key},
+            "type": type,
         }
-        # Spaced as lists are not: a client that compares bytes and not values sees changes where there are none.
+        # Spaced as lists are not: a client that compares bytes sees changes where there are none.
         raw = json.dumps(event, ensure_ascii=True, separators=(", ", ": ")).encode()
         late = announcement.late
         if created is None and self.lag_probability and self._rng.random() < self.lag_probability:

@@ -8,8 +8,9 @@ import random
 
 from ..core.data import Announcement
 from ..core.store import dump
-from .account import FIXED_IDS, OWNER, Account
-from .catalog import CHILDREN, COLLECTIONS, Collection, event_of
+from .account import EMBEDDERS, FIXED_IDS, OWNER, Account
+from .catalog import COLLECTIONS
+from .collection import Collection, event_of
 from .events import KEPT
 from .objects.catalogue import plan_of
 
@@ -62,14 +63,16 @@ def _few(rng: random.Random, most: int) -> int:
 
 
 def moments(rng: random.Random, count: int, first: int, last: int) -> list[int]:
-    """`count` epoch seconds, ascending, in bursts: up to 140 objects share a second, more than a page holds."""
+    """`count` epoch seconds, ascending, in bursts: up to 140 share a second, more than a page holds."""
     found: list[int] = []
     dense = [rng.uniform(first, last) for _ in range(8)]
     largest = max(1, min(140, count // 3))
     while len(found) < count:
-        # A third of the bursts lie within a day of a busy moment: ranges of equal length are not equally full.
+        # A third of the bursts lie near a busy moment: ranges of equal length are not equally full.
         moment = rng.gauss(rng.choice(dense), 40_000) if rng.random() < 0.33 else rng.uniform(first, last)
-        size = min(rng.choices((1, 2, 3, 7, 40, 140), (600, 150, 100, 60, 8, 2))[0], largest, count - len(found))
+        size = min(
+            rng.choices((1, 2, 3, 7, 40, 140), (600, 150, 100, 60, 8, 2))[0], largest, count - len(found)
+        )
         found.extend([min(max(int(moment), first), last)] * max(1, size))
     found.sort()
     return found
@@ -77,7 +80,7 @@ def moments(rng: random.Random, count: int, first: int, last: int) -> list[int]:
 
 def _finish_parents(account: Account) -> None:
     for collection in COLLECTIONS:
-        if any(child.embedded for child in CHILDREN.get(collection.name, ())):
+        if collection.name in EMBEDDERS:
             for item in list(account.stores[collection.name].items):
                 account.refresh(collection, item)
 

@@ -1,7 +1,7 @@
 """How an object looks in another API version. Objects are kept in the form of 2024-04-10.
 
-Only the differences that a client notices are made: enough to show that an event's object, which is rendered in
-the account's version, need not look like the object that a pinned version gets.
+Only the differences that a client notices are made: enough to show that an event's object, which is rendered
+in the account's version, need not look like the object that a pinned version gets.
 """
 
 from __future__ import annotations
@@ -28,24 +28,36 @@ def render(document: dict[str, Any], version: str) -> dict[str, Any]:
     kind = document.get("object")
     if day < "2020-08-27" and kind == "customer":
         # Sub-lists used to come along unasked.
-        return {**document, "sources": _empty(document, "sources"), "subscriptions": _empty(document, "subscriptions"),
-                "tax_ids": _empty(document, "tax_ids")}
+        return {
+            **document,
+            "sources": _empty(document, "sources"),
+            "subscriptions": _empty(document, "subscriptions"),
+            "tax_ids": _empty(document, "tax_ids"),
+        }
     if day >= "2025-03-31" and kind == "subscription":
         # The period moved to the items.
         start, end = document.get("current_period_start"), document.get("current_period_end")
         rest = {name: value for name, value in document.items() if not name.startswith("current_period_")}
         items = rest.get("items")
         if isinstance(items, dict):
-            moved = [{**item, "current_period_start": start, "current_period_end": end} for item in items["data"]]
+            moved = [
+                {**item, "current_period_start": start, "current_period_end": end} for item in items["data"]
+            ]
             rest["items"] = {**items, "data": moved}
         return rest
     if day >= "2025-03-31" and kind == "invoice":
-        rest = {name: value for name, value in document.items()
-                if name not in ("subscription", "subscription_details", "paid", "charge", "payment_intent", "tax")}
+        rest = {
+            name: value
+            for name, value in document.items()
+            if name not in ("subscription", "subscription_details", "paid", "charge", "payment_intent", "tax")
+        }
         parent = None
         if document.get("subscription"):
-            parent = {"type": "subscription_details", "quote_details": None,
-                      "subscription_details": {"subscription": document["subscription"], "metadata": {}}}
+            parent = {
+                "type": "subscription_details",
+                "quote_details": None,
+                "subscription_details": {"subscription": document["subscription"], "metadata": {}},
+            }
         return {**rest, "parent": parent}
     return document
 

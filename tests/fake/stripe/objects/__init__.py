@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from . import billing, catalogue, customers, issuing, money, payments, platform
+from . import billing, catalogue, customers, issuing, money, payments, platform, treasury
 from .maker import Maker
 
-_MODULES = (customers, catalogue, billing, payments, money, issuing, platform)
+_MODULES = (customers, catalogue, billing, payments, money, issuing, treasury, platform)
 
 
 def maker_of(collection: str) -> Callable[[Maker], dict[str, Any]]:

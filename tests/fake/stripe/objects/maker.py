@@ -11,14 +11,82 @@ if TYPE_CHECKING:
 
 ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 DAY = 86_400
-FIRST = ("Ada", "Björn", "Chloé", "Dmitri", "Élodie", "Fatima", "Gönül", "Hana", "Ingrid", "João", "Kwame", "李",
-         "María", "Nguyễn", "Óscar", "Priya", "Rashid", "Søren", "Tomáš", "Zoë")
-LAST = ("Abbott", "Bauer", "Çelik", "D'Angelo", "Ekström", "Fernández", "Güneş", "Hopper", "Ito", "Jansen", "Košir",
-        "Lovelace", "Müller", "Núñez", "O'Brien", "Papadopoulos", "Quispe", "Rossi", "Šimić", "王")
-WORDS = ("annual", "basic", "cloud", "delta", "enterprise", "flex", "growth", "hosted", "insight", "journey", "kit",
-         "lite", "metered", "nimbus", "orbit", "premium", "quick", "routine", "startup", "team", "unlimited", "🚀")
-CITIES = (("Berlin", "DE", "10115"), ("San Francisco", "US", "94103"), ("São Paulo", "BR", "01310-000"),
-          ("Paris", "FR", "75001"), ("Tōkyō", "JP", "100-0001"), ("London", "GB", "EC1A 1BB"))
+FIRST = (
+    "Ada",
+    "Björn",
+    "Chloé",
+    "Dmitri",
+    "Élodie",
+    "Fatima",
+    "Gönül",
+    "Hana",
+    "Ingrid",
+    "João",
+    "Kwame",
+    "李",
+    "María",
+    "Nguyễn",
+    "Óscar",
+    "Priya",
+    "Rashid",
+    "Søren",
+    "Tomáš",
+    "Zoë",
+)
+LAST = (
+    "Abbott",
+    "Bauer",
+    "Çelik",
+    "D'Angelo",
+    "Ekström",
+    "Fernández",
+    "Güneş",
+    "Hopper",
+    "Ito",
+    "Jansen",
+    "Košir",
+    "Lovelace",
+    "Müller",
+    "Núñez",
+    "O'Brien",
+    "Papadopoulos",
+    "Quispe",
+    "Rossi",
+    "Šimić",
+    "王",
+)
+WORDS = (
+    "annual",
+    "basic",
+    "cloud",
+    "delta",
+    "enterprise",
+    "flex",
+    "growth",
+    "hosted",
+    "insight",
+    "journey",
+    "kit",
+    "lite",
+    "metered",
+    "nimbus",
+    "orbit",
+    "premium",
+    "quick",
+    "routine",
+    "startup",
+    "team",
+    "unlimited",
+    "🚀",
+)
+CITIES = (
+    ("Berlin", "DE", "10115"),
+    ("San Francisco", "US", "94103"),
+    ("São Paulo", "BR", "01310-000"),
+    ("Paris", "FR", "75001"),
+    ("Tōkyō", "JP", "100-0001"),
+    ("London", "GB", "EC1A 1BB"),
+)
 CURRENCIES = ("usd", "eur", "gbp", "jpy")
 
 
@@ -27,12 +95,17 @@ def nulls(names: str) -> dict[str, None]:
 
 
 class Maker:
-    """One object in the making: its id, its `created` (epoch seconds), and its parent's id if it is nested."""
+    """One object in the making: its id, its `created` (epoch seconds), and the id of its parent, if any."""
 
-    __slots__ = ("account", "created", "id", "parent", "rng", "overrides")
+    __slots__ = ("account", "created", "id", "overrides", "parent", "rng")
 
     def __init__(
-        self, account: Account, rng: random.Random, id: str, created: int, parent: str | None,
+        self,
+        account: Account,
+        rng: random.Random,
+        id: str,
+        created: int,
+        parent: str | None,
         overrides: dict[str, Any],
     ) -> None:
         self.account = account
@@ -77,8 +150,12 @@ class Maker:
     def address(self) -> dict[str, Any]:
         city, country, code = self.pick(CITIES)
         return {
-            "city": city, "country": country, "line1": f"{int(self.rng.random() * 400) + 1} {self.pick(LAST)} St",
-            "line2": None, "postal_code": code, "state": None,
+            "city": city,
+            "country": country,
+            "line1": f"{int(self.rng.random() * 400) + 1} {self.pick(LAST)} St",
+            "line2": None,
+            "postal_code": code,
+            "state": None,
         }
 
     def metadata(self) -> dict[str, str]:

@@ -6,6 +6,9 @@ from typing import Any
 
 from .maker import DAY, Maker, nulls
 
+# fmt: off
+# Objects read best in paragraphs; the formatter would give every member a line.
+
 
 def balance_transaction(m: Maker) -> dict[str, Any]:
     amount = m.amount()
@@ -27,8 +30,8 @@ def payout(m: Maker) -> dict[str, Any]:
         "description": "STRIPE PAYOUT", "destination": f"ba_{m.token()}", "method": "standard",
         "reconciliation_status": "completed", "source_type": "card",
         "status": m.pick(("paid", "pending", "in_transit", "failed")), "type": "bank_account",
-        **nulls("application_fee application_fee_amount failure_balance_transaction failure_code failure_message "
-                "original_payout reversed_by statement_descriptor"),
+        **nulls("application_fee application_fee_amount failure_balance_transaction failure_code "
+                "failure_message original_payout reversed_by statement_descriptor"),
     }
 
 
@@ -60,14 +63,16 @@ def topup(m: Maker) -> dict[str, Any]:
 def application_fee(m: Maker) -> dict[str, Any]:
     return {
         **m.common("application_fee", metadata=False), "account": m.ref("account"), "amount": m.amount(),
-        "amount_refunded": 0, "application": f"ca_{m.token()}", "balance_transaction": m.ref("balance_transaction"),
+        "amount_refunded": 0, "application": f"ca_{m.token()}",
+        "balance_transaction": m.ref("balance_transaction"),
         "charge": m.ref("charge"), "currency": "usd", "fee_source": None, "originating_transaction": None,
         "refunded": False,
     }
 
 
-def fee_refund(m: Maker) -> dict[str, Any]:
+def application_fee_refund(m: Maker) -> dict[str, Any]:
     return {
-        "id": m.id, "object": "fee_refund", "amount": m.amount(), "balance_transaction": None, "created": m.created,
+        "id": m.id, "object": "fee_refund", "amount": m.amount(), "balance_transaction": None,
+        "created": m.created,
         "currency": "usd", "fee": m.parent, "metadata": m.metadata(),
     }

@@ -6,18 +6,110 @@ from typing import Any
 
 from .maker import CITIES, DAY, Maker, nulls
 
-COUNTRIES = ("AE AT AU BE BG BR CA CH CI CR CY CZ DE DK DO EE ES FI FR GB GI GR GT HK HR HU ID IE IN IT JP LI LT LU "
-             "LV MT MX MY NL NO NZ PE PH PL PT RO SE SG SI SK SN TH TT US UY").split()
-MONEY = ("aed aud bgn brl cad chf cny czk dkk eur gbp hkd huf idr ils inr isk jpy krw mxn myr nok nzd php pln ron "
-         "sek sgd thb try usd zar").split()
+COUNTRIES = [
+    "AE",
+    "AT",
+    "AU",
+    "BE",
+    "BG",
+    "BR",
+    "CA",
+    "CH",
+    "CI",
+    "CR",
+    "CY",
+    "CZ",
+    "DE",
+    "DK",
+    "DO",
+    "EE",
+    "ES",
+    "FI",
+    "FR",
+    "GB",
+    "GI",
+    "GR",
+    "GT",
+    "HK",
+    "HR",
+    "HU",
+    "ID",
+    "IE",
+    "IN",
+    "IT",
+    "JP",
+    "LI",
+    "LT",
+    "LU",
+    "LV",
+    "MT",
+    "MX",
+    "MY",
+    "NL",
+    "NO",
+    "NZ",
+    "PE",
+    "PH",
+    "PL",
+    "PT",
+    "RO",
+    "SE",
+    "SG",
+    "SI",
+    "SK",
+    "SN",
+    "TH",
+    "TT",
+    "US",
+    "UY",
+]
+MONEY = [
+    "aed",
+    "aud",
+    "bgn",
+    "brl",
+    "cad",
+    "chf",
+    "cny",
+    "czk",
+    "dkk",
+    "eur",
+    "gbp",
+    "hkd",
+    "huf",
+    "idr",
+    "ils",
+    "inr",
+    "isk",
+    "jpy",
+    "krw",
+    "mxn",
+    "myr",
+    "nok",
+    "nzd",
+    "php",
+    "pln",
+    "ron",
+    "sek",
+    "sgd",
+    "thb",
+    "try",
+    "usd",
+    "zar",
+]
+
+# fmt: off
+# Objects read best in paragraphs; the formatter would give every member a line.
 
 
 def account(m: Maker) -> dict[str, Any]:
     return {
-        "id": m.id, "object": "account", "business_profile": {"mcc": None, "name": m.words().title(), "url": None},
+        "id": m.id, "object": "account", "business_profile": {"mcc": None, "name": m.words().title(),
+            "url": None},
         "business_type": "company", "capabilities": {"card_payments": "active", "transfers": "active"},
         "charges_enabled": True, "country": "US", "created": m.created, "default_currency": "usd",
-        "details_submitted": True, "email": f"owner-{m.id[-6:].lower()}@example.com", "metadata": m.metadata(),
+        "details_submitted": True, "email": f"owner-{m.id[-6:].lower()}@example.com",
+        "metadata": m.metadata(),
         "payouts_enabled": True, "settings": {"branding": nulls("icon logo primary_color secondary_color")},
         "tos_acceptance": {"date": None}, "type": "express",
     }
@@ -33,12 +125,6 @@ def person(m: Maker) -> dict[str, Any]:
     }
 
 
-def capability(m: Maker) -> dict[str, Any]:
-    return {
-        "id": m.id, "object": "capability", "account": m.parent, "requested": True, "requested_at": m.created,
-        "requirements": {"currently_due": [], "disabled_reason": None}, "status": "active",
-    }
-
 
 def test_clock(m: Maker) -> dict[str, Any]:
     return {
@@ -52,7 +138,8 @@ def file(m: Maker) -> dict[str, Any]:
         "id": m.id, "object": "file", "created": m.created, "expires_at": m.created + 365 * DAY,
         "filename": f"{m.words(1)}.pdf", "links": {"object": "list", "data": [], "has_more": False,
                                                   "url": f"/v1/file_links?file={m.id}"},
-        "purpose": m.pick(("dispute_evidence", "business_logo")), "size": m.amount(), "title": None, "type": "pdf",
+        "purpose": m.pick(("dispute_evidence", "business_logo")), "size": m.amount(), "title": None,
+        "type": "pdf",
         "url": f"https://files.example.com/v1/files/{m.id}/contents",
     }
 
@@ -90,23 +177,17 @@ def exchange_rate(m: Maker) -> dict[str, Any]:
     }
 
 
-def report_type(m: Maker) -> dict[str, Any]:
-    return {
-        "id": m.id, "object": "reporting.report_type", "data_available_end": m.created,
-        "data_available_start": m.created - 700 * DAY, "default_columns": ["category", "net"], "livemode": False,
-        "name": m.id.replace(".", " "), "updated": m.created, "version": 1,
-    }
 
-
-def report_run(m: Maker) -> dict[str, Any]:
+def reporting_report_run(m: Maker) -> dict[str, Any]:
     return {
         **m.common("reporting.report_run", metadata=False), "error": None,
         "parameters": {"interval_end": m.created, "interval_start": m.created - 30 * DAY},
-        "report_type": m.ref("report_type"), "result": None, "status": "succeeded", "succeeded_at": m.created + 60,
+        "report_type": "balance.summary.1", "result": None, "status": "succeeded",
+        "succeeded_at": m.created + 60,
     }
 
 
-def verification_session(m: Maker) -> dict[str, Any]:
+def identity_verification_session(m: Maker) -> dict[str, Any]:
     return {
         **m.common("identity.verification_session"), "client_reference_id": None, "client_secret": None,
         "last_error": None, "last_verification_report": None, "options": {"document": {}}, "redaction": None,
@@ -114,11 +195,12 @@ def verification_session(m: Maker) -> dict[str, Any]:
     }
 
 
-def verification_report(m: Maker) -> dict[str, Any]:
+def identity_verification_report(m: Maker) -> dict[str, Any]:
     return {
         **m.common("identity.verification_report", metadata=False), "client_reference_id": None,
-        "document": {"status": "verified", "type": "passport"}, "options": {"document": {}}, "type": "document",
-        "verification_session": m.ref("verification_session"),
+        "document": {"status": "verified", "type": "passport"}, "options": {"document": {}},
+        "type": "document",
+        "verification_session": m.ref("identity_verification_session"),
     }
 
 
@@ -139,12 +221,111 @@ def terminal_reader(m: Maker) -> dict[str, Any]:
 
 
 def apple_pay_domain(m: Maker) -> dict[str, Any]:
-    return {**m.common("apple_pay_domain", metadata=False), "domain_name": f"{m.token(6).lower()}.example.com"}
+    return {**m.common("apple_pay_domain", metadata=False),
+        "domain_name": f"{m.token(6).lower()}.example.com"}
 
 
 def payment_method_domain(m: Maker) -> dict[str, Any]:
     return {
-        **m.common("payment_method_domain", metadata=False), "domain_name": f"{m.token(6).lower()}.example.com",
+        **m.common("payment_method_domain", metadata=False),
+        "domain_name": f"{m.token(6).lower()}.example.com",
         "enabled": True, "apple_pay": {"status": "active"}, "google_pay": {"status": "active"},
         "link": {"status": "active"}, "paypal": {"status": "active"},
+    }
+
+
+def external_account(m: Maker) -> dict[str, Any]:
+    """Has no `created`."""
+    return {
+        "id": m.id, "object": "bank_account", "account": m.parent, "account_holder_name": m.person(),
+        "account_holder_type": "individual", "account_type": None, "available_payout_methods": ["standard"],
+        "bank_name": "TEST BANK", "country": "US", "currency": "usd", "default_for_currency": True,
+        "fingerprint": m.token(16), "last4": "6789", "metadata": m.metadata(), "routing_number": "110000000",
+        "status": "new",
+    }
+
+
+def terminal_configuration(m: Maker) -> dict[str, Any]:
+    return {
+        "id": m.id, "object": "terminal.configuration", "is_account_default": False, "livemode": False,
+        "name": m.words(), "tipping": {"usd": {"fixed_amounts": None, "percentages": [15, 20]}},
+    }
+
+
+def payment_method_configuration(m: Maker) -> dict[str, Any]:
+    choice = {"available": True, "display_preference": {"overridable": None, "preference": "on",
+            "value": "on"}}
+    return {
+        "id": m.id, "object": "payment_method_configuration", "active": True, "application": None,
+        "card": choice,
+        "is_default": False, "link": choice, "livemode": False, "name": m.words(), "parent": None,
+    }
+
+
+def financial_connections_account(m: Maker) -> dict[str, Any]:
+    return {
+        **m.common("financial_connections.account", metadata=False), "category": "cash",
+        "account_holder": {"customer": m.ref("customer"), "type": "customer"}, "display_name": m.words(),
+        "institution_name": "Test Institution", "last4": "6789", "permissions": ["balances"],
+        "status": "active",
+        "subcategory": "checking", "subscriptions": [], "supported_payment_method_types": ["us_bank_account"],
+        **nulls("balance balance_refresh ownership ownership_refresh transaction_refresh"),
+    }
+
+
+def financial_connections_transaction(m: Maker) -> dict[str, Any]:
+    """Has `transacted_at` and no `created`."""
+    return {
+        "id": m.id, "object": "financial_connections.transaction", "account": m.parent, "amount": -m.amount(),
+        "currency": "usd", "description": m.words(), "livemode": False, "status": "posted",
+        "status_transitions": {"posted_at": m.created, "void_at": None}, "transacted_at": m.created,
+        "transaction_refresh": f"fctxnref_{m.token()}", "updated": m.created,
+    }
+
+
+def forwarding_request(m: Maker) -> dict[str, Any]:
+    return {
+        **m.common("forwarding.request", metadata=False), "payment_method": m.ref("payment_method"),
+        "replacements": ["card_number"], "request_context": {"destination_duration": 80},
+        "request_details": {"body": "{}", "headers": [], "http_method": "POST"},
+        "response_details": {"body": "{\"ok\": true}", "headers": [], "status": 200},
+        "url": "https://forward.example.com/charge",
+    }
+
+
+def sigma_scheduled_query_run(m: Maker) -> dict[str, Any]:
+    return {
+        **m.common("scheduled_query_run", metadata=False), "data_load_time": m.created, "file": None,
+        "result_available_until": m.created + 7 * DAY, "sql": "SELECT count(*) FROM charges",
+        "status": "completed",
+        "title": m.words(),
+    }
+
+
+def climate_supplier(m: Maker) -> dict[str, Any]:
+    return {
+        "id": m.id, "object": "climate.supplier", "info_url": "https://climate.example.com",
+        "livemode": False,
+        "locations": [{"city": None, "country": "US", "latitude": 39.7, "longitude": -104.9, "region": "CO"}],
+        "name": m.words().title(), "removal_pathway": "direct_air_capture",
+    }
+
+
+def climate_product(m: Maker) -> dict[str, Any]:
+    price = {"usd": {"amount_fees": 300, "amount_subtotal": 60_000, "amount_total": 60_300}}
+    return {
+        **m.common("climate.product", metadata=False), "current_prices_per_metric_ton": price,
+        "delivery_year": 2032,
+        "metric_tons_available": "123.45", "name": m.words().title(),
+        "suppliers": [m.some("climate_supplier")],
+    }
+
+
+def climate_order(m: Maker) -> dict[str, Any]:
+    return {
+        **m.common("climate.order"), "amount_fees": 300, "amount_subtotal": 60_000, "amount_total": 60_300,
+        "currency": "usd", "delivery_details": [], "expected_delivery_year": 2032, "metric_tons": "1.0",
+        "product": m.ref("climate_product"), "status": m.pick(("confirmed", "open", "delivered")),
+        **nulls("canceled_at cancellation_reason certificate confirmed_at delayed_at delivered_at "
+                "product_substituted_at"),
     }

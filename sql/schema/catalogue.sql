@@ -1,0 +1,10 @@
+CREATE VIEW sequin.providers AS
+SELECT name, title, documentation, base_url, credential_kinds, rate_limit
+FROM sequin._declared_providers();
+COMMENT ON VIEW sequin.providers IS 'The APIs that can be synced. rate_limit is what the API documents; half is used by default.';
+
+CREATE VIEW sequin.collections AS
+SELECT provider, collection_id, name, title, parent_collection_id, changes
+FROM sequin._declared_collections();
+COMMENT ON VIEW sequin.collections IS
+    'What can be synced of each provider. changes: how changes are noticed after the backfill.';

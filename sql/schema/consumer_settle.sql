@@ -1,0 +1,264 @@
+-- A token is "<lease>-<element>". A lease's id is drawn for each delivery and never again, so a token lives as long as
+-- its element of its lease and no other delivery answers to it.
+
+CREATE FUNCTION sequin._check_tokens(tokens text[]) RETURNS void
+LANGUAGE plpgsql IMMUTABLE
+AS $$
+BEGIN
+    IF tokens IS NULL THEN
+        RAISE null_value_not_allowed USING
+            MESSAGE = 'ack_tokens must not be NULL',
+            DETAIL = 'ack_tokens is NULL.',
+            HINT = 'Pass the ack_token of each record that sequin.consume returned, as an array.';
+    ELSIF pg_catalog.cardinality(tokens) > 100000 THEN
+        RAISE invalid_parameter_value USING
+            MESSAGE = 'too many ack_tokens',
+            DETAIL = pg_catalog.format('There are %s tokens; a call takes at most 100000.',
+                                       pg_catalog.cardinality(tokens)),
+            HINT = 'Pass them in several calls.';
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION sequin._check_tokens(text[]) IS
+    'Raises null_value_not_allowed for NULL, invalid_parameter_value for more than 100000 tokens.';
+
+CREATE FUNCTION sequin._read_tokens(tokens text[]) RETURNS TABLE (lease_id bigint, elements int[])
+LANGUAGE sql IMMUTABLE
+AS $$
+    SELECT pg_catalog.split_part(token, '-', 1)::bigint AS lease_id,
+           pg_catalog.array_agg(DISTINCT pg_catalog.split_part(token, '-', 2)::int)
+    FROM pg_catalog.unnest(tokens) AS token
+    WHERE token ~ '^[0-9]{1,18}-[0-9]{1,5}$'
+    GROUP BY 1
+    -- Whoever locks several leases locks them in this order.
+    ORDER BY 1
+$$;
+COMMENT ON FUNCTION sequin._read_tokens(text[]) IS
+    'The leases that the tokens name and the elements of each, ascending; malformed tokens are left out.';
+
+CREATE FUNCTION sequin._live_elements(lease sequin._leases, elements int[]) RETURNS int[]
+LANGUAGE sql VOLATILE
+AS $$
+    SELECT pg_catalog.array_agg(k)
+    FROM pg_catalog.unnest(elements) AS k
+    WHERE (lease).positions[k] IS NOT NULL
+      AND coalesce((lease).deadlines[k], (lease).deadline) > pg_catalog.clock_timestamp()
+$$;
+COMMENT ON FUNCTION sequin._live_elements(sequin._leases, int[]) IS
+    'Which of the elements are neither settled nor expired; NULL: none.';
+
+CREATE FUNCTION sequin._strike(lease sequin._leases, elements int[]) RETURNS void
+LANGUAGE plpgsql
+AS $$
+BEGIN
+    IF pg_catalog.cardinality(elements) = lease.live THEN
+        DELETE FROM sequin._leases AS l
+        WHERE l.consumer_no = lease.consumer_no AND l.id = lease.id;
+        RETURN;
+    END IF;
+    UPDATE sequin._leases AS l
+    SET live = lease.live - pg_catalog.cardinality(elements),
+        (positions, keys, deadline) = (
+            SELECT pg_catalog.array_agg(CASE WHEN struck THEN NULL ELSE lease.positions[k] END ORDER BY k),
+                   pg_catalog.array_agg(CASE WHEN struck THEN NULL ELSE lease.keys[k] END ORDER BY k),
+                   coalesce(pg_catalog.min(lease.deadlines[k])
+                            FILTER (WHERE NOT struck AND lease.positions[k] IS NOT NULL), lease.deadline)
+            FROM (SELECT k, e IS NOT NULL AS struck
+                  FROM pg_catalog.generate_subscripts(lease.positions, 1) AS k
+                  LEFT JOIN pg_catalog.unnest(elements) AS e ON e = k) AS element
+        )
+    WHERE l.consumer_no = lease.consumer_no AND l.id = lease.id;
+END
+$$;
+COMMENT ON FUNCTION sequin._strike(sequin._leases, int[]) IS
+    'Takes live elements out of a lease that the caller has locked.';
+
+CREATE FUNCTION sequin._give_back(c sequin.consumers, lease sequin._leases, elements int[], due timestamptz)
+RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    WITH given AS (
+        SELECT lease.positions[k] AS position, coalesce(lease.counts[k], 1) AS deliver_count
+        FROM unnest(elements) AS k
+        -- A version that was superseded in flight is delivered at its new position.
+        WHERE EXISTS (SELECT FROM sequin.records AS r
+                      WHERE r.stream_id = c.stream_id AND r.updated_idx = lease.positions[k])
+    ), burial AS (
+        INSERT INTO sequin._dead_letters (consumer_no, position, deliver_count)
+        SELECT c.no, position, deliver_count FROM given WHERE deliver_count >= c.max_deliver
+        ON CONFLICT (consumer_no, position) DO UPDATE SET deliver_count = excluded.deliver_count, dead_at = now()
+    )
+    INSERT INTO sequin._retries (consumer_no, due, position, deliver_count)
+    SELECT c.no, due, position, deliver_count FROM given
+    WHERE c.max_deliver IS NULL OR deliver_count < c.max_deliver
+    ORDER BY position;
+    PERFORM sequin._strike(lease, elements);
+END
+$$;
+COMMENT ON FUNCTION sequin._give_back(sequin.consumers, sequin._leases, int[], timestamptz) IS
+    'Ends deliveries without success: each is due again at "due", or dead if it was the last one allowed.';
+
+CREATE FUNCTION sequin._sweep(c sequin.consumers, floor bigint) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    lease sequin._leases;
+    expired int[];
+    amount int := 0;
+BEGIN
+    FOR lease IN
+        SELECT * FROM sequin._leases AS l
+        WHERE l.consumer_no = c.no AND l.id >= floor AND l.deadline <= clock_timestamp()
+        ORDER BY l.id
+        FOR UPDATE SKIP LOCKED
+        LIMIT 1000
+    LOOP
+        SELECT array_agg(k) INTO expired
+        FROM generate_subscripts(lease.positions, 1) AS k
+        WHERE lease.positions[k] IS NOT NULL
+          AND coalesce(lease.deadlines[k], lease.deadline) <= clock_timestamp();
+        CONTINUE WHEN expired IS NULL;
+        PERFORM sequin._give_back(c, lease, expired, clock_timestamp());
+        amount := amount + cardinality(expired);
+        EXIT WHEN amount >= 10000;
+    END LOOP;
+END
+$$;
+COMMENT ON FUNCTION sequin._sweep(sequin.consumers, bigint) IS
+    'Gives back what has expired, some ten thousand deliveries a call at most.';
+
+CREATE FUNCTION sequin.ack(consumer text, ack_tokens text[]) RETURNS bigint
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    c sequin.consumers;
+    given record;
+    lease sequin._leases;
+    elements int[];
+    amount bigint := 0;
+BEGIN
+    SELECT * INTO c FROM sequin.consumers AS found_consumer WHERE found_consumer.name = consumer;
+    IF NOT FOUND THEN
+        PERFORM sequin._find_consumer(consumer);
+    END IF;
+    PERFORM sequin._check_tokens(ack_tokens);
+    FOR given IN SELECT * FROM sequin._read_tokens(ack_tokens) LOOP
+        -- The common case: all of a lease, of which nothing was settled before.
+        DELETE FROM sequin._leases AS l
+        WHERE l.consumer_no = c.no AND l.id = given.lease_id
+          AND l.live = cardinality(given.elements)
+          AND l.deadline > clock_timestamp()
+          AND cardinality(l.positions) = l.live
+          AND given.elements[1] >= 1 AND given.elements[l.live] <= l.live;
+        IF FOUND THEN
+            amount := amount + cardinality(given.elements);
+            CONTINUE;
+        END IF;
+        SELECT * INTO lease FROM sequin._leases AS l
+        WHERE l.consumer_no = c.no AND l.id = given.lease_id
+        FOR UPDATE;
+        CONTINUE WHEN NOT FOUND;
+        elements := sequin._live_elements(lease, given.elements);
+        CONTINUE WHEN elements IS NULL;
+        PERFORM sequin._strike(lease, elements);
+        amount := amount + cardinality(elements);
+    END LOOP;
+    IF amount > 0 AND EXISTS (SELECT FROM sequin._retries AS r
+                              WHERE r.consumer_no = c.no AND r.lease_id IS NOT NULL) THEN
+        PERFORM sequin._announce_change(c.stream_id);
+    END IF;
+    RETURN amount;
+END
+$$;
+COMMENT ON FUNCTION sequin.ack(text, text[]) IS
+    'Ends deliveries with success. consumer: its name; ack_tokens: tokens from sequin.consume, at most 100000. '
+    'Returns how many were live: tokens that are settled, expired, malformed or another consumer''s count nothing. '
+    'Raises undefined_object for an unknown consumer, null_value_not_allowed for a NULL array, '
+    'invalid_parameter_value for too many tokens.';
+
+CREATE FUNCTION sequin.nack(consumer text, ack_tokens text[], delay interval DEFAULT '0') RETURNS bigint
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    c sequin.consumers := sequin._find_consumer(consumer);
+    given record;
+    lease sequin._leases;
+    elements int[];
+    amount bigint := 0;
+BEGIN
+    PERFORM sequin._check_tokens(ack_tokens);
+    IF delay IS NULL OR delay < interval '0' THEN
+        RAISE invalid_parameter_value USING
+            MESSAGE = 'delay must not be negative',
+            DETAIL = format('delay is %s.', coalesce(delay::text, 'NULL')),
+            HINT = 'Pass an interval such as ''10 s'', or ''0'' for delivery at once.';
+    END IF;
+    FOR given IN SELECT * FROM sequin._read_tokens(ack_tokens) LOOP
+        SELECT * INTO lease FROM sequin._leases AS l
+        WHERE l.consumer_no = c.no AND l.id = given.lease_id
+        FOR UPDATE;
+        CONTINUE WHEN NOT FOUND;
+        elements := sequin._live_elements(lease, given.elements);
+        CONTINUE WHEN elements IS NULL;
+        PERFORM sequin._give_back(c, lease, elements, clock_timestamp() + delay);
+        amount := amount + cardinality(elements);
+    END LOOP;
+    IF amount > 0 THEN
+        PERFORM sequin._announce_change(c.stream_id);
+    END IF;
+    RETURN amount;
+END
+$$;
+COMMENT ON FUNCTION sequin.nack(text, text[], interval) IS
+    'Ends deliveries without success: the records are delivered again, in their latest version, once "delay" is over; '
+    'after max_deliver deliveries they are set aside in sequin.dead_letters. Returns how many tokens were live. '
+    'Errors as sequin.ack, and invalid_parameter_value for a negative delay.';
+
+CREATE FUNCTION sequin.extend(consumer text, ack_tokens text[], ack_wait interval) RETURNS bigint
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    c sequin.consumers := sequin._find_consumer(consumer);
+    given record;
+    lease sequin._leases;
+    elements int[];
+    amount bigint := 0;
+    new_deadline timestamptz;
+    new_deadlines timestamptz[];
+BEGIN
+    PERFORM sequin._check_tokens(ack_tokens);
+    PERFORM sequin._check_ack_wait(ack_wait);
+    FOR given IN SELECT * FROM sequin._read_tokens(ack_tokens) LOOP
+        SELECT * INTO lease FROM sequin._leases AS l
+        WHERE l.consumer_no = c.no AND l.id = given.lease_id
+        FOR UPDATE;
+        CONTINUE WHEN NOT FOUND;
+        elements := sequin._live_elements(lease, given.elements);
+        CONTINUE WHEN elements IS NULL;
+        new_deadline := clock_timestamp() + ack_wait;
+        new_deadlines := NULL;
+        IF cardinality(elements) < lease.live THEN
+            SELECT array_agg(d ORDER BY k), min(d) FILTER (WHERE lease.positions[k] IS NOT NULL)
+            INTO new_deadlines, new_deadline
+            FROM (SELECT k, CASE WHEN e IS NOT NULL THEN clock_timestamp() + ack_wait
+                                 ELSE coalesce(lease.deadlines[k], lease.deadline) END AS d
+                  FROM generate_subscripts(lease.positions, 1) AS k
+                  LEFT JOIN unnest(elements) AS e ON e = k) AS element;
+        END IF;
+        UPDATE sequin._leases AS l
+        SET deadline = new_deadline, deadlines = new_deadlines
+        WHERE l.consumer_no = lease.consumer_no AND l.id = lease.id;
+        amount := amount + cardinality(elements);
+    END LOOP;
+    RETURN amount;
+END
+$$;
+COMMENT ON FUNCTION sequin.extend(text, text[], interval) IS
+    'Gives deliveries more time: they expire "ack_wait" from now, whatever was left. Returns how many tokens were '
+    'live. Errors as sequin.ack, and invalid_parameter_value for an ack_wait that is not positive.';

@@ -1,0 +1,69 @@
+-- Errors of these are raised after a secret was received: the statement, which holds it, must not be logged with them.
+ALTER FUNCTION sequin.create_credential(text, text, jsonb, jsonb) SET log_min_error_statement = 'panic';
+ALTER FUNCTION sequin.update_credential(text, jsonb, jsonb) SET log_min_error_statement = 'panic';
+
+COMMENT ON FUNCTION sequin.create_stream(text, jsonb) IS
+    'Makes a stream. name: unique among streams. metadata: a JSON object of the user''s. Returns its id. '
+    'Errors: duplicate_object; invalid_parameter_value; null_value_not_allowed.';
+COMMENT ON FUNCTION sequin.delete_stream(text, boolean) IS
+    'Deletes a stream. force: with its syncs, consumers and records; without it, a stream that has any is refused '
+    '(dependent_objects_still_exist). Errors: undefined_object.';
+COMMENT ON FUNCTION sequin.create_credential(text, text, jsonb, jsonb) IS
+    'Makes a credential, or replaces the one of this name. provider: see sequin.providers. '
+    'properties: {"kind", its secrets, "base_url"}; for Stripe {"kind": "api_key", "api_key": "sk_…"}. base_url is '
+    'where the API is, if not where the provider says. metadata: a JSON object of the user''s. Secrets are sealed with '
+    'the key in the file that the setting sequin.key_file names. Returns its id. Give secrets as bind parameters: what '
+    'is written into a statement can be logged by the server. '
+    'Errors: undefined_object; invalid_parameter_value; duplicate_object where the name is one of another provider; '
+    'config_file_error where the key can''t be used.';
+COMMENT ON FUNCTION sequin.update_credential(text, jsonb, jsonb) IS
+    'Changes a credential. properties: those given are replaced, those that are null taken away, all others stay. '
+    'metadata: replaces the old. Whatever failed because of the credential is tried again at once. '
+    'Errors: as for sequin.create_credential.';
+COMMENT ON FUNCTION sequin.delete_credential(text) IS
+    'Deletes a credential that no sync uses. Errors: undefined_object; dependent_objects_still_exist.';
+COMMENT ON FUNCTION sequin.refresh_collections(text) IS
+    'Asks the API of a credential again which collections it has. Those of the providers so far are all declared, so '
+    'there is nothing to ask. credential: its name. Errors: undefined_object.';
+COMMENT ON FUNCTION sequin.create_sync(text, text, text, text[], text, jsonb, interval, jsonb, text, jsonb) IS
+    'Brings collections of a credential into a stream: a backfill of each first, then their changes. '
+    'collections: such as stripe:customer, see sequin.collections; the provider may be left out. '
+    'frequency: continuous, or an interval such as 30s, 15m, 4h, 1d. '
+    'rate_limit: {"allowed_requests", "interval" in seconds, "max_concurrent_requests"}; by default half of what the '
+    'API documents; syncs of one credential share the strictest one. '
+    'max_age: only objects created within it are backfilled, where the API can tell. options: of the provider. '
+    'external_id, metadata: the user''s. Returns its id. '
+    'Errors: undefined_object; duplicate_object; invalid_parameter_value; null_value_not_allowed.';
+COMMENT ON FUNCTION sequin.update_sync(text, text[], text, jsonb, interval, jsonb, text, jsonb) IS
+    'Changes a sync; what is null stays as it is. A collection that is added is backfilled; one that is taken away '
+    'keeps its records, which no longer change. Errors: as for sequin.create_sync.';
+COMMENT ON FUNCTION sequin.pause_sync(text) IS 'Stops a sync until it is resumed. Errors: undefined_object.';
+COMMENT ON FUNCTION sequin.resume_sync(text) IS 'Lets a paused sync go on where it was. Errors: undefined_object.';
+COMMENT ON FUNCTION sequin.delete_sync(text, boolean) IS
+    'Deletes a sync and its records. keep_records: leave the records in the stream. Errors: undefined_object.';
+COMMENT ON FUNCTION sequin.start_backfill(text, text, timestamptz) IS
+    'Walks through a collection of a sync once more. since: only objects created from then on, where the API can tell. '
+    'Returns the id of the backfill; see sequin.backfill_progress. '
+    'Errors: undefined_object; object_in_use where one that was asked for is under way; invalid_parameter_value.';
+COMMENT ON FUNCTION sequin.cancel_backfill(uuid) IS
+    'Calls a backfill off; what it has brought stays. Errors: undefined_object; object_not_in_prerequisite_state where it '
+    'has ended.';
+COMMENT ON FUNCTION sequin._announce_change(uuid) IS
+    'Wakes, once the transaction has committed, all sessions that wait for the stream.';
+COMMENT ON FUNCTION sequin._wait_for_change(uuid, int) IS
+    'Sleeps until the stream changes or the time, in milliseconds, is over; may return for no reason. '
+    'True: the time is over.';
+COMMENT ON FUNCTION sequin._stop_waiting() IS 'Ends what sequin._wait_for_change has prepared.';
+COMMENT ON FUNCTION sequin._announce_extension() IS
+    'Tells the launcher, once the transaction has committed, that this database has the extension.';
+COMMENT ON FUNCTION sequin._failure_hint(text) IS 'What would help against a failure of this class.';
+COMMENT ON FUNCTION sequin._declared_providers() IS 'The providers that sequin comes with.';
+COMMENT ON FUNCTION sequin._declared_collections() IS 'The collections of the providers that sequin comes with.';
+
+-- Nothing is for everybody: who shall use the extension is granted it.
+REVOKE ALL ON SCHEMA sequin FROM PUBLIC;
+REVOKE ALL ON ALL TABLES IN SCHEMA sequin FROM PUBLIC;
+REVOKE ALL ON ALL SEQUENCES IN SCHEMA sequin FROM PUBLIC;
+REVOKE ALL ON ALL FUNCTIONS IN SCHEMA sequin FROM PUBLIC;
+
+SELECT sequin._announce_extension();

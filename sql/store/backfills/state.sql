@@ -1,0 +1,1 @@
+SELECT state FROM sequin.backfills WHERE id = $1

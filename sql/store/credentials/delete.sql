@@ -1,0 +1,1 @@
+DELETE FROM sequin._credentials WHERE id = $1

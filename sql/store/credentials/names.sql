@@ -1,0 +1,1 @@
+SELECT name FROM sequin._credentials ORDER BY name LIMIT 1000

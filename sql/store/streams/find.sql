@@ -1,0 +1,1 @@
+SELECT id FROM sequin.streams WHERE name = $1

@@ -1,0 +1,1 @@
+SELECT name FROM sequin.streams ORDER BY name LIMIT 1000

@@ -1,0 +1,1 @@
+DELETE FROM sequin.syncs WHERE id = $1

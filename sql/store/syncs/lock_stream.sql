@@ -1,0 +1,1 @@
+SELECT sequin._lock_stream($1)

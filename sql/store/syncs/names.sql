@@ -1,0 +1,1 @@
+SELECT name FROM sequin.syncs ORDER BY name LIMIT 1000

@@ -1,0 +1,51 @@
+//! The functions that users call: check, call the store, return.
+
+mod backfills;
+pub mod catalogue;
+mod credentials;
+mod streams;
+mod syncs;
+pub mod waiting;
+
+use crate::error::{Result, invalid, required};
+use pgrx::{JsonB, Uuid};
+use sequin_domain::name;
+use serde_json::{Map, Value};
+
+/// A new id; ids grow with time, which keeps inserts in one place of their index.
+pub fn new_id() -> Uuid {
+    Uuid::from_bytes(*uuid::Uuid::now_v7().as_bytes())
+}
+
+/// The name of something that is made.
+fn new_name<'a>(kind: &str, given: Option<&'a str>) -> Result<&'a str> {
+    let given = required("name", given)?;
+    name::check(given).map_err(|problem| {
+        invalid(format!("invalid name of a {kind}"))
+            .set_detail(format!("{problem}: {:?}.", given.chars().take(50).collect::<String>()))
+            .set_hint("Use letters, digits, and what else can be read back.")
+    })?;
+    Ok(given)
+}
+
+/// An argument that must be a JSON object.
+fn object(argument: &str, value: Option<JsonB>) -> Result<Map<String, Value>> {
+    match required(argument, value)?.0 {
+        Value::Object(map) => Ok(map),
+        other => Err(invalid(format!("{argument} must be a JSON object"))
+            .set_detail(format!("It is {}.", kind_of(&other)))
+            .set_hint(format!("Write {argument} => '{{}}' for an empty one."))),
+    }
+}
+
+/// The kind of a value and never the value: it may be a secret.
+fn kind_of(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a string",
+        Value::Array(_) => "an array",
+        Value::Object(_) => "an object",
+    }
+}

@@ -1,0 +1,236 @@
+//! Syncs.
+
+use super::{credentials, new_id, new_name, object, streams};
+use crate::{
+    error::{Result, duplicate, error, invalid, required, unknown},
+    pg::{shared, transaction},
+    store::{
+        self,
+        syncs::{NewSync, Sync, SyncSettings},
+    },
+};
+use pgrx::{JsonB, Uuid, datum::Interval, prelude::*};
+use sequin_domain::{
+    collection::CollectionId,
+    frequency::{self, Frequency},
+    rate_limit::RateLimit,
+    suggestion,
+};
+use sequin_provider::declaration::{CollectionRef, Declaration};
+use serde_json::Value;
+use std::sync::Arc;
+
+#[pg_extern]
+#[allow(clippy::too_many_arguments, reason = "SQL has named arguments")]
+fn create_sync(
+    name: Option<&str>,
+    stream: Option<&str>,
+    credential: Option<&str>,
+    collections: Option<Vec<Option<String>>>,
+    frequency: default!(Option<&str>, "'continuous'"),
+    rate_limit: default!(Option<JsonB>, "NULL"),
+    max_age: default!(Option<Interval>, "NULL"),
+    options: default!(Option<JsonB>, "'{}'"),
+    external_id: default!(Option<String>, "NULL"),
+    metadata: default!(Option<JsonB>, "'{}'"),
+) -> Result<Uuid> {
+    let name = new_name("sync", name)?;
+    let stream_id = streams::find(required("stream", stream)?)?;
+    let credential = credentials::find(required("credential", credential)?)?;
+    let declaration = credentials::find_provider(&credential.provider)?;
+    let settings = SyncSettings {
+        collections: Some(check_collections(declaration, required("collections", collections)?)?),
+        frequency: Some(check_frequency(required("frequency", frequency)?)?),
+        rate_limit: rate_limit.map(check_rate_limit).transpose()?,
+        max_age: max_age.map(check_max_age).transpose()?,
+        options: Some(check_options(declaration, options)?),
+        external_id,
+        metadata: Some(JsonB(Value::Object(object("metadata", metadata)?))),
+    };
+    let id = new_id();
+    let collections = settings.collections.clone().unwrap_or_default();
+    let new = NewSync { id, name, stream_id, credential_id: credential.id, provider: &credential.provider, settings };
+    if !store::syncs::insert(new)? {
+        return Err(duplicate(
+            "sync",
+            name,
+            "Choose another name, or change the sync with sequin.update_sync.",
+        ));
+    }
+    let sync = Sync { id, stream_id, provider: credential.provider, collections: Vec::new() };
+    add_collections(declaration, &sync, &collections)?;
+    transaction::on_commit(shared::wake_worker);
+    Ok(id)
+}
+
+#[pg_extern]
+#[allow(clippy::too_many_arguments, reason = "SQL has named arguments")]
+fn update_sync(
+    name: Option<&str>,
+    collections: default!(Option<Vec<Option<String>>>, "NULL"),
+    frequency: default!(Option<&str>, "NULL"),
+    rate_limit: default!(Option<JsonB>, "NULL"),
+    max_age: default!(Option<Interval>, "NULL"),
+    options: default!(Option<JsonB>, "NULL"),
+    external_id: default!(Option<String>, "NULL"),
+    metadata: default!(Option<JsonB>, "NULL"),
+) -> Result<()> {
+    let sync = find(required("name", name)?)?;
+    let declaration = credentials::find_provider(&sync.provider)?;
+    let collections = collections.map(|given| check_collections(declaration, given)).transpose()?;
+    let settings = SyncSettings {
+        collections: collections.clone(),
+        frequency: frequency.map(check_frequency).transpose()?,
+        rate_limit: rate_limit.map(check_rate_limit).transpose()?,
+        max_age: max_age.map(check_max_age).transpose()?,
+        options: options.map(|options| check_options(declaration, Some(options))).transpose()?,
+        external_id,
+        metadata: metadata
+            .map(|metadata| object("metadata", Some(metadata)).map(|metadata| JsonB(Value::Object(metadata))))
+            .transpose()?,
+    };
+    store::syncs::update(sync.id, settings)?;
+    if let Some(collections) = collections {
+        store::syncs::remove_collections(sync.id, &collections)?;
+        let added: Vec<String> = collections.into_iter().filter(|id| !sync.collections.contains(id)).collect();
+        add_collections(declaration, &sync, &added)?;
+    }
+    transaction::on_commit(shared::wake_worker);
+    Ok(())
+}
+
+#[pg_extern]
+fn pause_sync(name: Option<&str>) -> Result<()> {
+    set_status(name, "paused")
+}
+
+#[pg_extern]
+fn resume_sync(name: Option<&str>) -> Result<()> {
+    set_status(name, "active")
+}
+
+fn set_status(name: Option<&str>, status: &str) -> Result<()> {
+    let sync = find(required("name", name)?)?;
+    store::syncs::set_status(sync.id, status)?;
+    transaction::on_commit(shared::wake_worker);
+    Ok(())
+}
+
+#[pg_extern]
+fn delete_sync(name: Option<&str>, keep_records: default!(Option<bool>, false)) -> Result<()> {
+    let sync = find(required("name", name)?)?;
+    // The stream's lock keeps a page that is just being applied from coming after.
+    store::syncs::lock_stream(sync.stream_id)?;
+    if keep_records != Some(true) {
+        store::syncs::delete_records(&sync)?;
+    }
+    store::syncs::delete(sync.id)?;
+    transaction::on_commit(shared::wake_worker);
+    Ok(())
+}
+
+/// The sync called `name`.
+pub(super) fn find(name: &str) -> Result<Sync> {
+    match store::syncs::find(name)? {
+        Some(sync) => Ok(sync),
+        None => {
+            let names = store::syncs::names()?;
+            let otherwise = "Create it with sequin.create_sync; SELECT name FROM sequin.syncs lists those there are.";
+            Err(unknown("sync", name, names.iter().map(String::as_str), otherwise))
+        }
+    }
+}
+
+/// The identifier of the collection that `given` names, with or without the provider.
+pub(super) fn check_collection(declaration: &Arc<Declaration>, given: &str) -> Result<CollectionId> {
+    let id = CollectionId::in_provider(&declaration.provider, given);
+    if let Some(id) = id.filter(|id| CollectionRef::new(declaration, id.name()).is_some()) {
+        return Ok(id);
+    }
+    let name = given.rsplit(':').next().unwrap_or(given);
+    let names = declaration.collections.iter().map(|collection| collection.name.as_str());
+    let near: Vec<String> = suggestion::nearest(name, names)
+        .into_iter()
+        .map(|name| format!("{:?}", CollectionId::new(&declaration.provider, name).as_str()))
+        .collect();
+    let hint = if near.is_empty() {
+        format!(
+            "SELECT collection_id FROM sequin.collections WHERE provider = '{}' lists those there are.",
+            declaration.provider
+        )
+    } else {
+        format!("Did you mean {}?", near.join(" or "))
+    };
+    Err(error(
+        PgSqlErrorCode::ERRCODE_UNDEFINED_OBJECT,
+        format!("collection {given:?} does not exist"),
+    )
+    .set_detail(format!("The provider {} has no collection {given:?}.", declaration.provider))
+    .set_hint(hint))
+}
+
+fn check_collections(declaration: &Arc<Declaration>, given: Vec<Option<String>>) -> Result<Vec<String>> {
+    let mut ids = Vec::with_capacity(given.len());
+    for collection in given {
+        let id = check_collection(declaration, &required("an element of collections", collection)?)?;
+        if !ids.contains(&id) {
+            ids.push(id);
+        }
+    }
+    if ids.is_empty() {
+        return Err(invalid("a sync needs at least one collection")
+            .set_detail("The array collections is empty.")
+            .set_hint("SELECT collection_id FROM sequin.collections lists those there are."));
+    }
+    Ok(ids.into_iter().map(|id| id.as_str().to_owned()).collect())
+}
+
+fn check_frequency(given: &str) -> Result<String> {
+    given.parse::<Frequency>().map(|frequency| frequency.to_string()).map_err(|problem| {
+        invalid(format!("invalid frequency {given:?}"))
+            .set_detail(format!("{given:?} is {problem}."))
+            .set_hint(frequency::EXPECTED)
+    })
+}
+
+fn check_rate_limit(given: JsonB) -> Result<JsonB> {
+    let text = given.0.to_string();
+    let refuse = |problem: String| {
+        invalid("invalid rate_limit")
+            .set_detail(format!("{problem}: {text}."))
+            .set_hint(r#"Write it like {"allowed_requests": 10, "interval": 1, "max_concurrent_requests": 5}, the interval in seconds."#)
+    };
+    let limit: RateLimit = serde_json::from_value(given.0).map_err(|problem| refuse(problem.to_string()))?;
+    let limit = limit.check().map_err(|problem| refuse(problem.to_string()))?;
+    serde_json::to_value(limit).map(JsonB).map_err(|problem| refuse(problem.to_string()))
+}
+
+fn check_max_age(given: Interval) -> Result<Interval> {
+    if store::syncs::is_positive(given)? {
+        Ok(given)
+    } else {
+        Err(invalid("max_age must be longer than nothing")
+            .set_detail("Records older than max_age are not fetched.")
+            .set_hint("Write it like max_age => '90 days', or leave it out for everything."))
+    }
+}
+
+fn check_options(declaration: &Declaration, given: Option<JsonB>) -> Result<JsonB> {
+    let options = object("options", given)?;
+    match options.keys().next() {
+        None => Ok(JsonB(Value::Object(options))),
+        Some(key) => Err(invalid(format!("{} has no option {key:?}", declaration.title))
+            .set_detail(format!("Syncs of {} take no options.", declaration.provider))
+            .set_hint("Leave options out.")),
+    }
+}
+
+fn add_collections(declaration: &Arc<Declaration>, sync: &Sync, ids: &[String]) -> Result<()> {
+    for id in ids {
+        let feed = CollectionId::in_provider(&declaration.provider, id)
+            .and_then(|id| CollectionRef::new(declaration, id.name()))
+            .and_then(|collection| collection.changes.feed.clone());
+        store::syncs::add_collection(sync, id, feed.as_deref(), new_id())?;
+    }
+    Ok(())
+}

@@ -1,0 +1,104 @@
+//! The settings, all called `sequin.…`; a worker obeys a reload.
+
+use pgrx::{GucContext, GucFlags, GucRegistry, GucSetting};
+use std::{ffi::CString, path::PathBuf, time::Duration};
+
+static POLL_INTERVAL: GucSetting<i32> = GucSetting::<i32>::new(2_000);
+static ALLOW_PRIVATE_NETWORKS: GucSetting<bool> = GucSetting::<bool>::new(false);
+static KEY_FILE: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c"sequin.key"));
+static REQUEST_TIMEOUT: GucSetting<i32> = GucSetting::<i32>::new(60_000);
+static MAX_RESPONSE_SIZE: GucSetting<i32> = GucSetting::<i32>::new(64 * 1024);
+static DELETE_GUARD: GucSetting<f64> = GucSetting::<f64>::new(0.5);
+
+/// To be called when the library is loaded.
+pub fn define() {
+    GucRegistry::define_int_guc(
+        c"sequin.poll_interval",
+        c"Time between two looks for changes of a continuous sync.",
+        c"The rate limit, and what the API asks for, can make it longer.",
+        &POLL_INTERVAL,
+        50,
+        86_400_000,
+        GucContext::Sighup,
+        GucFlags::UNIT_MS,
+    );
+    GucRegistry::define_bool_guc(
+        c"sequin.allow_private_networks",
+        c"Lets a credential's base_url be plain HTTP or lead to a private address.",
+        c"For tests and for APIs within the company's own network. Who may create credentials can then reach what the server can reach.",
+        &ALLOW_PRIVATE_NETWORKS,
+        GucContext::Sighup,
+        GucFlags::default(),
+    );
+    GucRegistry::define_string_guc(
+        c"sequin.key_file",
+        c"The file with the key that seals the credentials' secrets.",
+        c"Relative to the data directory. It is made when it is first needed.",
+        &KEY_FILE,
+        GucContext::Sighup,
+        GucFlags::SUPERUSER_ONLY,
+    );
+    GucRegistry::define_int_guc(
+        c"sequin.request_timeout",
+        c"The longest that one request to an API may take.",
+        c"From when it is sent until the answer has been read.",
+        &REQUEST_TIMEOUT,
+        100,
+        3_600_000,
+        GucContext::Sighup,
+        GucFlags::UNIT_MS,
+    );
+    GucRegistry::define_int_guc(
+        c"sequin.max_response_size",
+        c"The largest answer of an API that is read, decompressed.",
+        c"A larger one is an error.",
+        &MAX_RESPONSE_SIZE,
+        64,
+        1024 * 1024,
+        GucContext::Sighup,
+        GucFlags::UNIT_KB,
+    );
+    GucRegistry::define_float_guc(
+        c"sequin.delete_guard",
+        c"The largest share of a collection's records that one sweep may mark as deleted.",
+        c"A sweep that would delete more, and more than 100 records, stops and says so. 1 turns the guard off.",
+        &DELETE_GUARD,
+        0.0,
+        1.0,
+        GucContext::Sighup,
+        GucFlags::default(),
+    );
+}
+
+/// The settings at one moment: they can only be read on the main thread.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Settings {
+    pub poll_interval: Duration,
+    pub allow_private_networks: bool,
+    pub request_timeout: Duration,
+    pub max_response_bytes: u64,
+    pub delete_guard: f64,
+}
+
+impl Settings {
+    pub fn current() -> Self {
+        let millis = |setting: &GucSetting<i32>| Duration::from_millis(setting.get().unsigned_abs().into());
+        Self {
+            poll_interval: millis(&POLL_INTERVAL),
+            allow_private_networks: allow_private_networks(),
+            request_timeout: millis(&REQUEST_TIMEOUT),
+            max_response_bytes: u64::from(MAX_RESPONSE_SIZE.get().unsigned_abs()) * 1024,
+            delete_guard: DELETE_GUARD.get(),
+        }
+    }
+}
+
+pub fn allow_private_networks() -> bool {
+    ALLOW_PRIVATE_NETWORKS.get()
+}
+
+/// The file of the key; PostgreSQL's processes run in the data directory, so it may be relative.
+pub fn key_file() -> PathBuf {
+    let name = KEY_FILE.get().and_then(|name| name.into_string().ok()).filter(|name| !name.is_empty());
+    name.unwrap_or_else(|| "sequin.key".to_owned()).into()
+}

@@ -1,0 +1,27 @@
+//! Backfills, as users ask for them and call them off.
+
+use super::{Result, execute, first, one, statement};
+use pgrx::{Uuid, datum::TimestampWithTimeZone};
+
+/// `None` where one of this kind is under way already.
+pub fn insert(
+    id: Uuid,
+    stream_id: Uuid,
+    sync_id: Uuid,
+    collection_id: &str,
+    kind: &str,
+    since: Option<TimestampWithTimeZone>,
+) -> Result<Option<Uuid>> {
+    let arguments = [id.into(), stream_id.into(), sync_id.into(), collection_id.into(), kind.into(), since.into()];
+    one(statement!("backfills/insert"), &arguments, |row| first(row, 1))
+}
+
+/// False where there is no unfinished backfill of this id.
+pub fn cancel(id: Uuid) -> Result<bool> {
+    execute(statement!("backfills/cancel"), &[id.into()]).map(|cancelled| cancelled > 0)
+}
+
+/// `None` where there is no such backfill.
+pub fn state(id: Uuid) -> Result<Option<String>> {
+    one(statement!("backfills/state"), &[id.into()], |row| first(row, 1))
+}

@@ -1,0 +1,72 @@
+//! Every statement of the extension, from named files under `sql/store`, with typed calls around them.
+
+pub mod backfills;
+pub mod credentials;
+pub mod pages;
+pub mod plan;
+pub mod progress;
+pub mod streams;
+pub mod syncs;
+
+use crate::error::{Result, error};
+use pgrx::{
+    datum::DatumWithOid,
+    prelude::*,
+    spi::{SpiHeapTupleData, SpiTupleTable},
+};
+
+/// The text of `sql/store/NAME.sql`.
+macro_rules! statement {
+    ($name:literal) => {
+        include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/sql/store/", $name, ".sql"))
+    };
+}
+pub(crate) use statement;
+
+type Arguments<'a> = &'a [DatumWithOid<'a>];
+
+/// Runs a statement that changes something, or that must see what this transaction has changed; gives the number of rows
+/// that it returned.
+fn execute(statement: &str, arguments: Arguments<'_>) -> Result<usize> {
+    Spi::connect_mut(|client| client.update(statement, None, arguments).map(|rows| rows.len())).map_err(internal)
+}
+
+/// The first row of a statement, read by `read`; it sees what this transaction has changed.
+fn one<T>(
+    statement: &str,
+    arguments: Arguments<'_>,
+    read: impl FnOnce(&SpiTupleTable<'_>) -> spi::Result<T>,
+) -> Result<Option<T>> {
+    Spi::connect_mut(|client| {
+        let rows = client.update(statement, None, arguments)?.first();
+        if rows.is_empty() { Ok(None) } else { read(&rows).map(Some) }
+    })
+    .map_err(internal)
+}
+
+/// All rows of a statement that changes nothing, as of the current snapshot; takes no transaction id.
+fn rows<T>(
+    statement: &str,
+    arguments: Arguments<'_>,
+    read: impl Fn(&SpiHeapTupleData<'_>) -> spi::Result<T>,
+) -> Result<Vec<T>> {
+    Spi::connect(|client| -> spi::Result<Vec<T>> {
+        client.select(statement, None, arguments)?.map(|row| read(&row)).collect()
+    })
+    .map_err(internal)
+}
+
+/// A column that is never null.
+fn column<T: IntoDatum + FromDatum>(row: &SpiHeapTupleData<'_>, ordinal: usize) -> spi::Result<T> {
+    row.get(ordinal)?.ok_or(spi::Error::InvalidPosition)
+}
+
+/// The same of the first row.
+fn first<T: IntoDatum + FromDatum>(rows: &SpiTupleTable<'_>, ordinal: usize) -> spi::Result<T> {
+    rows.get(ordinal)?.ok_or(spi::Error::InvalidPosition)
+}
+
+/// A failure of the programming interface, not of a statement: those are raised as they are.
+fn internal(problem: spi::Error) -> pgrx::pg_sys::panic::ErrorReport {
+    error(PgSqlErrorCode::ERRCODE_INTERNAL_ERROR, format!("a statement of sequin went wrong: {problem}"))
+}

@@ -1,0 +1,126 @@
+//! What the worker has to do, read without taking a transaction id.
+
+use super::{Result, column, rows, statement};
+use crate::secret::Sealed;
+use pgrx::{JsonB, Uuid, datum::TimestampWithTimeZone};
+use sequin_domain::timestamp::Timestamp;
+
+/// A sync that is not paused.
+pub struct Sync {
+    pub id: Uuid,
+    pub stream_id: Uuid,
+    pub provider: String,
+    pub frequency: String,
+    pub rate_limit: Option<JsonB>,
+    pub credential_id: Uuid,
+    pub credential: String,
+    pub credential_settings: JsonB,
+    pub sealed: Sealed,
+    /// Changes with the sync's and the credential's settings.
+    pub version: String,
+}
+
+pub struct Collection {
+    pub sync_id: Uuid,
+    pub collection_id: String,
+    pub backfilled: bool,
+    pub cursor: Option<Timestamp>,
+    pub polled_at: Option<Timestamp>,
+    pub swept_at: Option<Timestamp>,
+    pub failures: u32,
+    pub retry_at: Option<Timestamp>,
+}
+
+pub struct Feed {
+    pub sync_id: Uuid,
+    pub feed: String,
+    pub cursor: Option<Timestamp>,
+    pub polled_at: Option<Timestamp>,
+    pub failures: u32,
+    pub retry_at: Option<Timestamp>,
+}
+
+/// A backfill that is not finished.
+pub struct Backfill {
+    pub id: Uuid,
+    pub sync_id: Uuid,
+    pub collection_id: String,
+    pub kind: String,
+    pub since: Option<Timestamp>,
+    pub position: Option<String>,
+}
+
+pub fn syncs() -> Result<Vec<Sync>> {
+    rows(statement!("worker/syncs"), &[], |row| {
+        Ok(Sync {
+            id: column(row, 1)?,
+            stream_id: column(row, 2)?,
+            provider: column(row, 3)?,
+            frequency: column(row, 4)?,
+            rate_limit: row.get(5)?,
+            credential_id: column(row, 6)?,
+            credential: column(row, 7)?,
+            credential_settings: column(row, 8)?,
+            sealed: Sealed { bytes: column(row, 9)?, key_id: column(row, 10)? },
+            version: column(row, 11)?,
+        })
+    })
+}
+
+pub fn collections() -> Result<Vec<Collection>> {
+    rows(statement!("worker/collections"), &[], |row| {
+        Ok(Collection {
+            sync_id: column(row, 1)?,
+            collection_id: column(row, 2)?,
+            backfilled: column(row, 3)?,
+            cursor: row.get(4)?.map(from_postgres),
+            polled_at: row.get(5)?.map(from_postgres),
+            swept_at: row.get(6)?.map(from_postgres),
+            failures: column::<i32>(row, 7)?.unsigned_abs(),
+            retry_at: row.get(8)?.map(from_postgres),
+        })
+    })
+}
+
+pub fn feeds() -> Result<Vec<Feed>> {
+    rows(statement!("worker/feeds"), &[], |row| {
+        Ok(Feed {
+            sync_id: column(row, 1)?,
+            feed: column(row, 2)?,
+            cursor: row.get(3)?.map(from_postgres),
+            polled_at: row.get(4)?.map(from_postgres),
+            failures: column::<i32>(row, 5)?.unsigned_abs(),
+            retry_at: row.get(6)?.map(from_postgres),
+        })
+    })
+}
+
+pub fn backfills() -> Result<Vec<Backfill>> {
+    rows(statement!("worker/backfills"), &[], |row| {
+        Ok(Backfill {
+            id: column(row, 1)?,
+            sync_id: column(row, 2)?,
+            collection_id: column(row, 3)?,
+            kind: column(row, 4)?,
+            since: row.get(5)?.map(from_postgres),
+            position: row.get(6)?,
+        })
+    })
+}
+
+/// The collections of a feed whose initial backfill is behind them.
+pub fn feed_collections(sync_id: Uuid, feed: &str) -> Result<Vec<String>> {
+    rows(statement!("worker/feed_collections"), &[sync_id.into(), feed.into()], |row| column(row, 1))
+}
+
+/// PostgreSQL counts from the year 2000.
+const EPOCH: i64 = 946_684_800_000_000;
+
+pub(super) fn to_postgres(time: Timestamp) -> Option<TimestampWithTimeZone> {
+    TimestampWithTimeZone::try_from(time.unix_micros() - EPOCH).ok()
+}
+
+fn from_postgres(time: TimestampWithTimeZone) -> Timestamp {
+    let micros: i64 = time.into();
+    Timestamp::from_unix_micros(micros.saturating_add(EPOCH)).unwrap_or_default()
+}

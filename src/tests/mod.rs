@@ -1,0 +1,1 @@
+//! What the SQL functions do, within one transaction each.

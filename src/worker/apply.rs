@@ -1,0 +1,186 @@
+//! Doing in the database what jobs have ordered: many orders in one transaction where all goes well, one by one where not.
+
+use super::{
+    job::{Batch, Done, Then, Work},
+    plan::SyncContext,
+};
+use crate::{
+    api::new_id,
+    error::Result,
+    pg::transaction::{SqlError, subtransaction, transaction},
+    settings::Settings,
+    store,
+};
+use sequin_domain::timestamp::Timestamp;
+use sequin_provider::record::{Record, Rejected};
+use std::{rc::Rc, time::SystemTime};
+
+/// How many objects that a sweep has missed are looked at in one go.
+const MISSING: i64 = 100;
+/// Fewer missing objects than this are never held back by the guard.
+const UNGUARDED: i64 = 100;
+
+/// Does all of `works`, and gives what came of each.
+///
+/// Fails only where the database can't do it now, whatever the data: then nothing of it is done.
+pub fn perform(works: &[(Rc<SyncContext>, &Work)], settings: &Settings) -> std::result::Result<Vec<Done>, SqlError> {
+    let together = transaction(|| works.iter().map(|(sync, work)| one(sync, work, settings, Care::None)).collect());
+    match together {
+        Err(problem) if problem.blames_data() => works
+            .iter()
+            .map(|(sync, work)| transaction(|| one(sync, work, settings, Care::EachRecord)))
+            .collect(),
+        other => other,
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Care {
+    None,
+    /// A record that can't be stored is set aside, and the others go on.
+    EachRecord,
+}
+
+fn one(sync: &SyncContext, work: &Work, settings: &Settings, care: Care) -> Result<Done> {
+    let mut counts = Counts::default();
+    if let Some(batch) = &work.batch {
+        match store_batch(batch, care)? {
+            Some(stored) => counts = stored,
+            None => return Ok(Done::Gone),
+        }
+    }
+    if let Some(collection_id) = &work.recovered {
+        store::progress::recover_collection(sync.id, collection_id)?;
+    }
+    follow(sync, work, &counts, settings)
+}
+
+/// What became of a batch.
+#[derive(Default)]
+struct Counts {
+    records: i64,
+    changes: i64,
+    rejected: i64,
+}
+
+/// `None` where the sync is gone.
+fn store_batch(batch: &Batch, care: Care) -> Result<Option<Counts>> {
+    let Batch { place, observed_at, records, rejected } = batch;
+    let mut counts = Counts {
+        records: count(records.len()),
+        changes: 0,
+        rejected: count(rejected.len()),
+    };
+    let apply = |records: &[&Record]| {
+        let ids = records.iter().map(|_| new_id()).collect();
+        store::pages::apply(place, Timestamp::from(*observed_at), records, ids)
+    };
+    let all: Vec<&Record> = records.iter().collect();
+    match care {
+        Care::None if all.is_empty() => {}
+        Care::None => match apply(&all)? {
+            Some(changes) => counts.changes = changes,
+            None => return Ok(None),
+        },
+        Care::EachRecord => {
+            for record in all {
+                match subtransaction(|| apply(&[record])) {
+                    Ok(Some(changes)) => counts.changes += changes,
+                    Ok(None) => return Ok(None),
+                    Err(problem) if problem.blames_data() => {
+                        counts.rejected += 1;
+                        store::pages::reject(place, &set_aside(record, &problem))?;
+                    }
+                    Err(problem) => return Err(crate::error::error(problem.code, problem.message)),
+                }
+            }
+        }
+    }
+    for rejected in rejected {
+        store::pages::reject(place, rejected)?;
+    }
+    Ok(Some(counts))
+}
+
+fn set_aside(record: &Record, problem: &SqlError) -> Rejected {
+    Rejected {
+        upstream_id: Some(record.upstream_id.clone()),
+        raw: record.data.clone().unwrap_or_default(),
+        reason: format!("PostgreSQL can't store it: {problem}"),
+    }
+}
+
+fn follow(sync: &SyncContext, work: &Work, counts: &Counts, settings: &Settings) -> Result<Done> {
+    use store::progress;
+    let observed_at = work.batch.as_ref().map_or_else(SystemTime::now, |batch| batch.observed_at).into();
+    match &work.then {
+        Then::Nothing | Then::Fetched { .. } => {}
+        Then::Advance { backfill, position, noted, newest } => {
+            let Counts { records, changes, rejected } = *counts;
+            let position = position.as_deref();
+            let step = progress::Step { position, records, changes, rejected, observed_at };
+            if !progress::advance_backfill(*backfill, &step)? {
+                return Ok(Done::Gone);
+            }
+            if let Some(batch) = &work.batch {
+                if *noted {
+                    progress::note_seen(*backfill, ids_of(batch))?;
+                }
+                if newest.is_some() && sync.is_polled(&batch.place.collection_id) {
+                    progress::move_cursor(sync.id, &batch.place.collection_id, *newest, None)?;
+                }
+            }
+        }
+        Then::Complete { backfill } => progress::complete_backfill(*backfill)?,
+        Then::Cancel { backfill } => progress::cancel_backfill(*backfill)?,
+        Then::Compare { backfill } => {
+            let (total, missing) = progress::count_missing(*backfill)?;
+            #[allow(clippy::cast_precision_loss, reason = "a share of records needs no last digits")]
+            let share = missing as f64 / (total.max(1)) as f64;
+            if missing > UNGUARDED && share > settings.delete_guard {
+                return Ok(Done::Guarded { missing, total });
+            }
+            let missing = if missing > 0 { progress::missing(*backfill, MISSING)? } else { Vec::new() };
+            return Ok(Done::Missing(missing));
+        }
+        Then::Noted { backfill, upstream_id } => progress::note_seen(*backfill, vec![upstream_id.clone()])?,
+        Then::Polled { newest, began } => {
+            if let Some((batch, began)) = work.batch.as_ref().zip(*began) {
+                progress::move_cursor(sync.id, &batch.place.collection_id, *newest, Some(began.into()))?;
+            }
+        }
+        Then::StartSweep { collection_id } => progress::start_sweep(new_id(), sync.id, collection_id)?,
+        Then::MoveFeed { feed, cursor, polled_at, .. } => {
+            progress::move_feed(sync.id, feed, *cursor, (*polled_at).into())?;
+        }
+        Then::CompareChildren { key, parent_id, seen, .. } => {
+            if let Some(collection) = sync.collection(key.collection_id()) {
+                let missing = store::pages::missing_children(&sync.place(&collection), parent_id, seen.clone())?;
+                return Ok(Done::Missing(missing));
+            }
+        }
+        Then::Gap { feed } => {
+            progress::reset_feed(sync.id, feed)?;
+            for collection_id in store::plan::feed_collections(sync.id, feed)? {
+                progress::start_sweep(new_id(), sync.id, &collection_id)?;
+            }
+        }
+        Then::FailCollection { collection_id, failure, retry_in } => {
+            progress::fail_collection(sync.id, collection_id, failure, (SystemTime::now() + *retry_in).into())?;
+        }
+        Then::FailFeed { feed, failure, retry_in } => {
+            progress::fail_feed(sync.id, feed, failure, (SystemTime::now() + *retry_in).into())?;
+        }
+    }
+    Ok(Done::Well)
+}
+
+/// The ids that a page has shown, those of objects set aside among them.
+fn ids_of(batch: &Batch) -> Vec<String> {
+    let known = batch.records.iter().map(|record| record.upstream_id.clone());
+    known.chain(batch.rejected.iter().filter_map(|rejected| rejected.upstream_id.clone())).collect()
+}
+
+fn count(length: usize) -> i64 {
+    i64::try_from(length).unwrap_or(i64::MAX)
+}

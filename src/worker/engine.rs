@@ -1,0 +1,582 @@
+//! The engine of a worker: it keeps the jobs going, between the API's answers and the database.
+//!
+//! Everything that matters is in the database: whenever something goes wrong there, the jobs are dropped and made anew
+//! from what is stored.
+
+use super::{
+    apply,
+    feed::FeedJob,
+    job::{Done, Orders, Retry, Tag, Then, Work},
+    plan::{Plan, SyncContext},
+    request::Answered,
+    walk::Walk,
+};
+use crate::{
+    pg::{
+        extension,
+        transaction::{SqlError, transaction},
+        wait::Bell,
+    },
+    settings::Settings,
+};
+use pgrx::prelude::*;
+use pgrx::Uuid;
+use sequin_domain::{
+    failure::{Failure, FailureClass},
+    observation::Observations,
+    timestamp::Timestamp,
+};
+use sequin_net::{Completion, LaneId, Net, Refusal};
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BinaryHeap, HashMap, HashSet, VecDeque},
+    rc::Rc,
+    time::{Duration, Instant, SystemTime},
+};
+
+/// How many orders are done in one transaction.
+const WORKS_TOGETHER: usize = 16;
+/// When to try again what the network thread had no room for.
+const FULL_PAUSE: Duration = Duration::from_millis(50);
+/// When to try again after the database could not do what it should, at first and at last.
+const FIRST_PAUSE: Duration = Duration::from_millis(200);
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+type JobId = u64;
+
+enum Job {
+    Walk(Walk),
+    Feed(FeedJob),
+    Sweep(SweepTimer),
+}
+
+/// Waits until the next sweep of a collection.
+struct SweepTimer {
+    sync: Rc<SyncContext>,
+    collection_id: String,
+    due: Instant,
+    ordered: bool,
+}
+
+impl Job {
+    fn sync(&self) -> &Rc<SyncContext> {
+        match self {
+            Self::Walk(walk) => walk.sync(),
+            Self::Feed(feed) => feed.sync(),
+            Self::Sweep(timer) => &timer.sync,
+        }
+    }
+}
+
+/// A question under way.
+struct Open {
+    job: JobId,
+    tag: Tag,
+    observes: Option<Observing>,
+}
+
+/// A request whose answer will show objects of a collection.
+struct Observing {
+    collection: (Uuid, String),
+    request: u64,
+    begun: SystemTime,
+}
+
+pub struct Engine {
+    extension: pg_sys::Oid,
+    settings: Settings,
+    bell: Bell,
+    net: Rc<Net<Answered>>,
+    syncs: HashMap<Uuid, Rc<SyncContext>>,
+    lanes: HashSet<LaneId>,
+    jobs: BTreeMap<JobId, Job>,
+    open: HashMap<u64, Open>,
+    works: VecDeque<(JobId, Rc<SyncContext>, Work, Option<Observing>)>,
+    observations: HashMap<(Uuid, String), Observations>,
+    alarms: BinaryHeap<Reverse<(Instant, JobId)>>,
+    /// Credentials that the API does not accept: nothing is asked with them until then.
+    barred: HashMap<Uuid, Instant>,
+    last_id: u64,
+    plan_at: Option<Instant>,
+    stumbles: u32,
+}
+
+impl Engine {
+    /// An engine without jobs, and the network that it works with.
+    pub fn start(extension: pg_sys::Oid, settings: Settings) -> Result<(Self, Rc<Net<Answered>>), String> {
+        let (bell, ring) = Bell::new().map_err(|problem| problem.to_string())?;
+        let net = Net::start(net_settings(&settings), ring).map_err(|problem| problem.to_string())?;
+        let net = Rc::new(net);
+        let engine = Self {
+            extension,
+            settings,
+            bell,
+            net: net.clone(),
+            syncs: HashMap::new(),
+            lanes: HashSet::new(),
+            jobs: BTreeMap::new(),
+            open: HashMap::new(),
+            works: VecDeque::new(),
+            observations: HashMap::new(),
+            alarms: BinaryHeap::new(),
+            barred: HashMap::new(),
+            last_id: 0,
+            plan_at: None,
+            stumbles: 0,
+        };
+        Ok((engine, net))
+    }
+
+    /// The tables may ask for something else than before.
+    pub fn plan_anew(&mut self) {
+        self.plan_at = Some(Instant::now());
+    }
+
+    /// The settings have changed.
+    pub fn reconfigure(&mut self, settings: Settings) {
+        if settings == self.settings {
+            return;
+        }
+        if let Err(problem) = self.net.update(net_settings(&settings)) {
+            warning!("sequin keeps the settings of its network as they were: {problem}");
+        }
+        self.settings = settings;
+        self.plan_anew();
+    }
+
+    /// Does all that can be done now; false once the extension is gone.
+    pub fn step(&mut self) -> bool {
+        if self.plan_at.is_some_and(|at| at <= Instant::now()) {
+            self.plan_at = None;
+            match self.read_plan() {
+                Ok(Some(plan)) => self.adopt(plan),
+                Ok(None) => return false,
+                Err(problem) => self.stumble(&problem),
+            }
+        }
+        self.ring_alarms();
+        loop {
+            self.receive();
+            if self.works.is_empty() {
+                return true;
+            }
+            match self.perform() {
+                Ok(true) => self.stumbles = 0,
+                Ok(false) => return false,
+                Err(problem) => self.stumble(&problem),
+            }
+            pgrx::check_for_interrupts!();
+        }
+    }
+
+    /// Sleeps until there is something to do.
+    pub fn wait(&self) {
+        let alarm = self.alarms.peek().map(|Reverse((at, _))| *at);
+        let next = alarm.into_iter().chain(self.plan_at).min();
+        self.bell.wait(next.map(|at| at.saturating_duration_since(Instant::now())));
+    }
+
+    fn is_alive(&self) -> bool {
+        extension::oid() == Some(self.extension)
+    }
+
+    /// `None` where the extension is gone.
+    fn read_plan(&self) -> Result<Option<Plan>, SqlError> {
+        transaction(|| if self.is_alive() { Plan::read(&self.settings).map(Some) } else { Ok(None) })
+    }
+
+    /// Brings the jobs into step with the plan. Those of syncs that are as they were go on.
+    fn adopt(&mut self, plan: Plan) {
+        let Plan { syncs, lanes, collections, feeds, backfills } = plan;
+        for (lane, limits) in &lanes {
+            self.net.set_lane(*lane, Some(*limits));
+        }
+        let changed: HashSet<Uuid> = self
+            .syncs
+            .values()
+            .filter(|sync| syncs.get(&sync.id).is_none_or(|new| new.version != sync.version))
+            .map(|sync| sync.id)
+            .collect();
+        let backfill_ids: HashSet<Uuid> = backfills.iter().map(|backfill| backfill.id).collect();
+        let outdated: Vec<JobId> = self
+            .jobs
+            .iter()
+            .filter(|(_, job)| {
+                let cancelled = matches!(job, Job::Walk(walk)
+                    if walk.backfill_id().is_some_and(|id| !backfill_ids.contains(&id)));
+                changed.contains(&job.sync().id) || cancelled
+            })
+            .map(|(id, _)| *id)
+            .collect();
+        for id in outdated {
+            self.drop_job(id);
+        }
+        for lane in self.lanes.drain().filter(|lane| !lanes.contains_key(lane)) {
+            self.net.remove_lane(lane);
+        }
+        self.lanes = lanes.into_keys().collect();
+        self.barred.retain(|_, until| *until > Instant::now());
+        for id in &changed {
+            if let Some(sync) = self.syncs.get(id) {
+                self.barred.remove(&sync.credential_id);
+            }
+        }
+        self.syncs = syncs
+            .into_iter()
+            .map(|(id, new)| match self.syncs.remove(&id) {
+                Some(old) if !changed.contains(&id) => (id, old),
+                _ => (id, new),
+            })
+            .collect();
+        let new_jobs = self.missing_jobs(&collections, &feeds, &backfills);
+        let ids: Vec<JobId> = new_jobs.into_iter().map(|job| self.add_job(job)).collect();
+        for id in ids {
+            self.drive(id);
+        }
+    }
+
+    /// What the plan asks for and no job does yet.
+    fn missing_jobs(
+        &self,
+        collections: &[crate::store::plan::Collection],
+        feeds: &[crate::store::plan::Feed],
+        backfills: &[crate::store::plan::Backfill],
+    ) -> Vec<Job> {
+        let walking: HashSet<Uuid> = self.jobs.values().filter_map(|job| match job {
+            Job::Walk(walk) => walk.backfill_id(),
+            _ => None,
+        }).collect();
+        let mut jobs = Vec::new();
+        for row in feeds {
+            let Some(sync) = self.syncs.get(&row.sync_id) else { continue };
+            let running = self.jobs.values().any(|job| {
+                matches!(job, Job::Feed(feed) if feed.sync().id == row.sync_id && feed.name() == row.feed)
+            });
+            if !running {
+                let listening: Vec<_> = collections
+                    .iter()
+                    .filter(|collection| collection.sync_id == row.sync_id)
+                    .filter_map(|collection| sync.collection(&collection.collection_id))
+                    .collect();
+                let every = sync.frequency.interval(self.settings.poll_interval);
+                let due = if row.cursor.is_some() { due(row.polled_at, every) } else { Instant::now() };
+                jobs.extend(FeedJob::new(sync.clone(), row, &listening, every, due).map(Job::Feed));
+            }
+        }
+        for row in backfills.iter().filter(|row| !walking.contains(&row.id)) {
+            let Some(sync) = self.syncs.get(&row.sync_id) else { continue };
+            let Some(collection) = sync.collection(&row.collection_id) else { continue };
+            let state = collections
+                .iter()
+                .find(|state| state.sync_id == row.sync_id && state.collection_id == row.collection_id);
+            let retry = state.map_or_else(Retry::default, |state| Retry::restored(state.failures, state.retry_at));
+            jobs.push(Job::Walk(Walk::backfill(sync.clone(), collection, row, retry)));
+        }
+        for row in collections.iter().filter(|row| row.backfilled) {
+            let Some(sync) = self.syncs.get(&row.sync_id) else { continue };
+            let Some(collection) = sync.collection(&row.collection_id) else { continue };
+            let of_this = |job: &Job| job.sync().id == row.sync_id;
+            if let Some(seconds) = collection.changes.poll
+                && !self.jobs.values().any(|job| of_this(job) && matches!(job, Job::Walk(walk) if walk.polls(&row.collection_id)))
+            {
+                let every = sync.frequency.interval(Duration::from_secs(seconds));
+                let due = due(row.polled_at, every);
+                jobs.push(Job::Walk(Walk::poll(sync.clone(), collection.clone(), row, every, due)));
+            }
+            let sweeping = backfills.iter().any(|backfill| {
+                backfill.sync_id == row.sync_id && backfill.collection_id == row.collection_id && backfill.kind == "sweep"
+            });
+            if let Some(seconds) = collection.changes.sweep
+                && !sweeping
+                && !self.jobs.values().any(|job| of_this(job) && matches!(job, Job::Sweep(timer) if timer.collection_id == row.collection_id))
+            {
+                let every = sync.frequency.interval(Duration::from_secs(seconds));
+                let timer = SweepTimer {
+                    sync: sync.clone(),
+                    collection_id: row.collection_id.clone(),
+                    due: due(row.swept_at, every),
+                    ordered: false,
+                };
+                jobs.push(Job::Sweep(timer));
+            }
+        }
+        jobs
+    }
+
+    fn add_job(&mut self, job: Job) -> JobId {
+        let id = self.next_id();
+        self.jobs.insert(id, job);
+        id
+    }
+
+    fn next_id(&mut self) -> u64 {
+        self.last_id += 1;
+        self.last_id
+    }
+
+    fn drop_job(&mut self, id: JobId) {
+        self.jobs.remove(&id);
+        let requests: Vec<u64> =
+            self.open.iter().filter(|(_, open)| open.job == id).map(|(request, _)| *request).collect();
+        for request in requests {
+            self.net.cancel(request);
+            if let Some(open) = self.open.remove(&request) {
+                self.end_observing(open.observes);
+            }
+        }
+        let works = std::mem::take(&mut self.works);
+        let (dropped, kept): (VecDeque<_>, VecDeque<_>) = works.into_iter().partition(|(job, ..)| *job == id);
+        self.works = kept;
+        for (.., observes) in dropped {
+            self.end_observing(observes);
+        }
+    }
+
+    /// The database could not do what it should: everything starts anew from what is stored, after a pause.
+    fn stumble(&mut self, problem: &SqlError) {
+        log!("sequin's worker starts over: {problem}");
+        for id in self.jobs.keys().copied().collect::<Vec<_>>() {
+            self.drop_job(id);
+        }
+        self.observations.clear();
+        self.alarms.clear();
+        let pause = FIRST_PAUSE.saturating_mul(1 << self.stumbles.min(10)).min(LONGEST_PAUSE);
+        self.stumbles += 1;
+        self.plan_at = Some(Instant::now() + pause);
+    }
+
+    fn ring_alarms(&mut self) {
+        let now = Instant::now();
+        while let Some(Reverse((at, id))) = self.alarms.peek().copied()
+            && at <= now
+        {
+            self.alarms.pop();
+            self.drive(id);
+        }
+    }
+
+    /// Lets a job order what it needs next.
+    fn drive(&mut self, id: JobId) {
+        let now = Instant::now();
+        let Some(job) = self.jobs.get(&id) else { return };
+        let sync = job.sync().clone();
+        if let Some(until) = self.barred.get(&sync.credential_id).filter(|until| **until > now) {
+            self.alarms.push(Reverse((*until, id)));
+            return;
+        }
+        if let Job::Walk(walk) = job
+            && let Some(feed) = walk.needs_feed()
+            && !self.is_listening(sync.id, feed)
+        {
+            return;
+        }
+        let mut orders = Orders::default();
+        match self.jobs.get_mut(&id) {
+            Some(Job::Walk(walk)) => walk.drive(now, &mut orders),
+            Some(Job::Feed(feed)) => feed.drive(now, &mut orders),
+            Some(Job::Sweep(timer)) if timer.due > now => orders.wake_at(timer.due),
+            Some(Job::Sweep(timer)) if !timer.ordered => {
+                timer.ordered = true;
+                orders.work(Then::StartSweep { collection_id: timer.collection_id.clone() });
+            }
+            Some(Job::Sweep(_)) | None => {}
+        }
+        self.carry_out(id, &sync, orders, None);
+    }
+
+    fn is_listening(&self, sync: Uuid, name: &str) -> bool {
+        self.jobs.values().any(|job| {
+            matches!(job, Job::Feed(feed) if feed.sync().id == sync && feed.name() == name && feed.is_listening())
+        })
+    }
+
+    /// Does what a job has ordered; `observes` belongs to the answer that the first work comes from.
+    fn carry_out(&mut self, id: JobId, sync: &Rc<SyncContext>, orders: Orders, mut observes: Option<Observing>) {
+        for work in orders.works {
+            let observes = if work.batch.is_some() { observes.take() } else { None };
+            self.works.push_back((id, sync.clone(), work, observes));
+        }
+        self.end_observing(observes);
+        if let Some(at) = orders.wake_at {
+            self.alarms.push(Reverse((at, id)));
+        }
+        for ask in orders.asks {
+            let request = self.next_id();
+            let target = match &sync.target {
+                Ok(target) => target,
+                Err(failure) => {
+                    self.fail(id, ask.tag, failure.clone());
+                    continue;
+                }
+            };
+            let task = match ask.question.into_task(request, ask.priority, target) {
+                Ok(task) => task,
+                Err(failure) => {
+                    self.fail(id, ask.tag, failure);
+                    continue;
+                }
+            };
+            match self.net.try_submit(task) {
+                Ok(()) => {
+                    let observes = ask.shows.map(|collection| {
+                        let collection = (sync.id, collection);
+                        let begun = SystemTime::now();
+                        self.observations.entry(collection.clone()).or_default().begin(request, begun);
+                        Observing { collection, request, begun }
+                    });
+                    self.open.insert(request, Open { job: id, tag: ask.tag, observes });
+                }
+                Err(rejected) if rejected.reason == Refusal::Full => {
+                    self.give_back(id, ask.tag);
+                    self.alarms.push(Reverse((Instant::now() + FULL_PAUSE, id)));
+                }
+                Err(rejected) => error!("the network of sequin's worker takes no request: {:?}", rejected.reason),
+            }
+        }
+    }
+
+    fn end_observing(&mut self, observes: Option<Observing>) {
+        let Some(Observing { collection, request, begun }) = observes else { return };
+        if let Some(observations) = self.observations.get_mut(&collection) {
+            observations.end(request, begun);
+            if observations.is_idle() {
+                self.observations.remove(&collection);
+            }
+        }
+    }
+
+    /// The question could not be asked now, and is to be asked again.
+    fn give_back(&mut self, id: JobId, tag: Tag) {
+        match self.jobs.get_mut(&id) {
+            Some(Job::Walk(walk)) => walk.give_back(tag),
+            Some(Job::Feed(feed)) => feed.give_back(tag),
+            Some(Job::Sweep(_)) | None => {}
+        }
+    }
+
+    fn fail(&mut self, id: JobId, tag: Tag, failure: Failure) {
+        let answered = Answered { sent_at: SystemTime::now(), result: Err(failure) };
+        self.hand_over(id, tag, answered, None);
+    }
+
+    /// Takes the answers that have come.
+    fn receive(&mut self) {
+        // No more than are done together: between them there are answers to ask the next questions for.
+        while self.works.len() < WORKS_TOGETHER {
+            match self.net.try_recv() {
+                Ok(Some(completion)) => self.take(completion),
+                Ok(None) => return,
+                Err(dead) => error!("the network of sequin's worker has stopped: {dead}"),
+            }
+        }
+    }
+
+    fn take(&mut self, completion: Completion<Answered>) {
+        let Some(Open { job, tag, observes }) = self.open.remove(&completion.id) else { return };
+        let answered = completion.value.unwrap_or_else(|_| Answered {
+            sent_at: SystemTime::now(),
+            result: Err(Failure::new(FailureClass::Unknown, "a bug in sequin: reading the answer went wrong")),
+        });
+        self.hand_over(job, tag, answered, observes);
+    }
+
+    fn hand_over(&mut self, id: JobId, tag: Tag, answered: Answered, observes: Option<Observing>) {
+        let Some(job) = self.jobs.get_mut(&id) else {
+            self.end_observing(observes);
+            return;
+        };
+        let sync = job.sync().clone();
+        let refused = matches!(&answered.result, Err(failure) if failure.class == FailureClass::Credential);
+        let mut orders = Orders::default();
+        match job {
+            Job::Walk(walk) => walk.answered(tag, answered, &mut orders),
+            Job::Feed(feed) => feed.answered(tag, answered, &mut orders),
+            Job::Sweep(_) => {}
+        }
+        if refused && let Some(until) = orders.wake_at {
+            self.barred.insert(sync.credential_id, until);
+        }
+        self.carry_out(id, &sync, orders, observes);
+        self.drive(id);
+    }
+
+    /// Does the first works in the database; false once the extension is gone.
+    fn perform(&mut self) -> Result<bool, SqlError> {
+        let first = self.works.front().map(|(_, sync, ..)| sync.stream_id);
+        let together = self.works.iter().take_while(|(_, sync, ..)| Some(sync.stream_id) == first);
+        let count = together.take(WORKS_TOGETHER).count();
+        for (_, _, work, _) in self.works.iter_mut().take(count) {
+            if let Some(batch) = &mut work.batch {
+                let key = (batch.place.sync_id, batch.place.collection_id.clone());
+                if let Some(observations) = self.observations.get_mut(&key) {
+                    let observed_at = batch.observed_at;
+                    batch.records.retain(|record| observations.observe(&record.upstream_id, observed_at));
+                }
+            }
+        }
+        let works: Vec<_> = self.works.iter().take(count).map(|(_, sync, work, _)| (sync.clone(), work)).collect();
+        let results = match apply::perform(&works, &self.settings) {
+            Ok(results) => results,
+            Err(problem) => {
+                // Where the extension is being dropped, its tables are gone before its workers know.
+                let gone = transaction(|| Ok(!self.is_alive()))?;
+                return if gone { Ok(false) } else { Err(problem) };
+            }
+        };
+        drop(works);
+        let finished: Vec<_> = self.works.drain(..count).collect();
+        for ((id, sync, work, observes), done) in finished.into_iter().zip(results) {
+            self.end_observing(observes);
+            self.follow_up(id, &sync, &work.then, done);
+        }
+        Ok(true)
+    }
+
+    fn follow_up(&mut self, id: JobId, sync: &Rc<SyncContext>, then: &Then, done: Done) {
+        let mut orders = Orders::default();
+        let ended = match self.jobs.get_mut(&id) {
+            Some(Job::Walk(walk)) => walk.done(then, done, &self.settings, &mut orders),
+            Some(Job::Feed(feed)) => feed.done(then, done, &mut orders),
+            Some(Job::Sweep(_)) => true,
+            None => return,
+        };
+        self.carry_out(id, sync, orders, None);
+        if ended {
+            self.drop_job(id);
+            self.plan_anew();
+            return;
+        }
+        self.drive(id);
+        if matches!(then, Then::MoveFeed { .. }) {
+            self.start_walks_of(sync.id);
+        }
+    }
+
+    /// The feed is listening: the walks that have waited for it may start.
+    fn start_walks_of(&mut self, sync: Uuid) {
+        let waiting = |job: &Job| matches!(job, Job::Walk(walk) if walk.sync().id == sync && walk.is_unstarted());
+        let walks: Vec<JobId> = self.jobs.iter().filter(|(_, job)| waiting(job)).map(|(id, _)| *id).collect();
+        for id in walks {
+            self.drive(id);
+        }
+    }
+}
+
+/// When something is due that is done each so often and was done last at `last`.
+fn due(last: Option<Timestamp>, every: Duration) -> Instant {
+    let now = Instant::now();
+    let Some(last) = last else { return now };
+    let since = Timestamp::from(SystemTime::now()).unix_micros() - last.unix_micros();
+    let since = Duration::from_micros(u64::try_from(since).unwrap_or(0));
+    now + every.saturating_sub(since)
+}
+
+fn net_settings(settings: &Settings) -> sequin_net::Settings {
+    sequin_net::Settings {
+        allow_private_networks: settings.allow_private_networks,
+        max_response_bytes: settings.max_response_bytes,
+        connect_timeout: CONNECT_TIMEOUT,
+        ..sequin_net::Settings::default()
+    }
+}

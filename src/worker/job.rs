@@ -1,0 +1,155 @@
+//! What jobs order from the engine: questions to an API, work in the database, and to be looked after later.
+
+use super::request::Question;
+use crate::store::pages::Place;
+use pgrx::Uuid;
+use sequin_domain::{failure::Failure, timestamp::Timestamp};
+use sequin_net::Priority;
+use sequin_provider::record::{Record, Rejected};
+use std::time::{Duration, Instant, SystemTime};
+
+/// Which of a job's questions an answer belongs to.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Tag {
+    Page,
+    Events,
+    /// An object that a sweep has missed.
+    Check(String),
+    /// Something that an event has called to mind.
+    Fetch(Key),
+}
+
+/// What an event makes necessary; collections by their identifier.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Key {
+    Object { collection_id: String, upstream_id: String },
+    Children { collection_id: String, parent_id: String },
+}
+
+impl Key {
+    pub fn collection_id(&self) -> &str {
+        match self {
+            Self::Object { collection_id, .. } | Self::Children { collection_id, .. } => collection_id,
+        }
+    }
+}
+
+pub struct Ask {
+    pub tag: Tag,
+    pub question: Question,
+    pub priority: Priority,
+    /// The collection whose objects the answer will show.
+    pub shows: Option<String>,
+}
+
+/// Objects to be stored.
+pub struct Batch {
+    pub place: Place,
+    pub observed_at: SystemTime,
+    pub records: Vec<Record>,
+    pub rejected: Vec<Rejected>,
+}
+
+/// Work in the database: the batch and what stands under `then` are done in one transaction.
+pub struct Work {
+    pub batch: Option<Batch>,
+    /// The collection that has been failing and does no longer.
+    pub recovered: Option<String>,
+    pub then: Then,
+}
+
+#[derive(Debug, Clone)]
+pub enum Then {
+    Nothing,
+    /// A page of a backfill is behind it.
+    Advance { backfill: Uuid, position: Option<String>, noted: bool, newest: Option<Timestamp> },
+    Complete { backfill: Uuid },
+    /// A sweep is at its end: what has it not seen?
+    Compare { backfill: Uuid },
+    /// A sweep has seen an object after all.
+    Noted { backfill: Uuid, upstream_id: String },
+    Cancel { backfill: Uuid },
+    /// A page of a poll; the last one says when the poll began.
+    Polled { newest: Option<Timestamp>, began: Option<SystemTime> },
+    StartSweep { collection_id: String },
+    MoveFeed { feed: String, cursor: Timestamp, polled_at: SystemTime },
+    /// What an event has called to mind is stored, and others are not yet.
+    Fetched { key: Key },
+    /// All children of a parent have been listed: which are gone?
+    CompareChildren { key: Key, parent_id: String, seen: Vec<String>, observed_at: SystemTime },
+    /// The feed no longer reaches back to where it was left.
+    Gap { feed: String },
+    FailCollection { collection_id: String, failure: Failure, retry_in: Duration },
+    FailFeed { feed: String, failure: Failure, retry_in: Duration },
+}
+
+/// What came of the work.
+#[derive(Debug)]
+pub enum Done {
+    Well,
+    /// These are stored as live, and the API does not list them.
+    Missing(Vec<String>),
+    /// So many of so many records would be deleted that it is more likely a mistake.
+    Guarded { missing: i64, total: i64 },
+    /// What the work belongs to has been cancelled or deleted.
+    Gone,
+}
+
+/// Collects what a job orders.
+#[derive(Default)]
+pub struct Orders {
+    pub asks: Vec<Ask>,
+    pub works: Vec<Work>,
+    pub wake_at: Option<Instant>,
+}
+
+impl Orders {
+    pub fn wake_at(&mut self, at: Instant) {
+        self.wake_at = Some(self.wake_at.map_or(at, |earlier| earlier.min(at)));
+    }
+
+    pub fn work(&mut self, then: Then) {
+        self.works.push(Work { batch: None, recovered: None, then });
+    }
+}
+
+/// When a job that failed may go on.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Retry {
+    failures: u32,
+    at: Option<Instant>,
+}
+
+impl Retry {
+    /// As it was left in the database; `at` in terms of the wall clock.
+    pub fn restored(failures: u32, at: Option<Timestamp>) -> Self {
+        let now = Timestamp::from(SystemTime::now()).unix_micros();
+        let left = at.map(|at| Duration::from_micros(u64::try_from(at.unix_micros() - now).unwrap_or(0)));
+        Self { failures, at: left.map(|left| Instant::now() + left) }
+    }
+
+    /// Counts a failure; gives the time until the next try.
+    pub fn failed(&mut self, failure: &Failure) -> Duration {
+        self.failures = self.failures.saturating_add(1);
+        let delay = failure.delay(self.failures, jitter());
+        self.at = Some(Instant::now() + delay);
+        delay
+    }
+
+    /// True where there had been failures.
+    pub fn succeeded(&mut self) -> bool {
+        self.at = None;
+        std::mem::take(&mut self.failures) > 0
+    }
+
+    /// Until when to wait, where that is still to come.
+    pub fn waits_until(&self, now: Instant) -> Option<Instant> {
+        self.at.filter(|at| *at > now)
+    }
+}
+
+/// From 0 to 1.
+fn jitter() -> f64 {
+    let random = u16::from_be_bytes([uuid::Uuid::new_v4().as_bytes()[0], uuid::Uuid::new_v4().as_bytes()[1]]);
+    f64::from(random) / f64::from(u16::MAX)
+}

@@ -1,0 +1,109 @@
+//! The life of the worker of one database.
+
+use super::{engine::Engine, request::Answered};
+use crate::{
+    pg::{
+        extension, process,
+        shared::{self, Slot},
+        transaction,
+    },
+    settings::Settings,
+};
+use pgrx::prelude::*;
+use sequin_net::Net;
+use std::{cell::RefCell, rc::Rc, time::Duration};
+
+/// The name under which PostgreSQL finds the function of a worker.
+pub const WORKER: &str = "sequin_worker_main";
+/// How long the network thread may take to stop.
+const GRACE: Duration = Duration::from_millis(500);
+
+thread_local! {
+    /// Kept where the exit callback finds it: PostgreSQL may end the process in the middle of a statement.
+    static NET: RefCell<Option<Rc<Net<Answered>>>> = const { RefCell::new(None) };
+}
+
+#[pg_guard]
+#[unsafe(no_mangle)]
+pub extern "C-unwind" fn sequin_worker_main(argument: pg_sys::Datum) {
+    let n = argument.value();
+    let Some(slot) = shared::slots().get(n) else { return };
+    process::handle_signals();
+    process::before_exit(leave, n);
+    process::connect_to(slot.database());
+    let Some(extension) = find_extension() else {
+        slot.set_absent(true);
+        return;
+    };
+    slot.set_absent(false);
+    slot.set_worker(Some(process::my_pid()));
+    shared::wake_launcher();
+    if let Err(problem) = transaction::transaction(prepare_session) {
+        error!("sequin could not prepare the session of its worker: {problem}");
+    }
+    let (mut engine, net) = match Engine::start(extension, Settings::current()) {
+        Ok(started) => started,
+        Err(problem) => error!("the worker of sequin could not start: {problem}"),
+    };
+    NET.set(Some(net));
+    run(&mut engine, slot);
+    // Where the extension has been created anew already, the launcher starts the next worker at once.
+    slot.set_absent(find_extension().is_none());
+}
+
+/// Works until the extension is gone.
+fn run(engine: &mut Engine, slot: &Slot) {
+    engine.plan_anew();
+    loop {
+        if process::reload_configuration() {
+            engine.reconfigure(Settings::current());
+        }
+        if slot.take_woken() {
+            engine.plan_anew();
+        }
+        process::report_activity(Some(c"syncing"));
+        let alive = engine.step();
+        process::report_activity(None);
+        if !alive {
+            return;
+        }
+        engine.wait();
+    }
+}
+
+fn find_extension() -> Option<pg_sys::Oid> {
+    transaction::transaction(|| Ok(extension::oid())).ok().flatten()
+}
+
+/// The plans of the worker's statements have to be right for tables of any size from the first page on, and no
+/// statement may wait for ever.
+fn prepare_session() -> crate::error::Result<()> {
+    for setting in [
+        "SET application_name = 'sequin worker'",
+        "SET search_path = pg_catalog, pg_temp",
+        "SET enable_seqscan = off",
+        "SET enable_hashjoin = off",
+        "SET enable_mergejoin = off",
+        "SET enable_bitmapscan = off",
+        "SET jit = off",
+        "SET statement_timeout = '10min'",
+        "SET lock_timeout = '1min'",
+    ] {
+        Spi::run(setting).map_err(|problem| {
+            crate::error::error(PgSqlErrorCode::ERRCODE_INTERNAL_ERROR, format!("{setting}: {problem}"))
+        })?;
+    }
+    Ok(())
+}
+
+#[pg_guard]
+extern "C-unwind" fn leave(_code: i32, argument: pg_sys::Datum) {
+    if let Some(net) = NET.take() {
+        net.shutdown(GRACE);
+    }
+    if let Some(slot) = shared::slots().get(argument.value())
+        && slot.worker() == Some(process::my_pid())
+    {
+        slot.set_worker(None);
+    }
+}

@@ -1,0 +1,13 @@
+//! The background workers: a launcher for the cluster, and a worker for each database that has the extension.
+
+mod apply;
+mod engine;
+mod feed;
+mod job;
+mod launcher;
+mod main;
+mod plan;
+mod request;
+mod walk;
+
+pub use launcher::register;

@@ -1,0 +1,142 @@
+//! Questions to an API, and what the answers were understood to say.
+
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use sequin_domain::{
+    failure::{Failure, FailureClass},
+    timestamp::Timestamp,
+};
+use sequin_net::{Interpretation, LaneId, Priority, Request, Response, Task, TransportError};
+use sequin_provider::{
+    answer::Answer,
+    declaration::{CollectionRef, Declaration},
+    event::{self, Events},
+    listing::{Listing, Page, Position},
+    object,
+    record::{Record, Rejected},
+};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+use url::Url;
+
+/// Where a credential's requests go, and with what.
+#[derive(Debug, Clone)]
+pub struct Target {
+    pub lane: LaneId,
+    pub base: Url,
+    pub headers: HeaderMap,
+    pub timeout: Duration,
+}
+
+impl Target {
+    pub fn new(
+        lane: LaneId,
+        base: Url,
+        timeout: Duration,
+        declaration: &Declaration,
+        secret: Vec<(HeaderName, HeaderValue)>,
+    ) -> Result<Self, Failure> {
+        let mut headers = HeaderMap::new();
+        for (name, value) in &declaration.headers {
+            let unusable = |_| Failure::new(FailureClass::BadRequest, format!("the declared header {name:?} is invalid"));
+            let value = HeaderValue::from_str(value).map_err(|_| ()).map_err(unusable)?;
+            headers.insert(HeaderName::try_from(name).map_err(|_| ()).map_err(unusable)?, value);
+        }
+        headers.extend(secret);
+        Ok(Self { lane, base, headers, timeout })
+    }
+}
+
+/// Something that is asked of an API.
+#[derive(Debug, Clone)]
+pub enum Question {
+    Page { listing: Arc<Listing>, position: Position },
+    Object { collection: CollectionRef, upstream_id: String },
+    Events { declaration: Arc<Declaration>, feed: String, since: Option<Timestamp>, after: Option<String> },
+}
+
+pub enum Reply {
+    Page(Page),
+    Object(Result<Record, Rejected>),
+    Events(Events),
+}
+
+/// The outcome of a question.
+pub struct Answered {
+    /// When the request was sent: what the answer shows was so then, or later.
+    pub sent_at: SystemTime,
+    pub result: Result<Reply, Failure>,
+}
+
+impl Interpretation for Answered {
+    fn pause(&self) -> Option<Duration> {
+        match &self.result {
+            Err(failure) if failure.class == FailureClass::RateLimited => {
+                Some(failure.retry_after.unwrap_or(Duration::from_secs(1)))
+            }
+            _ => None,
+        }
+    }
+}
+
+impl Question {
+    /// The task that asks it. The answer is read on the network thread.
+    pub fn into_task(self, id: u64, priority: Priority, target: &Target) -> Result<Task<Answered>, Failure> {
+        let url = self.url(&target.base).ok_or_else(|| {
+            Failure::new(FailureClass::BadRequest, "the declaration of the provider doesn't say where to ask")
+        })?;
+        let request =
+            Request { method: Method::GET, url, headers: target.headers.clone(), body: None, timeout: target.timeout };
+        let interpret = Box::new(move |outcome: Result<Response, sequin_net::Failure>| self.interpret(outcome));
+        Ok(Task { id, lane: target.lane, priority, request, interpret })
+    }
+
+    fn url(&self, base: &Url) -> Option<Url> {
+        match self {
+            Self::Page { listing, position } => Some(listing.url(base, position)),
+            Self::Object { collection, upstream_id } => object::url(base, collection, upstream_id),
+            Self::Events { declaration, feed, since, after } => {
+                Some(event::url(base, declaration, declaration.feeds.get(feed)?, *since, after.as_deref()))
+            }
+        }
+    }
+
+    fn interpret(self, outcome: Result<Response, sequin_net::Failure>) -> Answered {
+        match outcome {
+            Ok(Response { status, headers, body, sent_at, elapsed }) => {
+                let answer = Answer { status, headers, body, received_at: sent_at + elapsed };
+                Answered { sent_at, result: self.read(&answer) }
+            }
+            Err(sequin_net::Failure { error, sent_at }) => {
+                Answered { sent_at: sent_at.unwrap_or_else(SystemTime::now), result: Err(classify(&error)) }
+            }
+        }
+    }
+
+    fn read(self, answer: &Answer) -> Result<Reply, Failure> {
+        match self {
+            Self::Page { listing, position } => listing.interpret(&position, answer).map(Reply::Page),
+            Self::Object { collection, upstream_id } => {
+                object::interpret(&collection, &upstream_id, answer).map(Reply::Object)
+            }
+            Self::Events { declaration, feed, .. } => match declaration.feeds.get(&feed) {
+                Some(feed) => event::interpret(&declaration, feed, answer).map(Reply::Events),
+                None => Err(Failure::new(FailureClass::BadRequest, format!("there is no feed {feed:?}"))),
+            },
+        }
+    }
+}
+
+/// What it means that no whole answer came.
+fn classify(error: &TransportError) -> Failure {
+    let class = match error {
+        TransportError::Invalid { .. }
+        | TransportError::Insecure { .. }
+        | TransportError::RefusedAddress { .. }
+        | TransportError::NoTrustedRoots { .. } => FailureClass::BadRequest,
+        TransportError::TooLarge { .. } => FailureClass::BadData,
+        _ => FailureClass::Transient,
+    };
+    Failure::new(class, error.to_string())
+}

@@ -1,0 +1,147 @@
+"""The documents against a live database: what they list exists as they say, and what they show runs."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from harness import Cluster, Database, Upstream
+from house.test_docs import FENCE, REFERENCE, documented, settings
+
+README = Path(__file__).resolve().parents[2] / "README.md"
+RUN = re.compile(r"<!-- run -->\n" + FENCE.pattern.removeprefix("^"), re.MULTILINE | re.DOTALL)
+KEY = '"api_key": "rk_test_..."'
+
+UNITS = {
+    "ms": 1,
+    "s": 1000,
+    "min": 60_000,
+    "h": 3_600_000,
+    "d": 86_400_000,
+    "kB": 1,
+    "MB": 1024,
+    "GB": 1024**2,
+}
+
+
+@pytest.fixture(scope="module")
+def catalogue(shared_cluster: Cluster) -> Database:
+    database = shared_cluster.database("catalogue")
+    yield database
+    database.drop()
+
+
+def run(cluster: Cluster, database: Database, stripe: Upstream, blocks: list[str]) -> str:
+    """Runs SQL in psql as a reader would, with the fake in place of Stripe; returns what psql prints."""
+    account = f'"api_key": {json.dumps(stripe.api_key)}, "base_url": {json.dumps(stripe.url)}'
+    text = "\n".join(blocks)
+    assert KEY in text
+    script = cluster.directory / f"{database.name}.sql"
+    script.write_text(text.replace(KEY, account), encoding="utf-8")
+    return cluster.run(
+        "psql", "-X", "-v", "ON_ERROR_STOP=1", "-h", str(cluster.directory), "-U", "postgres",
+        "-d", database.name, "-f", str(script),
+    )  # fmt: skip
+
+
+# What runs
+
+
+def test_the_first_sync_of_the_readme(cluster: Cluster, stripe: Upstream) -> None:
+    stripe.seed(customer=30, product=3, price=4, subscription=5, invoice=6)
+    blocks = [found[1] for found in RUN.finditer(README.read_text(encoding="utf-8"))]
+    assert len(blocks) >= 4
+    database = cluster.database("readme", extension=False)
+    try:
+        printed = run(cluster, database, stripe, blocks)
+        live = database.value("SELECT count(*) FROM sequin.records WHERE NOT deleted")
+        assert live == sum(
+            len(stripe.objects(name)) for name in ("customer", "product", "price", "subscription", "invoice")
+        )
+        assert re.search(r"cus_\w+ +\| +1\n", printed), (
+            f"the consumer's record was not acknowledged:\n{printed}"
+        )
+    finally:
+        database.drop()
+
+
+def test_every_example_of_the_reference(cluster: Cluster, database: Database, stripe: Upstream) -> None:
+    stripe.seed(customer=30, product=3, invoice=6)
+    blocks = [block[1] for block in FENCE.finditer(REFERENCE.read_text(encoding="utf-8"))]
+    examples = [block for block in blocks if not block.startswith("sequin.")]
+    unused = {
+        entry.name
+        for entry in documented()
+        if entry.signature and f"sequin.{entry.name}(" not in "".join(examples)
+    }
+    assert not unused, f"without an example: {sorted(unused)}"
+    run(cluster, database, stripe, examples)
+    assert database.value("SELECT count(*) FROM crm_contacts") == 30
+
+
+# What exists
+
+
+def test_functions_are_as_the_reference_says(catalogue: Database) -> None:
+    """PostgreSQL itself reads the signatures: each is made in a schema of its own, and both are compared."""
+    catalogue.sql("CREATE SCHEMA documented")
+    catalogue.sql("SET check_function_bodies = off")
+    for entry in documented():
+        if entry.signature:
+            signature = entry.signature.replace("sequin.", "documented.", 1)
+            catalogue.sql(f"CREATE FUNCTION {signature} LANGUAGE plpgsql AS ''")
+
+    def functions(schema: str) -> dict[str, tuple[str, str]]:
+        rows = catalogue.sql(
+            """SELECT proname, pg_get_function_arguments(oid), pg_get_function_result(oid) FROM pg_proc
+               WHERE pronamespace = %s::regnamespace AND NOT starts_with(proname, '_')""",
+            schema,
+        )
+        names = [row[0] for row in rows]
+        assert len(names) == len(set(names)), "a function is overloaded"
+        return {name: (arguments, result) for name, arguments, result in rows}
+
+    assert functions("documented") == functions("sequin")
+
+
+def test_columns_are_as_the_reference_says(catalogue: Database) -> None:
+    rows = catalogue.sql(
+        """SELECT c.relname, a.attname, format_type(a.atttypid, a.atttypmod)
+           FROM pg_class AS c JOIN pg_attribute AS a ON a.attrelid = c.oid
+           WHERE c.relnamespace = 'sequin'::regnamespace AND c.relkind IN ('r', 'p', 'v', 'm')
+             AND NOT starts_with(c.relname, '_') AND a.attnum > 0 AND NOT a.attisdropped
+           ORDER BY c.relname, a.attnum"""
+    )
+    found: dict[str, list[tuple[str, str]]] = {}
+    for relation, column, type_ in rows:
+        found.setdefault(relation, []).append((column, type_))
+    assert {entry.name: list(entry.columns.items()) for entry in documented() if entry.columns} == found
+
+
+def in_base_units(value: str) -> str:
+    number = re.fullmatch(r"(\d+)(\w+)", value)
+    return str(int(number[1]) * UNITS[number[2]]) if number else value
+
+
+def test_settings_are_as_the_reference_says(catalogue: Database) -> None:
+    rows = catalogue.sql(
+        """SELECT name, boot_val, min_val, max_val, context FROM pg_settings WHERE name LIKE 'sequin.%'"""
+    )
+    assert {row.context for row in rows} == {"sighup"}
+    written = settings(REFERENCE.read_text(encoding="utf-8"))
+    assert {name: [in_base_units(value) for value in values] for name, values in written.items()} == {
+        row.name: [row.boot_val, row.min_val or "", row.max_val or ""] for row in rows
+    }
+
+
+def test_everything_says_what_it_is(catalogue: Database) -> None:
+    """`\\df+` and `\\d+` answer the first question."""
+    silent = catalogue.sql(
+        """SELECT p.oid::regprocedure::text FROM pg_proc AS p
+           WHERE p.pronamespace = 'sequin'::regnamespace AND obj_description(p.oid, 'pg_proc') IS NULL
+           UNION ALL
+           SELECT c.oid::regclass::text FROM pg_class AS c
+           WHERE c.relnamespace = 'sequin'::regnamespace AND c.relkind IN ('r', 'p', 'v', 'm')
+             AND NOT starts_with(c.relname, '_') AND obj_description(c.oid, 'pg_class') IS NULL"""
+    )
+    assert not silent, [row[0] for row in silent]

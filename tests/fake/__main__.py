@@ -1,0 +1,81 @@
+"""`python -m fake`: starts the fake APIs, prints one line of JSON with the URL, serves until SIGTERM."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import signal
+
+from .core.app import Fake
+from .core.clock import Clock
+from .core.server import Server
+from .stripe import DEFAULT_KEY, Stripe
+from .stripe.catalog import COLLECTIONS
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="fake", description=__doc__)
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=0, help="0: any free one")
+    parser.add_argument("--seed", type=int, default=1, help="all randomness comes from it")
+    parser.add_argument(
+        "--now", type=float, help="epoch seconds at which the fake clock starts (default: now)"
+    )
+    parser.add_argument("--scale", type=float, default=1.0, help="factor on the size of every collection")
+    parser.add_argument("--empty", action="store_true", help="no objects but those asked for")
+    parser.add_argument("--no-events", action="store_true", help="no events of the objects to start with")
+    parser.add_argument("--no-limits", action="store_true", help="no rate limits")
+    parser.add_argument("--api-version", default="2024-04-10", help="the Stripe account's default version")
+    counts = parser.add_argument_group("objects of each collection (nested ones: at most so many a parent)")
+    for collection in COLLECTIONS:
+        names = {f"--{collection.name.replace('_', '-')}"}
+        if "{" not in collection.path:
+            names.add("--" + collection.path.replace("/", "-").replace("_", "-"))
+        counts.add_argument(*sorted(names), dest=f"count_{collection.name}", type=int, metavar="N")
+    return parser.parse_args()
+
+
+def counts_of(options: argparse.Namespace) -> dict[str, int]:
+    """How many objects of each Stripe collection."""
+    counts = {}
+    for collection in COLLECTIONS:
+        given = getattr(options, f"count_{collection.name}")
+        scale = 0 if options.empty else 1 if collection.parent else options.scale
+        counts[collection.name] = round(collection.count * scale) if given is None else given
+    return counts
+
+
+async def serve(options: argparse.Namespace) -> None:
+    clock = Clock(options.now)
+    fake = Fake(clock, options.seed)
+    stripe = Stripe(
+        clock, options.seed, counts_of(options), events=not options.no_events, api_version=options.api_version
+    )
+    if options.no_limits:
+        stripe.configure({"global_rate": None, "endpoint_rate": None})
+    fake.mount(stripe)
+
+    stopped = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+    server = Server(fake)
+    port = await server.start(options.host, options.port)
+    url = f"http://{options.host}:{port}"
+    print(
+        json.dumps(
+            {
+                "url": url,
+                "control": f"{url}/_control",
+                "port": port,
+                "providers": {"stripe": {"base_url": f"{url}/stripe", "api_key": DEFAULT_KEY}},
+            }
+        ),
+        flush=True,
+    )
+    await stopped.wait()
+    server.stop()
+
+
+if __name__ == "__main__":
+    asyncio.run(serve(arguments()))

@@ -1,0 +1,89 @@
+"""A plain client for the fake's own tests: no retries, no opinions, the raw answer."""
+
+from __future__ import annotations
+
+import http.client
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+
+KEY = "sk_test_fake"
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+    @property
+    def error(self) -> dict[str, str]:
+        """Stripe's error object."""
+        return self.json["error"]
+
+
+class Client:
+    """Requests to one fake, each on a connection of its own."""
+
+    def __init__(self, url: str, key: str | None = KEY) -> None:
+        parts = urlsplit(url)
+        self.host, self.port = parts.hostname or "", parts.port or 80
+        self.key = key
+
+    def request(
+        self, method: str, path: str, body: bytes | None = None, headers: dict[str, str] | None = None
+    ) -> Answer:
+        connection = http.client.HTTPConnection(self.host, self.port, timeout=20)
+        authorization = {"Authorization": f"Bearer {self.key}"} if self.key else {}
+        try:
+            connection.request(method, path, body, {**authorization, **(headers or {})})
+            response = connection.getresponse()
+            found = {name.lower(): value for name, value in response.getheaders()}
+            return Answer(response.status, found, response.read())
+        finally:
+            connection.close()
+
+    def get(self, path: str, headers: dict[str, str] | None = None, **query: Any) -> Answer:
+        """`path` below /stripe/v1/; keys of `query` as they are, `created_gte` being `created[gte]`."""
+        named = {_parameter(name): value for name, value in query.items()}
+        return self.request("GET", f"/stripe/v1/{path}{_query(named)}", None, headers)
+
+    def post(self, path: str, form: dict[str, Any], headers: dict[str, str] | None = None) -> Answer:
+        body = urlencode(form, doseq=True).encode()
+        typed = {"Content-Type": "application/x-www-form-urlencoded", **(headers or {})}
+        return self.request("POST", f"/stripe/v1/{path}", body, typed)
+
+    def delete(self, path: str) -> Answer:
+        return self.request("DELETE", f"/stripe/v1/{path}")
+
+    def control(self, method: str, route: str, body: Any = None) -> Any:
+        data = None if body is None else json.dumps(body).encode()
+        answer = self.request(method, f"/_control/{route}", data)
+        assert answer.status == 200, answer.body
+        return answer.json
+
+    def all(self, path: str, **query: Any) -> Iterator[dict[str, Any]]:
+        """Every object of a list, page by page."""
+        query.setdefault("limit", 100)
+        while True:
+            answer = self.get(path, **query)
+            assert answer.status == 200, answer.body
+            yield from answer.json["data"]
+            if not answer.json["has_more"]:
+                return
+            query["starting_after"] = answer.json["data"][-1]["id"]
+
+
+def _parameter(name: str) -> str:
+    base, _, bound = name.rpartition("_")
+    return f"{base}[{bound}]" if bound in ("gt", "gte", "lt", "lte") else name
+
+
+def _query(named: dict[str, Any]) -> str:
+    return "?" + urlencode(named, doseq=True) if named else ""
