@@ -249,13 +249,14 @@ AS $$
 DECLARE
     ids bigint[];
     waiting bigint[];
+    were_waiting boolean[];
     newest bigint;
     barred bigint[];
     untold boolean := false;
 BEGIN
     SELECT array_agg(d.id), array_agg(d.position), array_agg(d.deliver_count), max(d.fence),
-           array_agg(d.position) FILTER (WHERE d.fence IS NOT NULL)
-    INTO ids, positions, counts, newest, waiting
+           array_agg(d.position) FILTER (WHERE d.fence IS NOT NULL), array_agg(d.fence IS NOT NULL)
+    INTO ids, positions, counts, newest, waiting, were_waiting
     FROM (SELECT r.* FROM sequin._retries AS r
           WHERE r.consumer_no = c.no AND r.due <= clock_timestamp()
             AND (r.lease_id IS NULL
@@ -295,9 +296,9 @@ BEGIN
     SELECT array_agg(t.position), array_agg(t.deliver_count)
     INTO positions, counts
     FROM (SELECT p.position, max(p.deliver_count) AS deliver_count
-          FROM unnest(positions, counts) AS p (position, deliver_count)
+          FROM unnest(positions, counts, were_waiting) AS p (position, deliver_count, was_waiting)
           WHERE p.position <> ALL (coalesce(barred, '{}'))
-            AND NOT (p.position = ANY (coalesce(waiting, '{}'))
+            AND NOT (p.was_waiting
                      AND EXISTS (SELECT FROM sequin._aside AS a
                                  WHERE a.consumer_no = c.no AND a.position = p.position))
           GROUP BY 1) AS t;

@@ -85,7 +85,6 @@ CREATE TABLE sequin._sync_collections (
     PRIMARY KEY (sync_id, collection_id)
 );
 
--- "cursor" is kept as text or timestamptz by kind; the view shows it as JSON.
 CREATE TABLE sequin.backfills (
     id            uuid        PRIMARY KEY,
     stream_id     uuid        NOT NULL,
@@ -121,8 +120,10 @@ CREATE TABLE sequin._sweep_pages (
     PRIMARY KEY (backfill_id, page)
 );
 
-SELECT pg_catalog.pg_extension_config_dump(name, '')
-FROM pg_catalog.unnest(ARRAY[
-    'sequin.streams', 'sequin._credentials', 'sequin.syncs', 'sequin._feeds', 'sequin._sync_collections',
-    'sequin.backfills', 'sequin._sweep_pages'
-]::pg_catalog.regclass[]) AS name;
+SELECT pg_catalog.pg_extension_config_dump('sequin.streams', '');
+SELECT pg_catalog.pg_extension_config_dump('sequin._credentials', '');
+SELECT pg_catalog.pg_extension_config_dump('sequin.syncs', '');
+SELECT pg_catalog.pg_extension_config_dump('sequin._feeds', '');
+SELECT pg_catalog.pg_extension_config_dump('sequin._sync_collections', '');
+SELECT pg_catalog.pg_extension_config_dump('sequin.backfills', '');
+SELECT pg_catalog.pg_extension_config_dump('sequin._sweep_pages', '');

@@ -97,3 +97,9 @@ pub fn subtransaction<T>(body: impl FnOnce() -> SqlResult<T>) -> Result<T, SqlEr
 pub fn on_commit(action: impl FnOnce() + std::panic::UnwindSafe + std::panic::RefUnwindSafe + 'static) {
     pgrx::register_xact_callback(pgrx::PgXactCallbackEvent::Commit, action);
 }
+
+/// Runs `action` when the current transaction has ended, in whichever way; it must not fail.
+pub fn at_end(action: impl Fn() + Clone + std::panic::UnwindSafe + std::panic::RefUnwindSafe + 'static) {
+    pgrx::register_xact_callback(pgrx::PgXactCallbackEvent::Commit, action.clone());
+    pgrx::register_xact_callback(pgrx::PgXactCallbackEvent::Abort, action);
+}

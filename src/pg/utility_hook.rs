@@ -25,7 +25,22 @@ pub fn install() {
     }
 }
 
-#[pg_guard]
+unsafe extern "C-unwind" {
+    /// PostgreSQL's own way of running a command. Taken as it is: pgrx's wrapper would turn each error of each command of
+    /// the cluster into a panic and back, and lose some of it on the way.
+    fn standard_ProcessUtility(
+        statement: *mut pg_sys::PlannedStmt,
+        query: *const c_char,
+        read_only_tree: bool,
+        context: pg_sys::ProcessUtilityContext::Type,
+        parameters: pg_sys::ParamListInfo,
+        environment: *mut pg_sys::QueryEnvironment,
+        receiver: *mut pg_sys::DestReceiver,
+        completion: *mut pg_sys::QueryCompletion,
+    );
+}
+
+/// Not guarded, for the same reason: an error of the command jumps over this frame, which has nothing to clean up.
 #[allow(clippy::too_many_arguments, reason = "the signature is PostgreSQL's")]
 unsafe extern "C-unwind" fn process_utility(
     statement: *mut pg_sys::PlannedStmt,
@@ -39,41 +54,26 @@ unsafe extern "C-unwind" fn process_utility(
 ) {
     // SAFETY: the arguments are PostgreSQL's and handed on as they are.
     unsafe {
-        let run = || {
-            match PREVIOUS {
-                Some(next) => pg_sys::submodules::ffi::pg_guard_ffi_boundary(|| {
-                    next(statement, query, read_only_tree, context, parameters, environment, receiver, completion);
-                }),
-                None => pg_sys::standard_ProcessUtility(
-                    statement,
-                    query,
-                    read_only_tree,
-                    context,
-                    parameters,
-                    environment,
-                    receiver,
-                    completion,
-                ),
-            }
-        };
-        let node = (*statement).utilityStmt;
-        match needed_alone(node).and_then(shared::slot_of) {
-            Some(slot) => {
-                make_way(slot);
-                PgTryBuilder::new(std::panic::AssertUnwindSafe(run))
-                    .finally(|| {
-                        slot.let_go();
-                        shared::wake_launcher();
-                    })
-                    .execute();
-            }
-            None => {
-                let drops = is_a(node, pg_sys::NodeTag::T_DropStmt) || is_a(node, pg_sys::NodeTag::T_DropOwnedStmt);
-                run();
-                if drops {
-                    transaction::on_commit(shared::wake_worker);
-                }
-            }
+        prepare((*statement).utilityStmt);
+        let run = PREVIOUS.unwrap_or(standard_ProcessUtility);
+        run(statement, query, read_only_tree, context, parameters, environment, receiver, completion);
+    }
+}
+
+/// What has to be done before a command runs.
+#[pg_guard]
+unsafe extern "C-unwind" fn prepare(command: *mut pg_sys::Node) {
+    // SAFETY: PostgreSQL hands over a node of a parse tree.
+    unsafe {
+        if let Some(slot) = needed_alone(command).and_then(shared::slot_of) {
+            transaction::at_end(|| {
+                slot.let_go();
+                shared::wake_launcher();
+            });
+            make_way(slot);
+        } else if is_a(command, pg_sys::NodeTag::T_DropStmt) || is_a(command, pg_sys::NodeTag::T_DropOwnedStmt) {
+            // The extension may be what is dropped: then the worker has to notice.
+            transaction::on_commit(shared::wake_worker);
         }
     }
 }

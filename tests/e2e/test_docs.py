@@ -76,7 +76,7 @@ def test_every_example_of_the_reference(cluster: Cluster, database: Database, st
     }
     assert not unused, f"without an example: {sorted(unused)}"
     run(cluster, database, stripe, examples)
-    assert database.value("SELECT count(*) FROM crm_contacts") == 30
+    assert database.value("SELECT count(*) FROM crm_contacts") == 10
 
 
 # What exists
