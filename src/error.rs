@@ -19,16 +19,25 @@ pub fn invalid(message: impl Into<String>) -> ErrorReport {
 pub fn required<T>(argument: &str, value: Option<T>) -> Result<T> {
     value.ok_or_else(|| {
         error(PgSqlErrorCode::ERRCODE_NULL_VALUE_NOT_ALLOWED, format!("{argument} can't be null"))
+            .set_detail(format!("The argument {argument} is null."))
             .set_hint(format!("Give a value for the argument {argument}."))
     })
 }
 
 /// Something that is not there, and what there is instead.
-pub fn unknown<'a>(kind: &str, name: &str, candidates: impl IntoIterator<Item = &'a str>, otherwise: &str) -> ErrorReport {
+pub fn unknown<'a>(
+    kind: &str,
+    name: &str,
+    candidates: impl IntoIterator<Item = &'a str>,
+    otherwise: &str,
+) -> ErrorReport {
     let near = suggestion::nearest(name, candidates);
     let hint = match near.as_slice() {
         [] => otherwise.to_owned(),
-        near => format!("Did you mean {}?", near.iter().map(|near| format!("{near:?}")).collect::<Vec<_>>().join(" or ")),
+        near => format!(
+            "Did you mean {}?",
+            near.iter().map(|near| format!("{near:?}")).collect::<Vec<_>>().join(" or ")
+        ),
     };
     error(PgSqlErrorCode::ERRCODE_UNDEFINED_OBJECT, format!("{kind} {name:?} does not exist"))
         .set_detail(format!("There is no {kind} with the name {name:?} in this database."))

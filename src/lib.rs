@@ -12,9 +12,9 @@ mod pg;
 mod schema;
 mod secret;
 mod settings;
-mod store;
 #[cfg(any(test, feature = "pg_test"))]
-mod tests;
+mod sql_tests;
+mod store;
 mod worker;
 
 ::pgrx::pg_module_magic!(name, version);

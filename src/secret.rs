@@ -38,6 +38,8 @@ pub struct Sealed {
 
 impl Key {
     /// The key in the file of the setting `sequin.key_file`, which is made where there is none.
+    ///
+    /// To be called only where nothing is sealed yet: a new key in place of a lost one would open nothing.
     pub fn load_or_create() -> Result<Self> {
         let path = settings::key_file();
         match Self::read(&path) {
@@ -74,10 +76,11 @@ impl Key {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "it does not hold 64 hexadecimal digits"));
         }
         for (byte, pair) in bytes.iter_mut().zip(digits.chunks(2)) {
-            let pair = str::from_utf8(pair).ok().filter(|pair| pair.bytes().all(|digit| digit.is_ascii_hexdigit()));
-            *byte = pair
-                .and_then(|pair| u8::from_str_radix(pair, 16).ok())
-                .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "it does not hold 64 hexadecimal digits"))?;
+            let pair =
+                str::from_utf8(pair).ok().filter(|pair| pair.bytes().all(|digit| digit.is_ascii_hexdigit()));
+            *byte = pair.and_then(|pair| u8::from_str_radix(pair, 16).ok()).ok_or_else(|| {
+                io::Error::new(io::ErrorKind::InvalidData, "it does not hold 64 hexadecimal digits")
+            })?;
         }
         Ok(Self { bytes })
     }
@@ -85,11 +88,13 @@ impl Key {
     fn create(path: &Path) -> io::Result<Self> {
         let bytes = Zeroizing::new(XChaCha20Poly1305::generate_key(&mut OsRng).into());
         let key = Self { bytes };
-        let text: Zeroizing<String> =
-            Zeroizing::new(key.bytes.iter().map(|byte| format!("{byte:02x}")).chain(["\n".to_owned()]).collect());
+        let text: Zeroizing<String> = Zeroizing::new(
+            key.bytes.iter().map(|byte| format!("{byte:02x}")).chain(["\n".to_owned()]).collect(),
+        );
         // Written aside and linked into place, so that no crash leaves half a key under the name.
         let unfinished = path.with_extension(format!("new.{}", std::process::id()));
-        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&unfinished)?;
+        let mut file =
+            OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&unfinished)?;
         let linked = file
             .write_all(text.as_bytes())
             .and_then(|()| file.sync_all())
@@ -115,7 +120,8 @@ impl Key {
     pub fn seal(&self, id: &[u8; 16], secrets: &Secrets) -> Result<Sealed> {
         let nonce = XChaCha20Poly1305::generate_nonce(&mut OsRng);
         let text = serde_json::to_vec(secrets).map(Zeroizing::new);
-        let sealed = text.ok().and_then(|text| self.cipher().encrypt(&nonce, Payload { msg: &text, aad: id }).ok());
+        let sealed =
+            text.ok().and_then(|text| self.cipher().encrypt(&nonce, Payload { msg: &text, aad: id }).ok());
         let sealed = sealed.ok_or_else(|| {
             error(PgSqlErrorCode::ERRCODE_INTERNAL_ERROR, "the secrets of the credential could not be sealed")
         })?;
@@ -125,7 +131,10 @@ impl Key {
     /// Opens what [`Key::seal`] made for the credential `id`, called `name`.
     pub fn open(&self, id: &[u8; 16], name: &str, sealed: &Sealed) -> Result<Secrets> {
         if sealed.key_id != self.id() {
-            return Err(wrong_key(name, &format!("It is sealed with the key {}, the file holds {}.", sealed.key_id, self.id())));
+            return Err(wrong_key(
+                name,
+                &format!("It is sealed with the key {}, the file holds {}.", sealed.key_id, self.id()),
+            ));
         }
         let damaged = || wrong_key(name, "What is stored is damaged, or belongs to another credential.");
         let (nonce, sealed) = sealed.bytes.split_at_checked(NONCE_LENGTH).ok_or_else(damaged)?;
@@ -141,7 +150,7 @@ impl Key {
 fn unusable(path: &Path, problem: &io::Error) -> ErrorReport {
     error(PgSqlErrorCode::ERRCODE_CONFIG_FILE_ERROR, format!("the key file {path:?} can't be used: {problem}"))
         .set_detail("The secrets of credentials are sealed with the key in this file.")
-        .set_hint("Restore the file from a backup, with mode 0600 and owned by the server's user, or let the setting sequin.key_file name the right one.")
+        .set_hint("Restore the file from a backup, with mode 0600 and owned by the server's user, or let the setting sequin.key_file name the right one. If the key is lost for good, put a new one there (64 hexadecimal digits), and give each credential its secrets again.")
 }
 
 fn wrong_key(name: &str, detail: &str) -> ErrorReport {

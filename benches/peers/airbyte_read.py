@@ -1,10 +1,12 @@
-"""Reads /v1/customers with airbyte-cdk's source-declarative-manifest; the messages go to standard output.
+"""Reads /v1/customers with airbyte-cdk's source-declarative-manifest; prints {"seconds", "records"}.
 
-Arguments: base URL of the API, its key, a directory for its files. Run by a Python of its own, that of
-peers/airbyte.txt. The last line on standard error is {"seconds": …}, of the command's run without Python's start.
+Extraction only: the messages, which a destination would read, go to a file. Arguments: base URL of the API, its
+key, a directory for the files. Run by a Python of its own, that of peers/airbyte.txt. Timed is the command
+`source-declarative-manifest read`, without Python's start.
 """
 
 import json
+import os
 import sys
 import time
 from pathlib import Path
@@ -45,7 +47,10 @@ def manifest(base_url: str) -> dict:
                         "url_base": base_url,
                         "path": "/v1/customers",
                         "http_method": "GET",
-                        "authenticator": {"type": "BearerAuthenticator", "api_token": "{{ config['api_key'] }}"},
+                        "authenticator": {
+                            "type": "BearerAuthenticator",
+                            "api_token": "{{ config['api_key'] }}",
+                        },
                     },
                     "paginator": {
                         "type": "DefaultPaginator",
@@ -81,11 +86,19 @@ def main(base_url: str, api_key: str, directory: str) -> None:
     paths = {name: Path(directory) / f"{name}.json" for name in ("config", "catalog")}
     paths["config"].write_text(json.dumps(config))
     paths["catalog"].write_text(json.dumps(catalog))
-    began = time.monotonic()
-    sys.argv[1:] = ["read", "--config", str(paths["config"]), "--catalog", str(paths["catalog"])]
-    run()
-    sys.stdout.flush()
-    print(json.dumps({"seconds": time.monotonic() - began}), file=sys.stderr)
+    messages = Path(directory) / "messages.jsonl"
+    standard_output = os.dup(1)
+    with open(messages, "wb") as file:
+        os.dup2(file.fileno(), 1)
+        began = time.monotonic()
+        sys.argv[1:] = ["read", "--config", str(paths["config"]), "--catalog", str(paths["catalog"])]
+        run()
+        sys.stdout.flush()
+        seconds = time.monotonic() - began
+        os.dup2(standard_output, 1)
+    with open(messages, "rb") as file:
+        records = sum(line.startswith(b'{"type":"RECORD"') for line in file)
+    print(json.dumps({"seconds": seconds, "records": records}))
 
 
 if __name__ == "__main__":

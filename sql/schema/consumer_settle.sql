@@ -37,12 +37,14 @@ COMMENT ON FUNCTION sequin._read_tokens(text[]) IS
     'The leases that the tokens name and the elements of each, ascending; malformed tokens are left out.';
 
 CREATE FUNCTION sequin._live_elements(lease sequin._leases, elements int[]) RETURNS int[]
-LANGUAGE sql VOLATILE
+LANGUAGE plpgsql
 AS $$
-    SELECT pg_catalog.array_agg(k)
-    FROM pg_catalog.unnest(elements) AS k
-    WHERE (lease).positions[k] IS NOT NULL
-      AND coalesce((lease).deadlines[k], (lease).deadline) > pg_catalog.clock_timestamp()
+BEGIN
+    RETURN array_agg(k)
+    FROM unnest(elements) AS k
+    WHERE lease.positions[k] IS NOT NULL
+      AND coalesce(lease.deadlines[k], lease.deadline) > clock_timestamp();
+END
 $$;
 COMMENT ON FUNCTION sequin._live_elements(sequin._leases, int[]) IS
     'Which of the elements are neither settled nor expired; NULL: none.';
@@ -139,6 +141,7 @@ DECLARE
     given record;
     lease sequin._leases;
     elements int[];
+    first_lease text;
     amount bigint := 0;
 BEGIN
     SELECT * INTO c FROM sequin.consumers AS found_consumer WHERE found_consumer.name = consumer;
@@ -146,8 +149,23 @@ BEGIN
         PERFORM sequin._find_consumer(consumer);
     END IF;
     PERFORM sequin._check_tokens(ack_tokens);
+    -- The common case: the tokens of one call, all of them and as they came. It need not be taken apart.
+    IF ack_tokens[1] ~ '^[0-9]{1,18}-1$' THEN
+        first_lease := split_part(ack_tokens[1], '-', 1);
+        IF ack_tokens = ARRAY(SELECT first_lease || '-' || k FROM generate_series(1, cardinality(ack_tokens)) AS k) THEN
+            DELETE FROM sequin._leases AS l
+            WHERE l.consumer_no = c.no AND l.id = first_lease::bigint
+              AND l.live = cardinality(ack_tokens)
+              AND l.deadline > clock_timestamp()
+              AND cardinality(l.positions) = l.live;
+            IF FOUND THEN
+                amount := cardinality(ack_tokens);
+                ack_tokens := '{}';
+            END IF;
+        END IF;
+    END IF;
     FOR given IN SELECT * FROM sequin._read_tokens(ack_tokens) LOOP
-        -- The common case: all of a lease, of which nothing was settled before.
+        -- All of a lease, of which nothing was settled before.
         DELETE FROM sequin._leases AS l
         WHERE l.consumer_no = c.no AND l.id = given.lease_id
           AND l.live = cardinality(given.elements)

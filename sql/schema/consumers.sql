@@ -33,10 +33,9 @@ CREATE TABLE sequin._consumer_tails (
     lo           bigint      NOT NULL,
     -- No range ends at or before it. These floors keep look-ups off what was deleted but can't be vacuumed yet.
     range_floor  bigint      NOT NULL DEFAULT 0,
-    -- No lease has a smaller id; nor has it a smaller one than next_floor once transactions before next_xid are over.
+    -- No lease has a smaller id; nor one up to next_floor, once nobody has a ticket that old.
     lease_floor  bigint      NOT NULL DEFAULT 0,
     next_floor   bigint      NOT NULL DEFAULT 0,
-    next_xid     bigint      NOT NULL DEFAULT 0,
     -- For consumer_status: how many records were cut by now, when, and the same one cut earlier.
     fed          bigint      NOT NULL DEFAULT 0,
     fed_at       timestamptz,
@@ -49,10 +48,12 @@ CREATE TABLE sequin._consumer_ranges (
     consumer_no int         NOT NULL,
     hi          bigint      NOT NULL,
     lo          bigint      NOT NULL,
-    -- Transactions from this one on see all of the range's records.
+    -- Who has a later ticket sees all of the range's records.
     fence       bigint      NOT NULL,
     -- How many records matched the filter when the range was cut, less those taken.
     amount      int         NOT NULL,
+    -- No open transaction has an earlier ticket.
+    settled     boolean     NOT NULL DEFAULT false,
     taken_at    timestamptz,
     PRIMARY KEY (consumer_no, hi)
 ) WITH (fillfactor = 50);
@@ -63,8 +64,6 @@ CREATE TABLE sequin._leases (
     consumer_no int         NOT NULL,
     live        int         NOT NULL,
     id          bigint      NOT NULL,
-    -- The transaction that took it.
-    xid         bigint      NOT NULL,
     taken_at    timestamptz NOT NULL,
     -- The earliest, where "deadlines" has one for each.
     deadline    timestamptz NOT NULL,
@@ -87,7 +86,7 @@ CREATE TABLE sequin._retries (
     due           timestamptz NOT NULL,
     position      bigint      NOT NULL,
     deliver_count int         NOT NULL,
-    -- Put off because an older version may be in flight: transactions from this one on can't have that version.
+    -- Put off because an older version may be in flight: who has a later ticket can't have that one.
     fence         bigint,
     -- The lease it waits for, where it is known, and what stands for the record there.
     lease_id      bigint,

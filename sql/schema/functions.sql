@@ -1,3 +1,6 @@
+-- SECURITY DEFINER, as only a superuser may set what keeps a secret out of the log.
+ALTER FUNCTION sequin.create_credential(text, text, jsonb, jsonb) SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
+ALTER FUNCTION sequin.update_credential(text, jsonb, jsonb) SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
 -- Errors of these are raised after a secret was received: the statement, which holds it, must not be logged with them.
 ALTER FUNCTION sequin.create_credential(text, text, jsonb, jsonb) SET log_min_error_statement = 'panic';
 ALTER FUNCTION sequin.update_credential(text, jsonb, jsonb) SET log_min_error_statement = 'panic';
@@ -56,6 +59,8 @@ COMMENT ON FUNCTION sequin._wait_for_change(uuid, int) IS
 COMMENT ON FUNCTION sequin._stop_waiting() IS 'Ends what sequin._wait_for_change has prepared.';
 COMMENT ON FUNCTION sequin._announce_extension() IS
     'Tells the launcher, once the transaction has committed, that this database has the extension.';
+COMMENT ON FUNCTION sequin._stream_id(text) IS 'The id of the stream of this name. Errors: undefined_object.';
+COMMENT ON FUNCTION sequin._sync_id(text) IS 'The id of the sync of this name. Errors: undefined_object.';
 COMMENT ON FUNCTION sequin._failure_hint(text) IS 'What would help against a failure of this class.';
 COMMENT ON FUNCTION sequin._declared_providers() IS 'The providers that sequin comes with.';
 COMMENT ON FUNCTION sequin._declared_collections() IS 'The collections of the providers that sequin comes with.';

@@ -15,19 +15,19 @@ BEGIN
                   DETAIL = 'One of stream, after, limit and filter is null.',
                   HINT = 'Leave out what you don''t want to give: after is 0, limit 1000 and filter ''{}'' by default.';
     END IF;
+    IF after < 0 THEN
+        RAISE EXCEPTION 'invalid position %', after
+            USING ERRCODE = 'invalid_parameter_value',
+                  DETAIL = 'Positions in a stream are not negative.',
+                  HINT = 'Give 0 to read from the start, or the last updated_idx that you got.';
+    END IF;
     IF "limit" NOT BETWEEN 1 AND 100000 THEN
         RAISE EXCEPTION 'invalid limit %', "limit"
             USING ERRCODE = 'invalid_parameter_value',
                   DETAIL = format('It is %s.', "limit"),
                   HINT = 'Give a limit from 1 to 100000, and go on after the last updated_idx that you got.';
     END IF;
-    SELECT id INTO the_stream FROM sequin.streams AS s WHERE s.name = stream;
-    IF NOT FOUND THEN
-        RAISE EXCEPTION 'stream % does not exist', quote_ident(stream)
-            USING ERRCODE = 'undefined_object',
-                  DETAIL = format('There is no stream with the name %s in this database.', quote_literal(stream)),
-                  HINT = 'SELECT name FROM sequin.streams lists those there are.';
-    END IF;
+    the_stream := sequin._stream_id(stream);
     PERFORM sequin._check_filter(filter, the_stream);
     providers := sequin._filter_names(filter, 'provider');
     sync_ids := sequin._filter_syncs(sequin._filter_names(filter, 'sync'));

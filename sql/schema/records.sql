@@ -22,10 +22,10 @@ CREATE TABLE sequin.records (
     -- In a nested collection: the upstream_id of the parent.
     parent_id           text,
     PRIMARY KEY (stream_id, id),
-    CONSTRAINT records_upstream_key UNIQUE (stream_id, sync_id, collection_id, upstream_id)
+    CONSTRAINT records_upstream_key UNIQUE (stream_id, collection_id, upstream_id, sync_id)
 );
 CREATE UNIQUE INDEX records_position ON sequin.records (stream_id, updated_idx);
-CREATE INDEX records_parent ON sequin.records (stream_id, sync_id, collection_id, parent_id)
+CREATE INDEX records_parent ON sequin.records (stream_id, collection_id, parent_id, sync_id)
     WHERE parent_id IS NOT NULL;
 COMMENT ON TABLE sequin.records IS
     'The records of all streams: one row an object of an API, in its latest version. Read it with plain SQL; '

@@ -27,12 +27,8 @@ BEGIN
     END IF;
     LOOP
         SELECT * INTO the_sync FROM sequin.syncs AS s WHERE s.name = wait_for_sync.name;
-        IF NOT FOUND THEN
-            RAISE EXCEPTION 'sync % does not exist', quote_ident(name)
-                USING ERRCODE = 'undefined_object',
-                      DETAIL = format('There is no sync with the name %s in this database.', quote_literal(name)),
-                      HINT = 'SELECT name FROM sequin.syncs lists those there are.';
-        END IF;
+        -- It may have been deleted meanwhile.
+        the_sync.id := sequin._sync_id(name);
         SELECT string_agg(format('%s%s', c.collection_id, ': ' || coalesce(c.error, f.error)), '; ' ORDER BY c.collection_id)
         INTO unfinished
         FROM sequin._sync_collections AS c

@@ -19,11 +19,15 @@ fn start_backfill(
     let declaration = credentials::find_provider(&sync.provider)?;
     let id = syncs::check_collection(declaration, required("collection", collection)?)?;
     if !sync.collections.iter().any(|of_sync| of_sync == id.as_str()) {
-        return Err(error(PgSqlErrorCode::ERRCODE_UNDEFINED_OBJECT, format!("the sync has no collection {id}"))
-            .set_detail(format!("It has {}.", sync.collections.join(", ")))
-            .set_hint("Add it with sequin.update_sync: that starts a backfill by itself."));
+        return Err(error(
+            PgSqlErrorCode::ERRCODE_UNDEFINED_OBJECT,
+            format!("the sync has no collection {id}"),
+        )
+        .set_detail(format!("It has {}.", sync.collections.join(", ")))
+        .set_hint("Add it with sequin.update_sync: that starts a backfill by itself."));
     }
-    let has_since = CollectionRef::new(declaration, id.name()).is_some_and(|collection| collection.since.is_some());
+    let has_since =
+        CollectionRef::new(declaration, id.name()).is_some_and(|collection| collection.since.is_some());
     if since.is_some() && !has_since {
         return Err(invalid(format!("{id} can't be listed from an instant on"))
             .set_detail("The API has no such filter for this collection.")

@@ -4,15 +4,7 @@ use pgrx::{JsonB, prelude::*};
 use sequin_domain::collection::CollectionId;
 use sequin_provider::catalogue;
 
-type Provider = (
-    name!(name, String),
-    name!(title, String),
-    name!(documentation, String),
-    name!(base_url, String),
-    name!(credential_kinds, Vec<String>),
-    name!(rate_limit, Option<JsonB>),
-);
-
+#[allow(clippy::type_complexity, reason = "the columns of the function")]
 #[pg_extern(name = "_declared_providers", parallel_safe)]
 fn declared_providers() -> TableIterator<
     'static,
@@ -25,7 +17,7 @@ fn declared_providers() -> TableIterator<
         name!(rate_limit, Option<JsonB>),
     ),
 > {
-    TableIterator::new(catalogue::all().iter().map(|declaration| -> Provider {
+    TableIterator::new(catalogue::all().iter().map(|declaration| {
         (
             declaration.provider.clone(),
             declaration.title.clone(),
@@ -37,6 +29,7 @@ fn declared_providers() -> TableIterator<
     }))
 }
 
+#[allow(clippy::type_complexity, reason = "the columns of the function")]
 #[pg_extern(name = "_declared_collections", parallel_safe)]
 fn declared_collections() -> TableIterator<
     'static,

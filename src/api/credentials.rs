@@ -1,6 +1,6 @@
 //! Credentials: what is secret is sealed before it reaches a table, and never stands in an error.
 
-use super::{kind_of, new_id, new_name, object};
+use super::{kind_of, new_id, new_name, object, secret_object};
 use crate::{
     error::{Result, error, invalid, required, unknown},
     pg::{shared, transaction},
@@ -29,7 +29,7 @@ fn create_credential(
 ) -> Result<Uuid> {
     let name = new_name("credential", name)?;
     let declaration = find_provider(required("provider", provider)?)?;
-    let (settings, secrets) = split(declaration, object("properties", properties)?)?;
+    let (settings, secrets) = split(declaration, secret_object("properties", properties)?)?;
     let metadata = object("metadata", metadata)?;
     store::credentials::lock_name(name)?;
     let id = match store::credentials::find(name)? {
@@ -57,7 +57,10 @@ fn update_credential(
     let name = required("name", name)?;
     let old = find(name)?;
     let declaration = find_provider(&old.provider)?;
-    let given = properties.map(|properties| object("properties", Some(properties))).transpose()?.unwrap_or_default();
+    let given = properties
+        .map(|properties| secret_object("properties", Some(properties)))
+        .transpose()?
+        .unwrap_or_default();
     let metadata = match metadata {
         Some(metadata) => object("metadata", Some(metadata))?,
         None => into_object(old.metadata),
@@ -69,6 +72,11 @@ fn update_credential(
         .iter()
         .any(|kind| kind.secrets.iter().all(|secret| given.contains_key(secret)));
     if !all_given {
+        if given.get("base_url").is_some_and(|new| Some(new) != merged.get("base_url")) {
+            return Err(invalid("the base_url can't be changed without giving the secrets again")
+                .set_detail("Otherwise who doesn't know them could have them sent to a server of their own.")
+                .set_hint("Give the secrets of the credential together with its base_url."));
+        }
         let secrets = Key::load()?.open(old.id.as_bytes(), name, &old.sealed)?;
         merged.extend(secrets.into_iter().map(|(name, secret)| (name, Value::String(secret))));
     }
@@ -132,7 +140,8 @@ fn save(
     secrets: &Secrets,
     metadata: Map<String, Value>,
 ) -> Result<()> {
-    let sealed = Key::load_or_create()?.seal(id.as_bytes(), secrets)?;
+    let key = if store::credentials::exist()? { Key::load() } else { Key::load_or_create() }?;
+    let sealed = key.seal(id.as_bytes(), secrets)?;
     let credential = Credential {
         id,
         name: name.to_owned(),
@@ -169,18 +178,16 @@ fn split(declaration: &Declaration, properties: Map<String, Value>) -> Result<(M
         }
     }
     kind.headers(&secrets).map_err(|problem| {
-        invalid(format!("the credential can't be used: {problem}")).set_hint(format!(
-            "A credential of kind {:?} for {} needs {}.",
-            kind.kind,
-            declaration.title,
-            kind.secrets.join(", ")
-        ))
+        invalid(format!("the credential can't be used: {problem}"))
+            .set_detail(format!("It is one of kind {:?} for {}.", kind.kind, declaration.title))
+            .set_hint(format!("Such a credential needs {}.", kind.secrets.join(", ")))
     })?;
     Ok((settings, secrets))
 }
 
 fn authentication<'a>(declaration: &'a Declaration, kind: Option<&Value>) -> Result<&'a Authentication> {
-    let kinds = || declaration.authentication.iter().map(|kind| kind.kind.as_str()).collect::<Vec<_>>().join(", ");
+    let kinds =
+        || declaration.authentication.iter().map(|kind| kind.kind.as_str()).collect::<Vec<_>>().join(", ");
     match kind {
         None => Ok(&declaration.authentication[0]),
         Some(Value::String(kind)) => declaration.authentication(kind).ok_or_else(|| {

@@ -33,8 +33,18 @@ fn object(argument: &str, value: Option<JsonB>) -> Result<Map<String, Value>> {
     match required(argument, value)?.0 {
         Value::Object(map) => Ok(map),
         other => Err(invalid(format!("{argument} must be a JSON object"))
-            .set_detail(format!("It is {}.", kind_of(&other)))
+            .set_detail(format!("It is {}: {:.80}.", kind_of(&other), other))
             .set_hint(format!("Write {argument} => '{{}}' for an empty one."))),
+    }
+}
+
+/// The same for an argument that may hold a secret.
+fn secret_object(argument: &str, value: Option<JsonB>) -> Result<Map<String, Value>> {
+    match required(argument, value)?.0 {
+        Value::Object(map) => Ok(map),
+        other => Err(invalid(format!("{argument} must be a JSON object"))
+            .set_detail(format!("It is {}.", kind_of(&other)))
+            .set_hint(r#"Write it like {"kind": "api_key", "api_key": "…"}."#)),
     }
 }
 

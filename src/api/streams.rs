@@ -13,8 +13,9 @@ use serde_json::Value;
 fn create_stream(name: Option<&str>, metadata: default!(Option<JsonB>, "'{}'")) -> Result<Uuid> {
     let name = new_name("stream", name)?;
     let metadata = JsonB(Value::Object(object("metadata", metadata)?));
-    store::streams::insert(new_id(), name, metadata)?
-        .ok_or_else(|| duplicate("stream", name, "Choose another name, or delete the stream with sequin.delete_stream."))
+    store::streams::insert(new_id(), name, metadata)?.ok_or_else(|| {
+        duplicate("stream", name, "Choose another name, or delete the stream with sequin.delete_stream.")
+    })
 }
 
 #[pg_extern]
@@ -29,12 +30,20 @@ fn delete_stream(name: Option<&str>, force: default!(Option<bool>, false)) -> Re
             format!("stream {name:?} is in use"),
         )
         .set_detail(format!("These belong to it: {dependents}."))
-        .set_hint("Delete them first, or give force => true to delete them and all records with the stream."));
+        .set_hint(
+            "Delete them first, or give force => true to delete them and all records with the stream.",
+        ));
     }
     store::syncs::lock_stream(id)?;
     store::streams::delete(id)?;
     transaction::on_commit(shared::wake_worker);
     Ok(())
+}
+
+/// The id of a stream, for the functions that are written in SQL.
+#[pg_extern(name = "_stream_id")]
+fn stream_id(name: &str) -> Result<Uuid> {
+    find(name)
 }
 
 /// The id of the stream called `name`.
@@ -43,7 +52,8 @@ pub(super) fn find(name: &str) -> Result<Uuid> {
         Some(id) => Ok(id),
         None => {
             let names = store::streams::names()?;
-            let otherwise = "Create it with sequin.create_stream; SELECT name FROM sequin.streams lists those there are.";
+            let otherwise =
+                "Create it with sequin.create_stream; SELECT name FROM sequin.streams lists those there are.";
             Err(unknown("stream", name, names.iter().map(String::as_str), otherwise))
         }
     }

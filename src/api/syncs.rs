@@ -9,7 +9,7 @@ use crate::{
         syncs::{NewSync, Sync, SyncSettings},
     },
 };
-use pgrx::{JsonB, Uuid, datum::Interval, prelude::*};
+use pgrx::{JsonB, Uuid, datum::Interval, pg_sys::panic::ErrorReport, prelude::*};
 use sequin_domain::{
     collection::CollectionId,
     frequency::{self, Frequency},
@@ -49,7 +49,14 @@ fn create_sync(
     };
     let id = new_id();
     let collections = settings.collections.clone().unwrap_or_default();
-    let new = NewSync { id, name, stream_id, credential_id: credential.id, provider: &credential.provider, settings };
+    let new = NewSync {
+        id,
+        name,
+        stream_id,
+        credential_id: credential.id,
+        provider: &credential.provider,
+        settings,
+    };
     if !store::syncs::insert(new)? {
         return Err(duplicate(
             "sync",
@@ -92,7 +99,8 @@ fn update_sync(
     store::syncs::update(sync.id, settings)?;
     if let Some(collections) = collections {
         store::syncs::remove_collections(sync.id, &collections)?;
-        let added: Vec<String> = collections.into_iter().filter(|id| !sync.collections.contains(id)).collect();
+        let added: Vec<String> =
+            collections.into_iter().filter(|id| !sync.collections.contains(id)).collect();
         add_collections(declaration, &sync, &added)?;
     }
     transaction::on_commit(shared::wake_worker);
@@ -129,15 +137,25 @@ fn delete_sync(name: Option<&str>, keep_records: default!(Option<bool>, false)) 
     Ok(())
 }
 
+/// The id of a sync, for the functions that are written in SQL.
+#[pg_extern(name = "_sync_id")]
+fn sync_id(name: &str) -> Result<Uuid> {
+    store::syncs::id(name)?.ok_or_else(|| unknown_sync(name))
+}
+
 /// The sync called `name`.
 pub(super) fn find(name: &str) -> Result<Sync> {
-    match store::syncs::find(name)? {
-        Some(sync) => Ok(sync),
-        None => {
-            let names = store::syncs::names()?;
-            let otherwise = "Create it with sequin.create_sync; SELECT name FROM sequin.syncs lists those there are.";
-            Err(unknown("sync", name, names.iter().map(String::as_str), otherwise))
+    store::syncs::find(name)?.ok_or_else(|| unknown_sync(name))
+}
+
+fn unknown_sync(name: &str) -> ErrorReport {
+    match store::syncs::names() {
+        Ok(names) => {
+            let otherwise =
+                "Create it with sequin.create_sync; SELECT name FROM sequin.syncs lists those there are.";
+            unknown("sync", name, names.iter().map(String::as_str), otherwise)
         }
+        Err(problem) => problem,
     }
 }
 
@@ -161,12 +179,9 @@ pub(super) fn check_collection(declaration: &Arc<Declaration>, given: &str) -> R
     } else {
         format!("Did you mean {}?", near.join(" or "))
     };
-    Err(error(
-        PgSqlErrorCode::ERRCODE_UNDEFINED_OBJECT,
-        format!("collection {given:?} does not exist"),
-    )
-    .set_detail(format!("The provider {} has no collection {given:?}.", declaration.provider))
-    .set_hint(hint))
+    Err(error(PgSqlErrorCode::ERRCODE_UNDEFINED_OBJECT, format!("collection {given:?} does not exist"))
+        .set_detail(format!("The provider {} has no collection {given:?}.", declaration.provider))
+        .set_hint(hint))
 }
 
 fn check_collections(declaration: &Arc<Declaration>, given: Vec<Option<String>>) -> Result<Vec<String>> {

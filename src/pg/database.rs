@@ -18,7 +18,8 @@ pub fn connectable() -> Vec<pg_sys::Oid> {
                 break;
             }
             let header = (*tuple).t_data;
-            let row = header.cast::<u8>().add(usize::from((*header).t_hoff)).cast::<pg_sys::FormData_pg_database>();
+            let row =
+                header.cast::<u8>().add(usize::from((*header).t_hoff)).cast::<pg_sys::FormData_pg_database>();
             if (*row).datallowconn && !(*row).datistemplate && (*row).datconnlimit != -2 {
                 databases.push((*row).oid);
             }

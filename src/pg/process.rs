@@ -1,7 +1,10 @@
 //! Starting and running as a background worker.
 
 use pgrx::{
-    bgworkers::{BackgroundWorker, BackgroundWorkerBuilder, BgWorkerStartTime, DynamicBackgroundWorker, SignalWakeFlags},
+    bgworkers::{
+        BackgroundWorker, BackgroundWorkerBuilder, BgWorkerStartTime, DynamicBackgroundWorker,
+        SignalWakeFlags,
+    },
     prelude::*,
 };
 use std::time::Duration;

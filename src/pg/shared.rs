@@ -73,7 +73,8 @@ unsafe extern "C-unwind" fn startup() {
             previous();
         }
         let mut found = false;
-        let shared: *mut Shared = pg_sys::ShmemInitStruct(c"sequin".as_ptr(), size_of::<Shared>(), &mut found).cast();
+        let shared: *mut Shared =
+            pg_sys::ShmemInitStruct(c"sequin".as_ptr(), size_of::<Shared>(), &mut found).cast();
         if !found {
             ptr::write_bytes(shared.cast::<c_void>().cast::<u8>(), 0, size_of::<Shared>());
             for n in 0..CHANGE_VARIABLES {

@@ -71,7 +71,9 @@ unsafe extern "C-unwind" fn prepare(command: *mut pg_sys::Node) {
                 shared::wake_launcher();
             });
             make_way(slot);
-        } else if is_a(command, pg_sys::NodeTag::T_DropStmt) || is_a(command, pg_sys::NodeTag::T_DropOwnedStmt) {
+        } else if is_a(command, pg_sys::NodeTag::T_DropStmt)
+            || is_a(command, pg_sys::NodeTag::T_DropOwnedStmt)
+        {
             // The extension may be what is dropped: then the worker has to notice.
             transaction::on_commit(shared::wake_worker);
         }

@@ -38,7 +38,8 @@ impl Bell {
         if timeout.is_some() {
             events |= pg_sys::WL_TIMEOUT;
         }
-        let millis = timeout.map_or(0, |timeout| i64::try_from(timeout.as_micros().div_ceil(1000)).unwrap_or(i64::MAX));
+        let millis = timeout
+            .map_or(0, |timeout| i64::try_from(timeout.as_micros().div_ceil(1000)).unwrap_or(i64::MAX));
         // SAFETY: this is the process's own latch, and the socket lives as long as self.
         unsafe {
             pg_sys::WaitLatchOrSocket(
@@ -60,7 +61,8 @@ impl Bell {
 /// Does not return where the process has been told to end.
 pub fn latch(timeout: Duration) {
     let events = pg_sys::WL_LATCH_SET | pg_sys::WL_TIMEOUT | pg_sys::WL_EXIT_ON_PM_DEATH;
-    let millis = i64::try_from(timeout.as_micros().div_ceil(1000)).unwrap_or(i64::MAX).min(i64::from(i32::MAX));
+    let millis =
+        i64::try_from(timeout.as_micros().div_ceil(1000)).unwrap_or(i64::MAX).min(i64::from(i32::MAX));
     // SAFETY: this is the process's own latch.
     unsafe {
         pg_sys::WaitLatch(pg_sys::MyLatch, events as i32, millis, pg_sys::PG_WAIT_EXTENSION);

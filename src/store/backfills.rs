@@ -12,7 +12,8 @@ pub fn insert(
     kind: &str,
     since: Option<TimestampWithTimeZone>,
 ) -> Result<Option<Uuid>> {
-    let arguments = [id.into(), stream_id.into(), sync_id.into(), collection_id.into(), kind.into(), since.into()];
+    let arguments =
+        [id.into(), stream_id.into(), sync_id.into(), collection_id.into(), kind.into(), since.into()];
     one(statement!("backfills/insert"), &arguments, |row| first(row, 1))
 }
 

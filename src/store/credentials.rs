@@ -48,6 +48,11 @@ pub fn lock_name(name: &str) -> Result<()> {
     execute(statement!("credentials/lock_name"), &[name.into()]).map(drop)
 }
 
+/// Whether anything is sealed in this database.
+pub fn exist() -> Result<bool> {
+    one(statement!("credentials/exist"), &[], |row| first(row, 1)).map(|exist| exist == Some(true))
+}
+
 pub fn names() -> Result<Vec<String>> {
     rows(statement!("credentials/names"), &[], |row| column(row, 1))
 }

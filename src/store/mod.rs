@@ -28,7 +28,8 @@ type Arguments<'a> = &'a [DatumWithOid<'a>];
 /// Runs a statement that changes something, or that must see what this transaction has changed; gives the number of rows
 /// that it returned.
 fn execute(statement: &str, arguments: Arguments<'_>) -> Result<usize> {
-    Spi::connect_mut(|client| client.update(statement, None, arguments).map(|rows| rows.len())).map_err(internal)
+    Spi::connect_mut(|client| client.update(statement, None, arguments).map(|rows| rows.len()))
+        .map_err(internal)
 }
 
 /// The first row of a statement, read by `read`; it sees what this transaction has changed.

@@ -17,7 +17,12 @@ pub struct Place {
 /// Stores records that were observed at the same time; how many were inserted or changed.
 ///
 /// `None` where the sync is gone.
-pub fn apply(place: &Place, observed_at: Timestamp, records: &[&Record], ids: Vec<Uuid>) -> Result<Option<i64>> {
+pub fn apply(
+    place: &Place,
+    observed_at: Timestamp,
+    records: &[&Record],
+    ids: Vec<Uuid>,
+) -> Result<Option<i64>> {
     let moments = |moment: fn(&Record) -> Option<Timestamp>| -> Vec<Option<TimestampWithTimeZone>> {
         records.iter().map(|record| moment(record).and_then(to_postgres)).collect()
     };
@@ -43,7 +48,10 @@ pub fn apply(place: &Place, observed_at: Timestamp, records: &[&Record], ids: Ve
     ];
     // A SELECT takes no transaction id by itself: a page that changes nothing writes nothing.
     let applied = rows(statement!("worker/apply_page"), &arguments, |row| {
-        Ok(row.get::<i32>(1)?.zip(row.get::<i32>(2)?).map(|(inserted, changed)| i64::from(inserted) + i64::from(changed)))
+        Ok(row
+            .get::<i32>(1)?
+            .zip(row.get::<i32>(2)?)
+            .map(|(inserted, changed)| i64::from(inserted) + i64::from(changed)))
     })?;
     Ok(applied.into_iter().next().flatten())
 }

@@ -120,7 +120,7 @@ pub(super) fn to_postgres(time: Timestamp) -> Option<TimestampWithTimeZone> {
     TimestampWithTimeZone::try_from(time.unix_micros() - EPOCH).ok()
 }
 
-fn from_postgres(time: TimestampWithTimeZone) -> Timestamp {
+pub(super) fn from_postgres(time: TimestampWithTimeZone) -> Timestamp {
     let micros: i64 = time.into();
     Timestamp::from_unix_micros(micros.saturating_add(EPOCH)).unwrap_or_default()
 }

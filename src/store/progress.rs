@@ -1,6 +1,11 @@
 //! How far the worker has come, and what went wrong.
 
-use super::{Result, column, execute, first, one, plan::to_postgres, rows, statement};
+use super::{
+    Result, column, execute, first, one,
+    plan::{from_postgres, to_postgres},
+    rows, statement,
+};
+use crate::error::invalid;
 use pgrx::{Uuid, datum::TimestampWithTimeZone};
 use sequin_domain::{failure::Failure, timestamp::Timestamp};
 
@@ -32,10 +37,24 @@ pub fn note_seen(backfill: Uuid, upstream_ids: Vec<String>) -> Result<()> {
     execute(statement!("worker/note_seen"), &[backfill.into(), upstream_ids.into()]).map(drop)
 }
 
-/// How many live records there are, and how many of them a sweep has not seen.
-pub fn count_missing(backfill: Uuid) -> Result<(i64, i64)> {
-    let counts = one(statement!("worker/count_missing"), &[backfill.into()], |row| Ok((first(row, 1)?, first(row, 2)?)))?;
-    Ok(counts.unwrap_or((0, 0)))
+/// What a sweep has not seen.
+pub struct Comparison {
+    /// All live records of the collection.
+    pub total: i64,
+    pub missing: i64,
+    /// When the first page of the sweep was asked for: what is missing was missing at some time since.
+    pub began: Timestamp,
+}
+
+pub fn compare(backfill: Uuid) -> Result<Comparison> {
+    let comparison = one(statement!("worker/compare"), &[backfill.into()], |row| {
+        Ok(Comparison {
+            total: first(row, 1)?,
+            missing: first(row, 2)?,
+            began: from_postgres(first(row, 3)?),
+        })
+    })?;
+    comparison.ok_or_else(|| invalid("the sweep has not begun"))
 }
 
 /// Some of the live records that a sweep has not seen.
@@ -47,8 +66,9 @@ pub fn complete_backfill(id: Uuid) -> Result<()> {
     execute(statement!("worker/complete_backfill"), &[id.into()]).map(drop)
 }
 
-pub fn cancel_backfill(id: Uuid) -> Result<()> {
-    execute(statement!("worker/cancel_backfill"), &[id.into()]).map(drop)
+/// Calls a sweep off; the next one comes in its time.
+pub fn cancel_sweep(id: Uuid) -> Result<()> {
+    execute(statement!("worker/cancel_sweep"), &[id.into()]).map(drop)
 }
 
 pub fn start_sweep(id: Uuid, sync_id: Uuid, collection_id: &str) -> Result<()> {
@@ -78,7 +98,12 @@ pub fn move_cursor(
     execute(statement!("worker/move_cursor"), &arguments).map(drop)
 }
 
-pub fn fail_collection(sync_id: Uuid, collection_id: &str, failure: &Failure, retry_at: Timestamp) -> Result<()> {
+pub fn fail_collection(
+    sync_id: Uuid,
+    collection_id: &str,
+    failure: &Failure,
+    retry_at: Timestamp,
+) -> Result<()> {
     fail(statement!("worker/fail_collection"), sync_id, collection_id, failure, retry_at)
 }
 

@@ -33,7 +33,8 @@ pub struct Sync {
 
 /// False where the name is taken.
 pub fn insert(sync: NewSync<'_>) -> Result<bool> {
-    let SyncSettings { collections, frequency, rate_limit, max_age, options, external_id, metadata } = sync.settings;
+    let SyncSettings { collections, frequency, rate_limit, max_age, options, external_id, metadata } =
+        sync.settings;
     let arguments = [
         sync.id.into(),
         sync.name.into(),
@@ -54,8 +55,17 @@ pub fn insert(sync: NewSync<'_>) -> Result<bool> {
 /// The sync, locked until the transaction ends.
 pub fn find(name: &str) -> Result<Option<Sync>> {
     one(statement!("syncs/find"), &[name.into()], |row| {
-        Ok(Sync { id: first(row, 1)?, stream_id: first(row, 3)?, provider: first(row, 4)?, collections: first(row, 5)? })
+        Ok(Sync {
+            id: first(row, 1)?,
+            stream_id: first(row, 3)?,
+            provider: first(row, 4)?,
+            collections: first(row, 5)?,
+        })
     })
+}
+
+pub fn id(name: &str) -> Result<Option<Uuid>> {
+    one(statement!("syncs/id"), &[name.into()], |row| first(row, 1))
 }
 
 pub fn names() -> Result<Vec<String>> {
@@ -63,7 +73,8 @@ pub fn names() -> Result<Vec<String>> {
 }
 
 pub fn update(id: Uuid, settings: SyncSettings) -> Result<()> {
-    let SyncSettings { collections, frequency, rate_limit, max_age, options, external_id, metadata } = settings;
+    let SyncSettings { collections, frequency, rate_limit, max_age, options, external_id, metadata } =
+        settings;
     let arguments = [
         id.into(),
         collections.into(),
@@ -83,7 +94,8 @@ pub fn set_status(id: Uuid, status: &str) -> Result<()> {
 
 /// Adds a collection that listens to `feed`, and asks for its initial backfill.
 pub fn add_collection(sync: &Sync, collection_id: &str, feed: Option<&str>, backfill: Uuid) -> Result<()> {
-    let arguments = [sync.stream_id.into(), sync.id.into(), collection_id.into(), feed.into(), backfill.into()];
+    let arguments =
+        [sync.stream_id.into(), sync.id.into(), collection_id.into(), feed.into(), backfill.into()];
     execute(statement!("syncs/add_collection"), &arguments).map(drop)
 }
 
@@ -107,5 +119,6 @@ pub fn delete(id: Uuid) -> Result<()> {
 
 /// Whether an interval is longer than nothing.
 pub fn is_positive(interval: Interval) -> Result<bool> {
-    one(statement!("syncs/is_positive"), &[interval.into()], |row| first(row, 1)).map(|positive| positive == Some(true))
+    one(statement!("syncs/is_positive"), &[interval.into()], |row| first(row, 1))
+        .map(|positive| positive == Some(true))
 }

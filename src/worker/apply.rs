@@ -23,8 +23,12 @@ const UNGUARDED: i64 = 100;
 /// Does all of `works`, and gives what came of each.
 ///
 /// Fails only where the database can't do it now, whatever the data: then nothing of it is done.
-pub fn perform(works: &[(Rc<SyncContext>, &Work)], settings: &Settings) -> std::result::Result<Vec<Done>, SqlError> {
-    let together = transaction(|| works.iter().map(|(sync, work)| one(sync, work, settings, Care::None)).collect());
+pub fn perform(
+    works: &[(Rc<SyncContext>, &Work)],
+    settings: &Settings,
+) -> std::result::Result<Vec<Done>, SqlError> {
+    let together =
+        transaction(|| works.iter().map(|(sync, work)| one(sync, work, settings, Care::None)).collect());
     match together {
         Err(problem) if problem.blames_data() => works
             .iter()
@@ -66,11 +70,7 @@ struct Counts {
 /// `None` where the sync is gone.
 fn store_batch(batch: &Batch, care: Care) -> Result<Option<Counts>> {
     let Batch { place, observed_at, records, rejected } = batch;
-    let mut counts = Counts {
-        records: count(records.len()),
-        changes: 0,
-        rejected: count(rejected.len()),
-    };
+    let mut counts = Counts { records: count(records.len()), changes: 0, rejected: count(rejected.len()) };
     let apply = |records: &[&Record]| {
         let ids = records.iter().map(|_| new_id()).collect();
         store::pages::apply(place, Timestamp::from(*observed_at), records, ids)
@@ -132,16 +132,16 @@ fn follow(sync: &SyncContext, work: &Work, counts: &Counts, settings: &Settings)
             }
         }
         Then::Complete { backfill } => progress::complete_backfill(*backfill)?,
-        Then::Cancel { backfill } => progress::cancel_backfill(*backfill)?,
+        Then::CancelSweep { backfill } => progress::cancel_sweep(*backfill)?,
         Then::Compare { backfill } => {
-            let (total, missing) = progress::count_missing(*backfill)?;
+            let progress::Comparison { total, missing, began } = progress::compare(*backfill)?;
             #[allow(clippy::cast_precision_loss, reason = "a share of records needs no last digits")]
-            let share = missing as f64 / (total.max(1)) as f64;
+            let share = missing as f64 / total.max(1) as f64;
             if missing > UNGUARDED && share > settings.delete_guard {
                 return Ok(Done::Guarded { missing, total });
             }
-            let missing = if missing > 0 { progress::missing(*backfill, MISSING)? } else { Vec::new() };
-            return Ok(Done::Missing(missing));
+            let upstream_ids = if missing > 0 { progress::missing(*backfill, MISSING)? } else { Vec::new() };
+            return Ok(Done::Missing { upstream_ids, observed_at: began.into() });
         }
         Then::Noted { backfill, upstream_id } => progress::note_seen(*backfill, vec![upstream_id.clone()])?,
         Then::Polled { newest, began } => {
@@ -153,10 +153,11 @@ fn follow(sync: &SyncContext, work: &Work, counts: &Counts, settings: &Settings)
         Then::MoveFeed { feed, cursor, polled_at, .. } => {
             progress::move_feed(sync.id, feed, *cursor, (*polled_at).into())?;
         }
-        Then::CompareChildren { key, parent_id, seen, .. } => {
+        Then::CompareChildren { key, parent_id, seen, observed_at } => {
             if let Some(collection) = sync.collection(key.collection_id()) {
-                let missing = store::pages::missing_children(&sync.place(&collection), parent_id, seen.clone())?;
-                return Ok(Done::Missing(missing));
+                let upstream_ids =
+                    store::pages::missing_children(&sync.place(&collection), parent_id, seen.clone())?;
+                return Ok(Done::Missing { upstream_ids, observed_at: *observed_at });
             }
         }
         Then::Gap { feed } => {
@@ -166,7 +167,12 @@ fn follow(sync: &SyncContext, work: &Work, counts: &Counts, settings: &Settings)
             }
         }
         Then::FailCollection { collection_id, failure, retry_in } => {
-            progress::fail_collection(sync.id, collection_id, failure, (SystemTime::now() + *retry_in).into())?;
+            progress::fail_collection(
+                sync.id,
+                collection_id,
+                failure,
+                (SystemTime::now() + *retry_in).into(),
+            )?;
         }
         Then::FailFeed { feed, failure, retry_in } => {
             progress::fail_feed(sync.id, feed, failure, (SystemTime::now() + *retry_in).into())?;

@@ -19,8 +19,8 @@ use crate::{
     },
     settings::Settings,
 };
-use pgrx::prelude::*;
 use pgrx::Uuid;
+use pgrx::prelude::*;
 use sequin_domain::{
     failure::{Failure, FailureClass},
     observation::Observations,
@@ -46,8 +46,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 type JobId = u64;
 
 enum Job {
-    Walk(Walk),
-    Feed(FeedJob),
+    Walk(Box<Walk>),
+    Feed(Box<FeedJob>),
     Sweep(SweepTimer),
 }
 
@@ -243,13 +243,19 @@ impl Engine {
         feeds: &[crate::store::plan::Feed],
         backfills: &[crate::store::plan::Backfill],
     ) -> Vec<Job> {
-        let walking: HashSet<Uuid> = self.jobs.values().filter_map(|job| match job {
-            Job::Walk(walk) => walk.backfill_id(),
-            _ => None,
-        }).collect();
+        let walking: HashSet<Uuid> = self
+            .jobs
+            .values()
+            .filter_map(|job| match job {
+                Job::Walk(walk) => walk.backfill_id(),
+                _ => None,
+            })
+            .collect();
         let mut jobs = Vec::new();
         for row in feeds {
-            let Some(sync) = self.syncs.get(&row.sync_id) else { continue };
+            let Some(sync) = self.syncs.get(&row.sync_id) else {
+                continue;
+            };
             let running = self.jobs.values().any(|job| {
                 matches!(job, Job::Feed(feed) if feed.sync().id == row.sync_id && feed.name() == row.feed)
             });
@@ -261,35 +267,54 @@ impl Engine {
                     .collect();
                 let every = sync.frequency.interval(self.settings.poll_interval);
                 let due = if row.cursor.is_some() { due(row.polled_at, every) } else { Instant::now() };
-                jobs.extend(FeedJob::new(sync.clone(), row, &listening, every, due).map(Job::Feed));
+                jobs.extend(
+                    FeedJob::new(sync.clone(), row, &listening, every, due)
+                        .map(|feed| Job::Feed(Box::new(feed))),
+                );
             }
         }
         for row in backfills.iter().filter(|row| !walking.contains(&row.id)) {
-            let Some(sync) = self.syncs.get(&row.sync_id) else { continue };
-            let Some(collection) = sync.collection(&row.collection_id) else { continue };
+            let Some(sync) = self.syncs.get(&row.sync_id) else {
+                continue;
+            };
+            let Some(collection) = sync.collection(&row.collection_id) else {
+                continue;
+            };
             let state = collections
                 .iter()
                 .find(|state| state.sync_id == row.sync_id && state.collection_id == row.collection_id);
-            let retry = state.map_or_else(Retry::default, |state| Retry::restored(state.failures, state.retry_at));
-            jobs.push(Job::Walk(Walk::backfill(sync.clone(), collection, row, retry)));
+            let retry =
+                state.map_or_else(Retry::default, |state| Retry::restored(state.failures, state.retry_at));
+            jobs.push(Job::Walk(Box::new(Walk::backfill(sync.clone(), collection, row, retry))));
         }
         for row in collections.iter().filter(|row| row.backfilled) {
-            let Some(sync) = self.syncs.get(&row.sync_id) else { continue };
-            let Some(collection) = sync.collection(&row.collection_id) else { continue };
+            let Some(sync) = self.syncs.get(&row.sync_id) else {
+                continue;
+            };
+            let Some(collection) = sync.collection(&row.collection_id) else {
+                continue;
+            };
             let of_this = |job: &Job| job.sync().id == row.sync_id;
             if let Some(seconds) = collection.changes.poll
-                && !self.jobs.values().any(|job| of_this(job) && matches!(job, Job::Walk(walk) if walk.polls(&row.collection_id)))
+                && !self.jobs.values().any(|job| {
+                    of_this(job) && matches!(job, Job::Walk(walk) if walk.polls(&row.collection_id))
+                })
             {
                 let every = sync.frequency.interval(Duration::from_secs(seconds));
                 let due = due(row.polled_at, every);
-                jobs.push(Job::Walk(Walk::poll(sync.clone(), collection.clone(), row, every, due)));
+                jobs.push(Job::Walk(Box::new(Walk::poll(sync.clone(), collection.clone(), row, every, due))));
             }
             let sweeping = backfills.iter().any(|backfill| {
-                backfill.sync_id == row.sync_id && backfill.collection_id == row.collection_id && backfill.kind == "sweep"
+                backfill.sync_id == row.sync_id
+                    && backfill.collection_id == row.collection_id
+                    && backfill.kind == "sweep"
             });
             if let Some(seconds) = collection.changes.sweep
                 && !sweeping
-                && !self.jobs.values().any(|job| of_this(job) && matches!(job, Job::Sweep(timer) if timer.collection_id == row.collection_id))
+                && !self.jobs.values().any(|job| {
+                    of_this(job)
+                        && matches!(job, Job::Sweep(timer) if timer.collection_id == row.collection_id)
+                })
             {
                 let every = sync.frequency.interval(Duration::from_secs(seconds));
                 let timer = SweepTimer {
@@ -392,7 +417,13 @@ impl Engine {
     }
 
     /// Does what a job has ordered; `observes` belongs to the answer that the first work comes from.
-    fn carry_out(&mut self, id: JobId, sync: &Rc<SyncContext>, orders: Orders, mut observes: Option<Observing>) {
+    fn carry_out(
+        &mut self,
+        id: JobId,
+        sync: &Rc<SyncContext>,
+        orders: Orders,
+        mut observes: Option<Observing>,
+    ) {
         for work in orders.works {
             let observes = if work.batch.is_some() { observes.take() } else { None };
             self.works.push_back((id, sync.clone(), work, observes));
@@ -431,13 +462,17 @@ impl Engine {
                     self.give_back(id, ask.tag);
                     self.alarms.push(Reverse((Instant::now() + FULL_PAUSE, id)));
                 }
-                Err(rejected) => error!("the network of sequin's worker takes no request: {:?}", rejected.reason),
+                Err(rejected) => {
+                    error!("the network of sequin's worker takes no request: {:?}", rejected.reason)
+                }
             }
         }
     }
 
     fn end_observing(&mut self, observes: Option<Observing>) {
-        let Some(Observing { collection, request, begun }) = observes else { return };
+        let Some(Observing { collection, request, begun }) = observes else {
+            return;
+        };
         if let Some(observations) = self.observations.get_mut(&collection) {
             observations.end(request, begun);
             if observations.is_idle() {
@@ -473,10 +508,15 @@ impl Engine {
     }
 
     fn take(&mut self, completion: Completion<Answered>) {
-        let Some(Open { job, tag, observes }) = self.open.remove(&completion.id) else { return };
+        let Some(Open { job, tag, observes }) = self.open.remove(&completion.id) else {
+            return;
+        };
         let answered = completion.value.unwrap_or_else(|_| Answered {
             sent_at: SystemTime::now(),
-            result: Err(Failure::new(FailureClass::Unknown, "a bug in sequin: reading the answer went wrong")),
+            result: Err(Failure::new(
+                FailureClass::Unknown,
+                "a bug in sequin: reading the answer went wrong",
+            )),
         });
         self.hand_over(job, tag, answered, observes);
     }
@@ -515,7 +555,8 @@ impl Engine {
                 }
             }
         }
-        let works: Vec<_> = self.works.iter().take(count).map(|(_, sync, work, _)| (sync.clone(), work)).collect();
+        let works: Vec<_> =
+            self.works.iter().take(count).map(|(_, sync, work, _)| (sync.clone(), work)).collect();
         let results = match apply::perform(&works, &self.settings) {
             Ok(results) => results,
             Err(problem) => {
@@ -555,7 +596,8 @@ impl Engine {
 
     /// The feed is listening: the walks that have waited for it may start.
     fn start_walks_of(&mut self, sync: Uuid) {
-        let waiting = |job: &Job| matches!(job, Job::Walk(walk) if walk.sync().id == sync && walk.is_unstarted());
+        let waiting =
+            |job: &Job| matches!(job, Job::Walk(walk) if walk.sync().id == sync && walk.is_unstarted());
         let walks: Vec<JobId> = self.jobs.iter().filter(|(_, job)| waiting(job)).map(|(id, _)| *id).collect();
         for id in walks {
             self.drive(id);

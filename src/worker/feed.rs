@@ -90,7 +90,9 @@ impl FeedJob {
     ) -> Option<Self> {
         let declared = sync.declaration.feeds.get(&row.feed)?;
         let mut interests: HashMap<String, Vec<Interest>> = HashMap::new();
-        for collection in collections.iter().filter(|collection| collection.changes.feed.as_ref() == Some(&row.feed)) {
+        for collection in
+            collections.iter().filter(|collection| collection.changes.feed.as_ref() == Some(&row.feed))
+        {
             if let Some(kind) = &collection.changes.object {
                 interests.entry(kind.clone()).or_default().push(Interest::Object(collection.clone()));
             }
@@ -180,15 +182,20 @@ impl FeedJob {
                 orders.wake_at(until);
                 continue;
             }
-            let Some(collection) = self.sync.collection(key.collection_id()) else { continue };
+            let Some(collection) = self.sync.collection(key.collection_id()) else {
+                continue;
+            };
             feed.fetching(&key);
             asked += 1;
             let shows = Some(key.collection_id().to_owned());
             let question = match &key {
-                Key::Object { upstream_id, .. } => Question::Object { collection, upstream_id: upstream_id.clone() },
+                Key::Object { upstream_id, .. } => {
+                    Question::Object { collection, upstream_id: upstream_id.clone() }
+                }
                 Key::Children { parent_id, .. } => {
                     let position = Position::of_parent(parent_id);
-                    fetch.children = Some(Children { position: position.clone(), seen: Vec::new(), began: None });
+                    fetch.children =
+                        Some(Children { position: position.clone(), seen: Vec::new(), began: None });
                     Question::Page { listing: Arc::new(Listing { collection, since: None }), position }
                 }
             };
@@ -210,7 +217,11 @@ impl FeedJob {
             (Tag::Fetch(key), Ok(Reply::Page(page))) => self.take_children(key, page, sent_at, orders),
             (tag, Err(failure)) => self.failed(tag, failure, orders),
             (tag, Ok(_)) => {
-                self.failed(tag, Failure::new(FailureClass::Unknown, "the answer is to another question"), orders);
+                self.failed(
+                    tag,
+                    Failure::new(FailureClass::Unknown, "the answer is to another question"),
+                    orders,
+                );
             }
         }
     }
@@ -242,7 +253,9 @@ impl FeedJob {
             }
             return;
         }
-        let Some(reading) = self.reading.take() else { return };
+        let Some(reading) = self.reading.take() else {
+            return;
+        };
         let quiet = reading.events.is_empty();
         // Oldest first, as they happened.
         for event in reading.events.into_iter().rev() {
@@ -279,19 +292,31 @@ impl FeedJob {
     }
 
     fn take_children(&mut self, key: Key, page: Page, sent_at: SystemTime, orders: &mut Orders) {
-        let Key::Children { collection_id, parent_id } = &key else { return };
-        let Some(children) = self.fetches.get_mut(&key).and_then(|fetch| fetch.children.as_mut()) else { return };
+        let Key::Children { collection_id, parent_id } = &key else {
+            return;
+        };
+        let Some(children) = self.fetches.get_mut(&key).and_then(|fetch| fetch.children.as_mut()) else {
+            return;
+        };
         let Page { records, rejected, next } = page;
         let ids = records.iter().map(|record| &record.upstream_id);
-        children.seen.extend(ids.chain(rejected.iter().filter_map(|record| record.upstream_id.as_ref())).cloned());
+        children
+            .seen
+            .extend(ids.chain(rejected.iter().filter_map(|record| record.upstream_id.as_ref())).cloned());
         let began = *children.began.get_or_insert(sent_at);
         let then = match next {
             Some(position) => {
                 children.position = position.clone();
                 if let Some(collection) = self.sync.collection(collection_id) {
-                    let question = Question::Page { listing: Arc::new(Listing { collection, since: None }), position };
+                    let question =
+                        Question::Page { listing: Arc::new(Listing { collection, since: None }), position };
                     let shows = Some(collection_id.clone());
-                    orders.asks.push(Ask { tag: Tag::Fetch(key.clone()), question, priority: Priority::Polling, shows });
+                    orders.asks.push(Ask {
+                        tag: Tag::Fetch(key.clone()),
+                        question,
+                        priority: Priority::Polling,
+                        shows,
+                    });
                 }
                 Then::Nothing
             }
@@ -314,7 +339,9 @@ impl FeedJob {
         then: Then,
         orders: &mut Orders,
     ) {
-        let Some(collection) = self.sync.collection(key.collection_id()) else { return };
+        let Some(collection) = self.sync.collection(key.collection_id()) else {
+            return;
+        };
         let failing = self.fetches.get_mut(&key).is_some_and(|fetch| fetch.retry.succeeded());
         let batch = Batch { place: self.sync.place(&collection), observed_at, records, rejected };
         let recovered = failing.then(|| key.collection_id().to_owned());
@@ -324,7 +351,9 @@ impl FeedJob {
     /// The cursor moves in the transaction that stores the last object it has waited for.
     fn with_cursor(&mut self, then: Then) -> Then {
         let Then::Fetched { key } = then else { return then };
-        let Some(feed) = &mut self.feed else { return Then::Fetched { key } };
+        let Some(feed) = &mut self.feed else {
+            return Then::Fetched { key };
+        };
         let before = feed.cursor();
         feed.stored(&key);
         self.fetches.remove(&key);
@@ -356,7 +385,11 @@ impl FeedJob {
                 let fetch = self.fetches.entry(key.clone()).or_default();
                 let retry_in = fetch.retry.failed(&failure);
                 orders.wake_at(Instant::now() + retry_in);
-                orders.work(Then::FailCollection { collection_id: key.collection_id().to_owned(), failure, retry_in });
+                orders.work(Then::FailCollection {
+                    collection_id: key.collection_id().to_owned(),
+                    failure,
+                    retry_in,
+                });
             }
             _ => {
                 let retry_in = self.retry.failed(&failure);
@@ -370,9 +403,16 @@ impl FeedJob {
     pub fn done(&mut self, then: &Then, done: Done, orders: &mut Orders) -> bool {
         match (then, done) {
             (_, Done::Gone) | (Then::Gap { .. }, _) => return true,
-            (Then::CompareChildren { key, observed_at, .. }, Done::Missing(missing)) => {
-                let records = missing.iter().map(|id| Record::gone(id)).collect();
-                self.store(key.clone(), records, vec![], *observed_at, Then::Fetched { key: key.clone() }, orders);
+            (Then::CompareChildren { key, .. }, Done::Missing { upstream_ids, observed_at }) => {
+                let records = upstream_ids.iter().map(|id| Record::gone(id)).collect();
+                self.store(
+                    key.clone(),
+                    records,
+                    vec![],
+                    observed_at,
+                    Then::Fetched { key: key.clone() },
+                    orders,
+                );
             }
             _ => {}
         }

@@ -62,25 +62,66 @@ pub struct Work {
 pub enum Then {
     Nothing,
     /// A page of a backfill is behind it.
-    Advance { backfill: Uuid, position: Option<String>, noted: bool, newest: Option<Timestamp> },
-    Complete { backfill: Uuid },
+    Advance {
+        backfill: Uuid,
+        position: Option<String>,
+        noted: bool,
+        newest: Option<Timestamp>,
+    },
+    Complete {
+        backfill: Uuid,
+    },
     /// A sweep is at its end: what has it not seen?
-    Compare { backfill: Uuid },
+    Compare {
+        backfill: Uuid,
+    },
     /// A sweep has seen an object after all.
-    Noted { backfill: Uuid, upstream_id: String },
-    Cancel { backfill: Uuid },
+    Noted {
+        backfill: Uuid,
+        upstream_id: String,
+    },
+    /// A sweep comes to nothing.
+    CancelSweep {
+        backfill: Uuid,
+    },
     /// A page of a poll; the last one says when the poll began.
-    Polled { newest: Option<Timestamp>, began: Option<SystemTime> },
-    StartSweep { collection_id: String },
-    MoveFeed { feed: String, cursor: Timestamp, polled_at: SystemTime },
+    Polled {
+        newest: Option<Timestamp>,
+        began: Option<SystemTime>,
+    },
+    StartSweep {
+        collection_id: String,
+    },
+    MoveFeed {
+        feed: String,
+        cursor: Timestamp,
+        polled_at: SystemTime,
+    },
     /// What an event has called to mind is stored, and others are not yet.
-    Fetched { key: Key },
+    Fetched {
+        key: Key,
+    },
     /// All children of a parent have been listed: which are gone?
-    CompareChildren { key: Key, parent_id: String, seen: Vec<String>, observed_at: SystemTime },
+    CompareChildren {
+        key: Key,
+        parent_id: String,
+        seen: Vec<String>,
+        observed_at: SystemTime,
+    },
     /// The feed no longer reaches back to where it was left.
-    Gap { feed: String },
-    FailCollection { collection_id: String, failure: Failure, retry_in: Duration },
-    FailFeed { feed: String, failure: Failure, retry_in: Duration },
+    Gap {
+        feed: String,
+    },
+    FailCollection {
+        collection_id: String,
+        failure: Failure,
+        retry_in: Duration,
+    },
+    FailFeed {
+        feed: String,
+        failure: Failure,
+        retry_in: Duration,
+    },
 }
 
 /// What came of the work.
@@ -88,9 +129,15 @@ pub enum Then {
 pub enum Done {
     Well,
     /// These are stored as live, and the API does not list them.
-    Missing(Vec<String>),
+    Missing {
+        upstream_ids: Vec<String>,
+        observed_at: SystemTime,
+    },
     /// So many of so many records would be deleted that it is more likely a mistake.
-    Guarded { missing: i64, total: i64 },
+    Guarded {
+        missing: i64,
+        total: i64,
+    },
     /// What the work belongs to has been cancelled or deleted.
     Gone,
 }

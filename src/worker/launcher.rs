@@ -93,7 +93,9 @@ impl Launcher {
                         return pause;
                     }
                     if !self.warned {
-                        warning!("sequin can start no worker: all of max_worker_processes are in use; it tries again each {CROWDED_INTERVAL:?}");
+                        warning!(
+                            "sequin can start no worker: all of max_worker_processes are in use; it tries again each {CROWDED_INTERVAL:?}"
+                        );
                         self.warned = true;
                     }
                     return CROWDED_INTERVAL;
@@ -118,7 +120,10 @@ impl Launcher {
                 match shared::slot_of(pg_sys::InvalidOid) {
                     Some(free) => free.assign(*database),
                     None => {
-                        log!("sequin serves no more than {} databases: {database} has no worker", shared::MAX_DATABASES);
+                        log!(
+                            "sequin serves no more than {} databases: {database} has no worker",
+                            shared::MAX_DATABASES
+                        );
                         return;
                     }
                 }
@@ -137,7 +142,9 @@ impl Post {
             slot.set_worker(None);
             let ran = self.started_at.take().map_or(Duration::ZERO, |started| started.elapsed());
             self.failures = if slot.is_absent() || ran > STABLE { 0 } else { self.failures + 1 };
-            let pause = FIRST_RESTART.saturating_mul(1 << self.failures.saturating_sub(1).min(16)).min(LONGEST_RESTART);
+            let pause = FIRST_RESTART
+                .saturating_mul(1 << self.failures.saturating_sub(1).min(16))
+                .min(LONGEST_RESTART);
             self.restart_at = Some(Instant::now() + pause);
         }
         // While a worker runs the announcement stays: it may be about to leave for want of the extension.

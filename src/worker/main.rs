@@ -27,7 +27,9 @@ thread_local! {
 #[unsafe(no_mangle)]
 pub extern "C-unwind" fn sequin_worker_main(argument: pg_sys::Datum) {
     let n = argument.value();
-    let Some(slot) = shared::slots().get(n) else { return };
+    let Some(slot) = shared::slots().get(n) else {
+        return;
+    };
     process::handle_signals();
     process::before_exit(leave, n);
     process::connect_to(slot.database());

@@ -77,10 +77,14 @@ impl Plan {
         let mut budgets: HashMap<LaneId, RateLimit> = HashMap::new();
         let mut given: HashMap<LaneId, RateLimit> = HashMap::new();
         for row in plan::syncs()? {
-            let Some(declaration) = catalogue::find(&row.provider) else { continue };
+            let Some(declaration) = catalogue::find(&row.provider) else {
+                continue;
+            };
             let lane = lane(row.credential_id);
             budgets.insert(lane, declaration.rate_limit.half());
-            if let Some(limit) = row.rate_limit.as_ref().and_then(|limit| serde_json::from_value(limit.0.clone()).ok()) {
+            if let Some(limit) =
+                row.rate_limit.as_ref().and_then(|limit| serde_json::from_value(limit.0.clone()).ok())
+            {
                 // What belongs to one credential shares the strictest of the budgets that were given.
                 given.entry(lane).and_modify(|budget| *budget = budget.stricter(limit)).or_insert(limit);
             }
@@ -132,7 +136,8 @@ fn target(
             })
         })?;
     let kind = setting("kind").and_then(|kind| declaration.authentication(kind));
-    let kind = kind.ok_or_else(|| unusable("the credential is of a kind that the provider no longer has".into()))?;
+    let kind =
+        kind.ok_or_else(|| unusable("the credential is of a kind that the provider no longer has".into()))?;
     let headers = kind.headers(&secrets).map_err(|problem| unusable(problem.to_string()))?;
     let base = setting("base_url").unwrap_or(&declaration.base_url);
     let base = base.parse().map_err(|_| unusable(format!("its base_url {base:?} is no URL")))?;

@@ -39,7 +39,9 @@ impl Target {
     ) -> Result<Self, Failure> {
         let mut headers = HeaderMap::new();
         for (name, value) in &declaration.headers {
-            let unusable = |_| Failure::new(FailureClass::BadRequest, format!("the declared header {name:?} is invalid"));
+            let unusable = |_| {
+                Failure::new(FailureClass::BadRequest, format!("the declared header {name:?} is invalid"))
+            };
             let value = HeaderValue::from_str(value).map_err(|_| ()).map_err(unusable)?;
             headers.insert(HeaderName::try_from(name).map_err(|_| ()).map_err(unusable)?, value);
         }
@@ -86,9 +88,15 @@ impl Question {
         let url = self.url(&target.base).ok_or_else(|| {
             Failure::new(FailureClass::BadRequest, "the declaration of the provider doesn't say where to ask")
         })?;
-        let request =
-            Request { method: Method::GET, url, headers: target.headers.clone(), body: None, timeout: target.timeout };
-        let interpret = Box::new(move |outcome: Result<Response, sequin_net::Failure>| self.interpret(outcome));
+        let request = Request {
+            method: Method::GET,
+            url,
+            headers: target.headers.clone(),
+            body: None,
+            timeout: target.timeout,
+        };
+        let interpret =
+            Box::new(move |outcome: Result<Response, sequin_net::Failure>| self.interpret(outcome));
         Ok(Task { id, lane: target.lane, priority, request, interpret })
     }
 

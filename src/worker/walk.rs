@@ -64,7 +64,12 @@ struct Checks {
 }
 
 impl Walk {
-    pub fn backfill(sync: Rc<SyncContext>, collection: CollectionRef, row: &plan::Backfill, retry: Retry) -> Self {
+    pub fn backfill(
+        sync: Rc<SyncContext>,
+        collection: CollectionRef,
+        row: &plan::Backfill,
+        retry: Retry,
+    ) -> Self {
         let position = row.position.as_deref().and_then(|position| serde_json::from_str(position).ok());
         let listing = Listing { collection: collection.clone(), since: row.since };
         Self {
@@ -175,7 +180,12 @@ impl Walk {
             Purpose::Backfill { .. } => Priority::Backfill,
             Purpose::Poll(_) => Priority::Polling,
         };
-        orders.asks.push(Ask { tag, question, priority, shows: Some(self.collection.id().as_str().to_owned()) });
+        orders.asks.push(Ask {
+            tag,
+            question,
+            priority,
+            shows: Some(self.collection.id().as_str().to_owned()),
+        });
     }
 
     pub fn answered(&mut self, tag: Tag, answered: Answered, orders: &mut Orders) {
@@ -193,7 +203,11 @@ impl Walk {
             }
             (tag, Err(failure)) => self.failed(tag, failure, orders),
             (tag, Ok(_)) => {
-                self.failed(tag, Failure::new(FailureClass::Unknown, "the answer is to another question"), orders);
+                self.failed(
+                    tag,
+                    Failure::new(FailureClass::Unknown, "the answer is to another question"),
+                    orders,
+                );
             }
         }
     }
@@ -249,7 +263,11 @@ impl Walk {
         self.give_back(tag);
         let retry_in = self.retry.failed(&failure);
         orders.wake_at(Instant::now() + retry_in);
-        orders.work(Then::FailCollection { collection_id: self.collection.id().as_str().to_owned(), failure, retry_in });
+        orders.work(Then::FailCollection {
+            collection_id: self.collection.id().as_str().to_owned(),
+            failure,
+            retry_in,
+        });
     }
 
     /// Takes what came of the work; true where the walk has come to its end.
@@ -282,7 +300,9 @@ impl Walk {
                     orders.work(Then::Compare { backfill: *backfill });
                 }
             }
-            (Then::Compare { backfill }, Done::Missing(missing)) => self.look_for(missing, *backfill, orders),
+            (Then::Compare { backfill }, Done::Missing { upstream_ids, observed_at }) => {
+                self.look_for(upstream_ids, observed_at, *backfill, orders);
+            }
             (Then::Compare { backfill }, Done::Guarded { missing, total }) => {
                 let failure = Failure::new(
                     FailureClass::BadData,
@@ -292,25 +312,31 @@ impl Walk {
                         settings.delete_guard
                     ),
                 );
-                orders.work(Then::Cancel { backfill: *backfill });
                 self.failed(Tag::Page, failure, orders);
+                orders.work(Then::CancelSweep { backfill: *backfill });
             }
-            (Then::Complete { .. } | Then::Cancel { .. }, _) => return true,
+            (Then::Complete { .. } | Then::CancelSweep { .. }, _) => return true,
             _ => {}
         }
         false
     }
 
     /// A list may hide what still exists, so each object that is missing is asked for before it counts as deleted.
-    fn look_for(&mut self, missing: Vec<String>, backfill: Uuid, orders: &mut Orders) {
+    fn look_for(
+        &mut self,
+        missing: Vec<String>,
+        observed_at: SystemTime,
+        backfill: Uuid,
+        orders: &mut Orders,
+    ) {
         if missing.is_empty() {
             orders.work(Then::Complete { backfill });
         } else if self.collection.retrieve.is_some() {
             self.checks.waiting.extend(missing);
         } else {
             let records = missing.iter().map(|id| Record::gone(id)).collect();
-            let batch =
-                Batch { place: self.sync.place(&self.collection), observed_at: SystemTime::now(), records, rejected: vec![] };
+            let place = self.sync.place(&self.collection);
+            let batch = Batch { place, observed_at, records, rejected: Vec::new() };
             orders.works.push(Work { batch: Some(batch), recovered: None, then: Then::Compare { backfill } });
         }
     }

@@ -45,7 +45,7 @@ def subscribe(server: LocalStripe, number: int) -> str:
 
 
 def nothing_was_set_aside(sync: Sync) -> None:
-    assert not sync.database.sql("SELECT FROM sequin.rejected_records")
+    assert not sync.database.sql("SELECT reason FROM sequin.rejected_records")
 
 
 # The proxy
@@ -136,6 +136,7 @@ def test_changes_of_localstripe_arrive(database: Database, localstripe: LocalStr
 
     # What ends without disappearing.
     localstripe.delete(f"/v1/subscriptions/{subscription['id']}")
+    localstripe.post(f"/v1/customers/{customer}", metadata={"subscribed": "no"})
     payout = localstripe.create("/v1/payouts", amount=700, currency="eur")
     localstripe.post(f"/v1/payouts/{payout}/cancel")
     sync.converge()
@@ -148,10 +149,10 @@ def test_changes_of_localstripe_during_the_backfill_arrive(
     database: Database, localstripe: LocalStripe
 ) -> None:
     """Its lists begin with the oldest, and begin anew after an object that is gone: neither may matter."""
-    ids = [localstripe.create("/v1/customers", name=f"customer {number}") for number in range(600)]
+    ids = [localstripe.create("/v1/customers", name=f"customer {number}") for number in range(360)]
     sync = start_sync(
         database, localstripe, ["customer"],
-        rate_limit={"allowed_requests": 10, "interval": 1, "max_concurrent_requests": 2},
+        rate_limit={"allowed_requests": 50, "interval": 1, "max_concurrent_requests": 2},
     )  # fmt: skip
     eventually(lambda: sync.count() >= 100, 20, what=database.status)
     for each in ids[::40]:
@@ -162,8 +163,8 @@ def test_changes_of_localstripe_during_the_backfill_arrive(
     for number in range(10):
         localstripe.post("/v1/customers", name=f"new {number}")
     sync.wait(60).converge()
-    assert sync.count() == 604
-    assert len(localstripe.asked("/v1/customers", "starting_after")) >= 5
+    assert sync.count() == 367
+    assert len(localstripe.asked("/v1/customers", "starting_after")) >= 3
 
 
 def test_a_second_walk_through_localstripe_writes_nothing(
@@ -230,11 +231,9 @@ def test_a_walk_goes_on_when_its_cursor_is_missing(
     mock.vanish_cursors(vanish)
     sync = start_sync(database, mock, ["customer"]).wait(30)
     sync.converge()
-    gone = {key for key, row in sync.records("customer").items() if row.deleted}
-    assert (len(gone), sync.count()) == (vanish, 230 - vanish)
+    assert sync.count() == 230 - vanish
     missing = [each for each in mock.asked("/v1/customers", "starting_after") if each.status == 404]
-    assert len(missing) == vanish
-    assert {each.ask.get("starting_after") for each in missing} == gone
+    assert len({each.ask.get("starting_after") for each in missing}) == vanish == len(missing)
 
 
 def test_an_announced_object_that_never_was_leaves_no_record(database: Database, mock: StatefulMock) -> None:

@@ -65,7 +65,9 @@ impl FailureClass {
             Self::Missing | Self::BadRequest => {
                 "Check the sync's options and the credential's base_url; it is tried again now and then."
             }
-            Self::BadData => "The answer was not what the API documents. Is base_url the API's? It is tried again.",
+            Self::BadData => {
+                "The answer was not what the API documents. Is base_url the API's? It is tried again."
+            }
             Self::Unknown => "It is tried again; look at the error for what the API said.",
         }
     }
@@ -122,7 +124,8 @@ mod tests {
     #[test]
     fn backs_off_to_a_cap() {
         let failure = Failure::new(FailureClass::Transient, "500");
-        let delays: Vec<u64> = [1, 2, 3, 9, 10, 4_000_000_000].map(|n| failure.delay(n, 0.0).as_secs()).to_vec();
+        let delays: Vec<u64> =
+            [1, 2, 3, 9, 10, 4_000_000_000].map(|n| failure.delay(n, 0.0).as_secs()).to_vec();
         assert_eq!(delays, [1, 2, 4, 256, 300, 300]);
     }
 

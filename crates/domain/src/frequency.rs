@@ -83,7 +83,9 @@ mod tests {
     fn reads_what_the_documentation_shows() {
         assert_eq!("continuous".parse(), Ok(Frequency::Continuous));
         assert_eq!("4h".parse(), Ok(Frequency::Every(Duration::from_secs(4 * 3600))));
-        for bad in ["", "h", "4", "-1h", "+4h", "4 h", "0s", "31d", "4H", "1.5h", "99999999999999999999d", "４h"] {
+        for bad in
+            ["", "h", "4", "-1h", "+4h", "4 h", "0s", "31d", "4H", "1.5h", "99999999999999999999d", "４h"]
+        {
             assert_eq!(bad.parse::<Frequency>(), Err(InvalidFrequency), "{bad:?}");
         }
     }

@@ -53,7 +53,9 @@ impl RateLimit {
     pub fn half(self) -> Self {
         let half = self.allowed_requests.get() / 2;
         match NonZeroU32::new(half) {
-            Some(allowed_requests) if self.allowed_requests.get() % 2 == 0 => Self { allowed_requests, ..self },
+            Some(allowed_requests) if self.allowed_requests.get().is_multiple_of(2) => {
+                Self { allowed_requests, ..self }
+            }
             // An odd quota is halved by doubling the window, so that nothing is lost in rounding.
             _ => Self { interval: self.interval * 2.0, ..self },
         }
@@ -67,7 +69,10 @@ impl RateLimit {
     /// The stricter of two budgets in each respect.
     pub fn stricter(self, other: Self) -> Self {
         let slower = if other.rate() < self.rate() { other } else { self };
-        Self { max_concurrent_requests: self.max_concurrent_requests.min(other.max_concurrent_requests), ..slower }
+        Self {
+            max_concurrent_requests: self.max_concurrent_requests.min(other.max_concurrent_requests),
+            ..slower
+        }
     }
 }
 

@@ -3,10 +3,15 @@
 /// The candidates most like `given`, nearest first, at most three; none where nothing is near.
 pub fn nearest<'a>(given: &str, candidates: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
     const LIKE_ENOUGH: f64 = 0.75;
+    // Jaro and Winkler think little of short names, so one slip of the hand always counts as near.
+    let likeness = |a: &str, b: &str| match strsim::osa_distance(a, b) {
+        0 | 1 => 1.0,
+        _ => strsim::jaro_winkler(a, b),
+    };
     let given = given.to_lowercase();
     let mut scored: Vec<(f64, &str)> = candidates
         .into_iter()
-        .map(|candidate| (strsim::jaro_winkler(&given, &candidate.to_lowercase()), candidate))
+        .map(|candidate| (likeness(&given, &candidate.to_lowercase()), candidate))
         .filter(|(score, _)| *score >= LIKE_ENOUGH)
         .collect();
     scored.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(b.1)));
@@ -22,6 +27,7 @@ mod tests {
         let names = ["customer", "charge", "coupon", "invoice"];
         assert_eq!(nearest("custmer", names)[0], "customer");
         assert_eq!(nearest("Customers", names)[0], "customer");
+        assert_eq!(nearest("ky", ["key"]), ["key"]);
         assert_eq!(nearest("zzz", names), Vec::<&str>::new());
     }
 }

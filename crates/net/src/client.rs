@@ -96,31 +96,23 @@ impl Client {
     /// now to the last byte.
     pub(crate) async fn send(&self, request: Request) -> Result<Response, Failure> {
         let host = request.url.host_str().unwrap_or_default().to_owned();
-        self.admit(&host, &request.url)
-            .map_err(|error| Failure { error, sent_at: None })?;
+        self.admit(&host, &request.url).map_err(|error| Failure { error, sent_at: None })?;
 
         let timeout = request.timeout;
         let sent_at = SystemTime::now();
         let started = Instant::now();
         let outcome = tokio::time::timeout(timeout, self.exchange(&host, request)).await;
         match outcome {
-            Ok(Ok((status, headers, body))) => Ok(Response {
-                status,
-                headers,
-                body,
-                sent_at,
-                elapsed: started.elapsed(),
-            }),
+            Ok(Ok((status, headers, body))) => {
+                Ok(Response { status, headers, body, sent_at, elapsed: started.elapsed() })
+            }
             Ok(Err(error)) => {
                 let sent_at = error.may_have_arrived().then_some(sent_at);
                 Err(Failure { error, sent_at })
             }
             Err(_) => {
                 let error = TransportError::Timeout { host, after: timeout };
-                Err(Failure {
-                    error,
-                    sent_at: Some(sent_at),
-                })
+                Err(Failure { error, sent_at: Some(sent_at) })
             }
         }
     }
@@ -139,17 +131,11 @@ impl Client {
         host: &str,
         request: Request,
     ) -> Result<(StatusCode, HeaderMap, Bytes), TransportError> {
-        let mut builder = self
-            .http
-            .request(request.method, request.url)
-            .headers(request.headers);
+        let mut builder = self.http.request(request.method, request.url).headers(request.headers);
         if let Some(body) = request.body {
             builder = builder.body(body);
         }
-        let mut response = builder
-            .send()
-            .await
-            .map_err(|error| TransportError::sending(host, &error))?;
+        let mut response = builder.send().await.map_err(|error| TransportError::sending(host, &error))?;
         let status = response.status();
         let headers = std::mem::take(response.headers_mut());
         let body = self.read(host, response).await?;
@@ -159,10 +145,7 @@ impl Client {
     /// The body, as long as it is within the limit.
     async fn read(&self, host: &str, mut response: reqwest::Response) -> Result<Bytes, TransportError> {
         let limit = self.max_response_bytes;
-        let too_large = || TransportError::TooLarge {
-            host: host.to_owned(),
-            limit,
-        };
+        let too_large = || TransportError::TooLarge { host: host.to_owned(), limit };
         // What the answer says of its length; unknown if it is compressed or chunked.
         let announced = response.content_length().unwrap_or(0);
         if announced > limit {

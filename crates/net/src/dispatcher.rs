@@ -121,10 +121,7 @@ impl<T: Interpretation> Dispatcher<T> {
                 None => self.outbox.put(Report::Dropped(task.id)),
             },
             Command::Cancel(lane, id) => {
-                let queued = self
-                    .slots
-                    .get_mut(&lane)
-                    .and_then(|slot| slot.lane.take(|task| task.id == id));
+                let queued = self.slots.get_mut(&lane).and_then(|slot| slot.lane.take(|task| task.id == id));
                 if queued.is_some() {
                     self.outbox.put(Report::Dropped(id));
                     self.serve(lane);
@@ -177,8 +174,7 @@ impl<T: Interpretation> Dispatcher<T> {
             slot.alarm = alarm;
         }
         let lane = &slot.lane;
-        slot.gauge
-            .show(lane.paused_until(), lane.queued(), lane.in_flight());
+        slot.gauge.show(lane.paused_until(), lane.queued(), lane.in_flight());
         if slot.closing && lane.in_flight() == 0 {
             // Its queue is empty, so it has no alarm either.
             self.slots.remove(&id);
@@ -201,18 +197,10 @@ impl<T: Interpretation> Dispatcher<T> {
             }
         }
         let report = match end {
-            Ok((_, (value, _))) => Report::Done(Completion {
-                id,
-                lane,
-                value: Ok(value),
-            }),
+            Ok((_, (value, _))) => Report::Done(Completion { id, lane, value: Ok(value) }),
             Err(error) if error.is_panic() => {
                 let message = message(error.into_panic().as_ref());
-                Report::Done(Completion {
-                    id,
-                    lane,
-                    value: Err(Panicked { message }),
-                })
+                Report::Done(Completion { id, lane, value: Err(Panicked { message }) })
             }
             Err(_) => Report::Dropped(id),
         };
@@ -222,13 +210,7 @@ impl<T: Interpretation> Dispatcher<T> {
 }
 
 fn launch<T: Interpretation>(running: &mut JoinSet<Landed<T>>, client: &Client, task: Task<T>) -> Flight {
-    let Task {
-        id,
-        lane,
-        request,
-        interpret,
-        ..
-    } = task;
+    let Task { id, lane, request, interpret, .. } = task;
     let client = client.clone();
     let abort = running.spawn(async move {
         let value = interpret(client.send(request).await);

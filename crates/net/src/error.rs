@@ -127,9 +127,7 @@ impl TransportError {
     pub(crate) fn sending(host: &str, error: &reqwest::Error) -> Self {
         let host = host.to_owned();
         let causes = causes(error);
-        let refused = causes
-            .iter()
-            .find_map(|cause| cause.downcast_ref::<address::Refused>());
+        let refused = causes.iter().find_map(|cause| cause.downcast_ref::<address::Refused>());
         if let Some(&address::Refused { address }) = refused {
             return Self::RefusedAddress { host, address };
         }
@@ -151,11 +149,7 @@ impl TransportError {
 
     /// What an error in the middle of the body means.
     pub(crate) fn reading(host: &str, received: usize, error: &reqwest::Error) -> Self {
-        Self::CutOff {
-            host: host.to_owned(),
-            received: received as u64,
-            cause: innermost(&causes(error)),
-        }
+        Self::CutOff { host: host.to_owned(), received: received as u64, cause: innermost(&causes(error)) }
     }
 }
 

@@ -88,12 +88,7 @@ impl<T: Interpretation> Net<T> {
             tasks: HashMap::new(),
             under_way: HashMap::new(),
         });
-        Ok(Net {
-            commands,
-            reports,
-            book,
-            ended,
-        })
+        Ok(Net { commands, reports, book, ended })
     }
 
     /// Opens a lane, or changes its limits; `None` is no limit but the queue's. New limits count
@@ -140,10 +135,7 @@ impl<T: Interpretation> Net<T> {
                 Ok(())
             }
             Err(unsent) => match unsent.0 {
-                Command::Submit(task) => Err(Rejected {
-                    reason: Refusal::Dead,
-                    task,
-                }),
+                Command::Submit(task) => Err(Rejected { reason: Refusal::Dead, task }),
                 _ => unreachable!("the command that comes back is the one that was sent"),
             },
         }
@@ -200,11 +192,7 @@ impl<T: Interpretation> Net<T> {
 impl Book {
     /// Why a task can't be taken.
     fn objection<T>(&self, task: &Task<T>) -> Option<Refusal> {
-        let under_way = self
-            .under_way
-            .get(&(task.lane, task.priority))
-            .copied()
-            .unwrap_or(0);
+        let under_way = self.under_way.get(&(task.lane, task.priority)).copied().unwrap_or(0);
         if !self.lanes.contains_key(&task.lane) {
             Some(Refusal::UnknownLane)
         } else if self.tasks.contains_key(&task.id) {
@@ -217,14 +205,7 @@ impl Book {
     }
 
     fn open(&mut self, id: u64, lane: LaneId, priority: Priority) {
-        self.tasks.insert(
-            id,
-            Entry {
-                lane,
-                priority,
-                cancelled: false,
-            },
-        );
+        self.tasks.insert(id, Entry { lane, priority, cancelled: false });
         *self.under_way.entry((lane, priority)).or_default() += 1;
     }
 

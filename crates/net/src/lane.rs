@@ -32,21 +32,13 @@ pub(crate) struct Lane<J> {
 
 impl<J> Lane<J> {
     pub(crate) fn new() -> Self {
-        Lane {
-            limits: None,
-            pace: None,
-            queue: Default::default(),
-            in_flight: 0,
-            paused_until: None,
-        }
+        Lane { limits: None, pace: None, queue: Default::default(), in_flight: 0, paused_until: None }
     }
 
     /// Puts new limits in force; `None` lifts them. What was sent before counts with the new ones.
     pub(crate) fn set_limits(&mut self, limits: Option<Limits>) {
         if limits != self.limits {
-            self.pace = limits
-                .as_ref()
-                .map(|limits| Pace::new(limits, self.pace.as_ref()));
+            self.pace = limits.as_ref().map(|limits| Pace::new(limits, self.pace.as_ref()));
             self.limits = limits;
         }
     }
@@ -71,9 +63,7 @@ impl<J> Lane<J> {
     /// What may go at the time `now`. The permit is taken here, at the last moment, so that the
     /// most urgent job gets it, whenever it came.
     pub(crate) fn next(&mut self, now: Instant) -> Next<J> {
-        let room = self
-            .limits
-            .is_none_or(|limits| self.in_flight < limits.max_concurrent.get());
+        let room = self.limits.is_none_or(|limits| self.in_flight < limits.max_concurrent.get());
         if self.queued() == 0 || !room {
             return Next::Wait;
         }
@@ -141,14 +131,9 @@ mod tests {
     #[test]
     fn the_most_urgent_goes_first_and_equals_in_order() {
         let mut lane = Lane::new();
-        for (priority, job) in [
-            (Backfill, 5),
-            (Polling, 3),
-            (Backfill, 6),
-            (Mutation, 1),
-            (Polling, 4),
-            (Mutation, 2),
-        ] {
+        for (priority, job) in
+            [(Backfill, 5), (Polling, 3), (Backfill, 6), (Mutation, 1), (Polling, 4), (Mutation, 2)]
+        {
             lane.push(priority, job);
         }
         let now = Instant::now();
@@ -167,9 +152,7 @@ mod tests {
         lane.push(Backfill, "first");
         lane.push(Backfill, "second");
         assert_eq!(lane.next(now), Next::Send("first"));
-        let Next::At(at) = lane.next(now) else {
-            panic!("the permit has been taken")
-        };
+        let Next::At(at) = lane.next(now) else { panic!("the permit has been taken") };
         lane.push(Mutation, "late and urgent");
         assert_eq!(lane.next(now), Next::At(at));
         assert_eq!(lane.next(at), Next::Send("late and urgent"));

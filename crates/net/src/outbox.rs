@@ -22,13 +22,7 @@ pub(crate) struct Outbox<T> {
 impl<T> Outbox<T> {
     pub(crate) fn new(wake: impl Fn() + Send + 'static) -> (Self, Receiver<Report<T>>) {
         let (sender, receiver) = channel();
-        (
-            Outbox {
-                sender: Some(sender),
-                wake: Box::new(wake),
-            },
-            receiver,
-        )
+        (Outbox { sender: Some(sender), wake: Box::new(wake) }, receiver)
     }
 
     pub(crate) fn put(&self, report: Report<T>) {

@@ -40,11 +40,7 @@ impl Pace {
         let slack = (interval / SLACK_DIVISOR).min(MAX_SLACK);
         let space = (interval + slack) / limits.allowed_requests.get();
         let next = before.and_then(|before| Some(before.next?.checked_sub(before.space)? + space));
-        Pace {
-            space,
-            early: (slack / 4).min(MAX_EARLY),
-            next,
-        }
+        Pace { space, early: (slack / 4).min(MAX_EARLY), next }
     }
 
     /// Takes a permit at the time `now`, or tells when there will be one.

@@ -35,9 +35,7 @@ impl Masked {
             return Err(io::Error::from_raw_os_error(code));
         }
         // SAFETY: `pthread_sigmask` succeeded, so it has written the old mask.
-        Ok(Masked {
-            before: unsafe { before.assume_init() },
-        })
+        Ok(Masked { before: unsafe { before.assume_init() } })
     }
 }
 

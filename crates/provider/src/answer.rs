@@ -47,7 +47,10 @@ impl Answer {
         let kind = self.headers.get(http::header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
         let kind = shorten(kind.unwrap_or("no content type"));
         let length = self.body.len();
-        Failure::new(FailureClass::BadData, format!("the answer can't be used: {problem} ({kind}, {length} bytes)"))
+        Failure::new(
+            FailureClass::BadData,
+            format!("the answer can't be used: {problem} ({kind}, {length} bytes)"),
+        )
     }
 
     /// The API's clock, or ours where it doesn't tell.
@@ -70,7 +73,8 @@ impl Errors {
             found.map(|raw| raw.and_then(|raw| serde_json::from_str::<String>(raw.get()).ok()));
         let status = answer.status.as_u16();
         let rule = self.rules.iter().find(|rule| {
-            rule.status.iter().any(|pattern| pattern.matches(status)) && (rule.code.is_none() || rule.code == code)
+            rule.status.iter().any(|pattern| pattern.matches(status))
+                && (rule.code.is_none() || rule.code == code)
         });
         let mut class = rule.map_or(FailureClass::Unknown, |rule| rule.class);
         if class != FailureClass::RateLimited && answer.header(&self.should_retry) == Some("true") {
@@ -115,7 +119,10 @@ mod tests {
     fn interpret(status: u16, headers: &[(&'static str, &'static str)], body: &'static str) -> Failure {
         let answer = Answer {
             status: StatusCode::from_u16(status).unwrap(),
-            headers: headers.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect(),
+            headers: headers
+                .iter()
+                .map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()))
+                .collect(),
             body: Bytes::from_static(body.as_bytes()),
             received_at: SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777),
         };

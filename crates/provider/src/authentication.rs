@@ -15,7 +15,10 @@ pub enum Unusable {
 
 impl Authentication {
     /// The headers that carry `secrets`, marked so that they are never printed.
-    pub fn headers(&self, secrets: &BTreeMap<String, String>) -> Result<Vec<(HeaderName, HeaderValue)>, Unusable> {
+    pub fn headers(
+        &self,
+        secrets: &BTreeMap<String, String>,
+    ) -> Result<Vec<(HeaderName, HeaderValue)>, Unusable> {
         for name in &self.secrets {
             match secrets.get(name) {
                 None => return Err(Unusable::Missing(name.clone())),

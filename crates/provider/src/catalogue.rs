@@ -6,7 +6,9 @@ use std::sync::{Arc, LazyLock};
 static BUILT_IN: LazyLock<Vec<Arc<Declaration>>> = LazyLock::new(|| {
     [include_str!("../../../providers/stripe.json")]
         .into_iter()
-        .map(|json| Arc::new(Declaration::parse(json).expect("the built-in declarations are checked by a test")))
+        .map(|json| {
+            Arc::new(Declaration::parse(json).expect("the built-in declarations are checked by a test"))
+        })
         .collect()
 });
 

@@ -84,7 +84,9 @@ impl TryFrom<StatusText> for StatusPattern {
             StatusText::Text(text) if text == "4xx" => Ok(Self::Hundred(4)),
             StatusText::Text(text) if text == "5xx" => Ok(Self::Hundred(5)),
             StatusText::Number(other) => Err(format!("{other} is no HTTP status")),
-            StatusText::Text(other) => Err(format!("{other:?} is neither an HTTP status nor \"4xx\" or \"5xx\"")),
+            StatusText::Text(other) => {
+                Err(format!("{other:?} is neither an HTTP status nor \"4xx\" or \"5xx\""))
+            }
         }
     }
 }
@@ -137,7 +139,9 @@ pub struct RecordShapeChange {
     deleted: Option<Option<Pointer>>,
 }
 
-fn given<'de, T: Deserialize<'de>, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+fn given<'de, T: Deserialize<'de>, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
     T::deserialize(deserializer).map(Some)
 }
 
@@ -242,8 +246,8 @@ pub struct Invalid {
 impl Declaration {
     /// Reads and checks a declaration.
     pub fn parse(json: &str) -> Result<Self, Invalid> {
-        let declaration: Self =
-            serde_json::from_str(json).map_err(|error| Invalid { at: String::new(), problem: error.to_string() })?;
+        let declaration: Self = serde_json::from_str(json)
+            .map_err(|error| Invalid { at: String::new(), problem: error.to_string() })?;
         declaration.check()?;
         Ok(declaration)
     }
@@ -282,12 +286,18 @@ impl Declaration {
                     return invalid(at("/changes/feed"), "there is no such feed");
                 }
                 (Some(_), Some(_), None) if collection.retrieve.is_some() => {}
-                (Some(_), Some(_), None) => return invalid(at("/retrieve"), "it is needed for changes by object"),
+                (Some(_), Some(_), None) => {
+                    return invalid(at("/retrieve"), "it is needed for changes by object");
+                }
                 (Some(_), None, Some(_)) if collection.parent.is_some() => {}
-                (Some(_), None, Some(_)) => return invalid(at("/parent"), "it is needed for changes by parent"),
+                (Some(_), None, Some(_)) => {
+                    return invalid(at("/parent"), "it is needed for changes by parent");
+                }
                 _ => return invalid(at("/changes"), "a feed goes with either object or parent_object"),
             }
-            if changes.poll.is_some() && (collection.since.is_none() || self.shape(collection).created_at.is_none()) {
+            if changes.poll.is_some()
+                && (collection.since.is_none() || self.shape(collection).created_at.is_none())
+            {
                 return invalid(at("/changes/poll"), "it needs since and a created_at");
             }
             if changes.feed.is_none() && changes.poll.is_none() && changes.sweep.is_none() {

@@ -38,8 +38,15 @@ pub struct Events {
 }
 
 /// The address of a page of events: those that occurred from `since` on, after the event `after` in the list.
-pub fn url(base: &Url, declaration: &Declaration, feed: &Feed, since: Option<Timestamp>, after: Option<&str>) -> Url {
-    let Pagination::IdCursor { parameter, page_size: PageSize { parameter: size, value }, .. } = &declaration.pagination;
+pub fn url(
+    base: &Url,
+    declaration: &Declaration,
+    feed: &Feed,
+    since: Option<Timestamp>,
+    after: Option<&str>,
+) -> Url {
+    let Pagination::IdCursor { parameter, page_size: PageSize { parameter: size, value }, .. } =
+        &declaration.pagination;
     let mut url = at_path(base, &feed.path);
     let mut query = url.query_pairs_mut();
     query.append_pair(size, &value.to_string());

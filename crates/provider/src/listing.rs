@@ -150,7 +150,9 @@ impl Listing {
             }
             Position::Children { parents, then } => {
                 let mut parents = parents.clone();
-                let Some(parent) = parents.pop_front() else { unreachable!("a position without parents is never made") };
+                let Some(parent) = parents.pop_front() else {
+                    unreachable!("a position without parents is never made")
+                };
                 let (records, rejected, next) = read_objects(&reader, &list, &parent.after, Some(&parent.id))
                     .map_err(|problem| answer.bad_data(problem))?;
                 if let Some(after) = next {
@@ -177,7 +179,8 @@ impl Listing {
             ids.push(id.clone());
             let start = match children.map(|children| List::read(children.get(), &self.collection)) {
                 Some(Ok(children)) => {
-                    let (records, rejected, next) = read_objects(reader, &children, &After::default(), Some(&id))?;
+                    let (records, rejected, next) =
+                        read_objects(reader, &children, &After::default(), Some(&id))?;
                     page.records.extend(records);
                     page.rejected.extend(rejected);
                     next
@@ -196,7 +199,12 @@ impl Listing {
 type Objects = (Vec<Record>, Vec<Rejected>, Option<After>);
 
 /// The objects of a list, without repetitions, and where the list goes on.
-fn read_objects(reader: &Reader, list: &List<'_>, after: &After, parent: Option<&str>) -> Result<Objects, String> {
+fn read_objects(
+    reader: &Reader,
+    list: &List<'_>,
+    after: &After,
+    parent: Option<&str>,
+) -> Result<Objects, String> {
     let mut records: Vec<Record> = Vec::with_capacity(list.items.len());
     let mut rejected = Vec::new();
     for item in &list.items {
@@ -206,7 +214,10 @@ fn read_objects(reader: &Reader, list: &List<'_>, after: &After, parent: Option<
         }
     }
     let known = records.iter().map(|record| record.upstream_id.clone());
-    let next = list.next(known.chain(rejected.iter().filter_map(|record| record.upstream_id.clone())).collect(), after)?;
+    let next = list.next(
+        known.chain(rejected.iter().filter_map(|record| record.upstream_id.clone())).collect(),
+        after,
+    )?;
     remove_repetitions(&mut records);
     Ok((records, rejected, next))
 }
@@ -228,13 +239,14 @@ struct List<'a> {
 impl<'a> List<'a> {
     fn read(text: &'a str, collection: &CollectionRef) -> Result<Self, String> {
         let Pagination::IdCursor { items, has_more, .. } = &collection.declaration.pagination;
-        let [found, more] =
-            pointer::follow(text, [Some(items), Some(has_more)]).map_err(|error| format!("it is not JSON: {error}"))?;
+        let [found, more] = pointer::follow(text, [Some(items), Some(has_more)])
+            .map_err(|error| format!("it is not JSON: {error}"))?;
         let found = found.ok_or_else(|| format!("there is no list at {items}"))?;
         let more = more.ok_or_else(|| format!("there is nothing at {has_more}"))?;
         Ok(Self {
             items: serde_json::from_str(found.get()).map_err(|_| format!("there is no list at {items}"))?,
-            has_more: serde_json::from_str(more.get()).map_err(|_| format!("there is no true or false at {has_more}"))?,
+            has_more: serde_json::from_str(more.get())
+                .map_err(|_| format!("there is no true or false at {has_more}"))?,
         })
     }
 
@@ -246,13 +258,21 @@ impl<'a> List<'a> {
         let next = After::last_of(ids.into_iter());
         match (next.0.front(), after.0.front()) {
             (None, _) => Err("it says that there is more, but has no id to go on from".into()),
-            (Some(next), Some(before)) if next == before => Err("its last object is that of the page before".into()),
+            (Some(next), Some(before)) if next == before => {
+                Err("its last object is that of the page before".into())
+            }
             _ => Ok(Some(next)),
         }
     }
 }
 
-fn list_url(base: &Url, collection: &CollectionRef, parent: Option<&str>, after: &After, since: Option<Timestamp>) -> Url {
+fn list_url(
+    base: &Url,
+    collection: &CollectionRef,
+    parent: Option<&str>,
+    after: &After,
+    since: Option<Timestamp>,
+) -> Url {
     let Pagination::IdCursor { parameter, page_size: PageSize { parameter: size, value }, .. } =
         &collection.declaration.pagination;
     let names = |name: &str| (name == "parent.id").then_some(parent).flatten();
@@ -288,7 +308,10 @@ mod tests {
     use std::time::SystemTime;
 
     fn listing(name: &str) -> Listing {
-        Listing { collection: CollectionRef::new(catalogue::find("stripe").unwrap(), name).unwrap(), since: None }
+        Listing {
+            collection: CollectionRef::new(catalogue::find("stripe").unwrap(), name).unwrap(),
+            since: None,
+        }
     }
 
     fn answer(status: u16, body: &str) -> Answer {
@@ -328,13 +351,17 @@ mod tests {
     fn a_since_and_constant_parameters_are_sent() {
         let since = Timestamp::from_unix_seconds(1_700_000_000);
         let customers = Listing { since, ..listing("customer") };
-        assert_eq!(path(&customers, &Position::start()), "/v1/customers?limit=100&created%5Bgte%5D=1700000000");
+        assert_eq!(
+            path(&customers, &Position::start()),
+            "/v1/customers?limit=100&created%5Bgte%5D=1700000000"
+        );
         assert!(path(&listing("subscription"), &Position::start()).contains("status=all"));
     }
 
     #[test]
     fn a_base_url_may_have_a_path() {
-        let url = listing("customer").url(&Url::parse("http://127.0.0.1:9/stripe/").unwrap(), &Position::start());
+        let url =
+            listing("customer").url(&Url::parse("http://127.0.0.1:9/stripe/").unwrap(), &Position::start());
         assert_eq!(url.as_str(), "http://127.0.0.1:9/stripe/v1/customers?limit=100");
     }
 
@@ -366,7 +393,10 @@ mod tests {
         assert_eq!(ids(&page), ["si_3", "si_1"]);
         assert_eq!(page.records[1].parent_id.as_deref(), Some("sub_1"));
         let position = page.next.unwrap();
-        assert_eq!(path(&items, &position), "/v1/subscription_items?limit=100&subscription=sub_2&starting_after=si_3");
+        assert_eq!(
+            path(&items, &position),
+            "/v1/subscription_items?limit=100&subscription=sub_2&starting_after=si_3"
+        );
         let rest = answer(200, r#"{"has_more": false, "data": [{"id": "si_2", "subscription": "sub_2"}]}"#);
         let position = items.interpret(&position, &rest).unwrap().next.unwrap();
         assert_eq!(path(&items, &position), "/v1/subscription_items?limit=100&subscription=sub_0");
@@ -400,10 +430,18 @@ mod tests {
     #[test]
     fn what_is_no_list_is_never_taken_for_an_empty_one() {
         let customers = listing("customer");
-        for body in ["", "<html>", "{}", "[]", "null", r#"{"data": null, "has_more": false}"#, r#"{"data": []}"#,
-            r#"{"data": [], "has_more": "no"}"#, r#"{"data": [{"id": "c1"}], "has_more": true"#,
-            r#"{"data": [], "has_more": true}"#]
-        {
+        for body in [
+            "",
+            "<html>",
+            "{}",
+            "[]",
+            "null",
+            r#"{"data": null, "has_more": false}"#,
+            r#"{"data": []}"#,
+            r#"{"data": [], "has_more": "no"}"#,
+            r#"{"data": [{"id": "c1"}], "has_more": true"#,
+            r#"{"data": [], "has_more": true}"#,
+        ] {
             let failure = customers.interpret(&Position::start(), &answer(200, body)).unwrap_err();
             assert_eq!(failure.class, FailureClass::BadData, "{body:?}");
         }

@@ -17,7 +17,9 @@ impl TryFrom<String> for Pointer {
 
     fn try_from(text: String) -> Result<Self, String> {
         match text.strip_prefix('/') {
-            Some(path) => Ok(Self(path.split('/').map(|key| key.replace("~1", "/").replace("~0", "~")).collect())),
+            Some(path) => {
+                Ok(Self(path.split('/').map(|key| key.replace("~1", "/").replace("~0", "~")).collect()))
+            }
             None => Err(format!("{text:?} is no JSON pointer: it must start with /")),
         }
     }
@@ -138,9 +140,11 @@ mod tests {
     #[test]
     fn follows_several_in_one_go() {
         let text = r#" {"id": "a", "data": {"object": {"id": 7, "x": [1]}}, "has_more" : false} "#;
-        let found =
-            follow(text, [Some(&pointer("/id")), Some(&pointer("/data/object/id")), None, Some(&pointer("/data/no"))])
-                .unwrap();
+        let found = follow(
+            text,
+            [Some(&pointer("/id")), Some(&pointer("/data/object/id")), None, Some(&pointer("/data/no"))],
+        )
+        .unwrap();
         assert_eq!(found.map(|raw| raw.map(RawValue::get)), [Some("\"a\""), Some("7"), None, None]);
     }
 

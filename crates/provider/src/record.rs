@@ -88,9 +88,13 @@ impl Reader {
             return Err(reject(None, reason));
         };
         if self.replaced && raw.contains(char::REPLACEMENT_CHARACTER) {
-            return Err(reject(Some(&upstream_id), "it is not valid UTF-8; shown with U+FFFD instead".into()));
+            return Err(reject(
+                Some(&upstream_id),
+                "it is not valid UTF-8; shown with U+FFFD instead".into(),
+            ));
         }
-        let moment = |declared: &Option<Moment>, raw: Option<&RawValue>| read_moment(declared.as_ref()?, raw?);
+        let moment =
+            |declared: &Option<Moment>, raw: Option<&RawValue>| read_moment(declared.as_ref()?, raw?);
         let parent_id = parent_id.map(str::to_owned).or_else(|| parent.and_then(identifier));
         if gone.is_some_and(|gone| gone.get() == "true") {
             // What is left of the object says less than the version that is stored.
@@ -176,14 +180,20 @@ mod tests {
             assert_eq!(rejected.raw, raw);
         }
         assert_eq!(reader.read(r#"{"id": 7}"#, None).unwrap().upstream_id, "7");
-        assert_eq!(reader.read(r#"{"id": 18446744073709551617}"#, None).unwrap().upstream_id, "18446744073709551617");
+        assert_eq!(
+            reader.read(r#"{"id": 18446744073709551617}"#, None).unwrap().upstream_id,
+            "18446744073709551617"
+        );
     }
 
     #[test]
     fn what_was_not_utf_8_is_set_aside_but_a_real_replacement_character_is_not() {
         let raw = "{\"id\": \"cus_1\", \"name\": \"\u{FFFD}\"}";
         assert!(reader("customer", false).read(raw, None).is_ok());
-        assert_eq!(reader("customer", true).read(raw, None).unwrap_err().upstream_id.as_deref(), Some("cus_1"));
+        assert_eq!(
+            reader("customer", true).read(raw, None).unwrap_err().upstream_id.as_deref(),
+            Some("cus_1")
+        );
     }
 
     #[test]

@@ -22,7 +22,8 @@ impl TryFrom<String> for Template {
         let mut parts = Vec::new();
         let mut rest = text.as_str();
         while let Some((literal, tail)) = rest.split_once('{') {
-            let (name, tail) = tail.split_once('}').ok_or_else(|| format!("{text:?} has a {{ without a }}"))?;
+            let (name, tail) =
+                tail.split_once('}').ok_or_else(|| format!("{text:?} has a {{ without a }}"))?;
             parts.push(Part::Literal(literal.to_owned()));
             parts.push(Part::Name(name.to_owned()));
             rest = tail;

@@ -325,9 +325,12 @@ class StatefulMock(Server):
 
     async def relay(self, ask: Ask) -> Answer:
         # It has no events, and without them a connector can't start: here it is an account in which nothing
-        # happens but what a test announces.
+        # happens but what a test announces. Whether the key is good the server says, before it says that it
+        # doesn't know the route.
         if ask.path == "/v1/events":
-            return answer(200, self._feed.since(int(ask.get("created[gte]") or 0)))
+            refusal = await self.forward(ask)
+            known = refusal.status == 404
+            return answer(200, self._feed.since(int(ask.get("created[gte]") or 0))) if known else refusal
         # Its customers can't be deleted. Who asks for one that a test has removed, by its path or as a
         # cursor, asks for one that never was, so that the refusal is the server's own. Lists leave it out.
         cursor = ask.get("starting_after")

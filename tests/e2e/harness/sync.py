@@ -102,9 +102,9 @@ def start_sync(
     rate_limit: dict[str, Any] | None = GENEROUS,
 ) -> Sync:
     """Creates stream and credential where they are missing, and the sync. Does not wait for anything."""
-    if not database.sql("SELECT FROM sequin.streams WHERE name = %s", stream):
+    if not database.sql("SELECT 1 FROM sequin.streams WHERE name = %s", stream):
         database.sql("SELECT sequin.create_stream(%s)", stream)
-    if not database.sql("SELECT FROM sequin.credentials WHERE name = %s", credential):
+    if not database.sql("SELECT 1 FROM sequin.credentials WHERE name = %s", credential):
         create_credential(database, upstream, credential)
     database.sql(
         """SELECT sequin.create_sync(name => %s, stream => %s, credential => %s, collections => %s,

@@ -12,13 +12,7 @@ use crate::server::{Server, gzip_of_zeros};
 #[test]
 fn a_request_arrives_whole_and_so_does_its_answer() {
     let server = Server::start();
-    let rig = Rig::start(
-        Settings {
-            user_agent: "tester/1".to_owned(),
-            ..local()
-        },
-        None,
-    );
+    let rig = Rig::start(Settings { user_agent: "tester/1".to_owned(), ..local() }, None);
     let mut asked = request(&server.url("/echo/a?b=c"));
     asked.method = http::Method::POST;
     let mut secret = HeaderValue::from_static("Bearer s3cret");
@@ -63,17 +57,10 @@ fn a_body_past_the_limit_is_refused() {
     let server = Server::start();
     let rig = Rig::start(local(), None);
     let limit = local().max_response_bytes;
-    assert!(
-        (gzip_of_zeros(8000).len() as u64) < limit,
-        "the bomb is small on the wire"
-    );
+    assert!((gzip_of_zeros(8000).len() as u64) < limit, "the bomb is small on the wire");
     for path in ["/large", "/chunks", "/bomb"] {
         let host = "127.0.0.1".to_owned();
-        assert_eq!(
-            rig.error(&server.url(path)),
-            TransportError::TooLarge { host, limit },
-            "{path}"
-        );
+        assert_eq!(rig.error(&server.url(path)), TransportError::TooLarge { host, limit }, "{path}");
     }
 }
 
@@ -81,32 +68,12 @@ fn a_body_past_the_limit_is_refused() {
 fn a_new_limit_is_in_force_at_once() {
     let server = Server::start();
     let rig = Rig::start(local(), None);
+    rig.net.update(Settings { max_response_bytes: 1 << 20, ..local() }).expect("valid settings");
+    assert_eq!(rig.ask(request(&server.url("/large"))).expect("an answer").body.len(), 100_000);
     rig.net
-        .update(Settings {
-            max_response_bytes: 1 << 20,
-            ..local()
-        })
-        .expect("valid settings");
-    assert_eq!(
-        rig.ask(request(&server.url("/large")))
-            .expect("an answer")
-            .body
-            .len(),
-        100_000
-    );
-    rig.net
-        .update(Settings {
-            user_agent: "two\nlines".to_owned(),
-            ..local()
-        })
+        .update(Settings { user_agent: "two\nlines".to_owned(), ..local() })
         .expect_err("a header has no line breaks");
-    assert_eq!(
-        rig.ask(request(&server.url("/large")))
-            .expect("an answer")
-            .body
-            .len(),
-        100_000
-    );
+    assert_eq!(rig.ask(request(&server.url("/large"))).expect("an answer").body.len(), 100_000);
 }
 
 #[test]
@@ -115,17 +82,11 @@ fn a_broken_answer_is_no_answer() {
     let rig = Rig::start(local(), None);
 
     let cut = rig.ask(request(&server.url("/cut"))).expect_err("a part only");
-    assert!(
-        matches!(cut.error, TransportError::CutOff { received: 9, .. }),
-        "{cut:?}"
-    );
+    assert!(matches!(cut.error, TransportError::CutOff { received: 9, .. }), "{cut:?}");
     assert!(cut.sent_at.is_some(), "it has arrived");
 
     let garbled = rig.error(&server.url("/garbled"));
-    assert!(
-        matches!(garbled, TransportError::CutOff { received: 0, .. }),
-        "{garbled:?}"
-    );
+    assert!(matches!(garbled, TransportError::CutOff { received: 0, .. }), "{garbled:?}");
 
     let mute = rig.ask(request(&server.url("/mute"))).expect_err("nothing");
     assert!(matches!(mute.error, TransportError::NoAnswer { .. }), "{mute:?}");
@@ -138,16 +99,10 @@ fn who_is_not_there_was_not_reached() {
     // Port 1 belongs to a service (tcpmux, RFC 1078) that nobody runs.
     let url = "http://127.0.0.1:1/secret-path?key=s3cret";
     let failure = rig.ask(request(url)).expect_err("nobody listens");
-    assert!(
-        matches!(failure.error, TransportError::Connect { .. }),
-        "{failure:?}"
-    );
+    assert!(matches!(failure.error, TransportError::Connect { .. }), "{failure:?}");
     assert_eq!(failure.sent_at, None);
     let text = format!("{failure} {failure:?}");
-    assert!(
-        !text.contains("secret-path") && !text.contains("s3cret"),
-        "{text}"
-    );
+    assert!(!text.contains("secret-path") && !text.contains("s3cret"), "{text}");
 
     // A label of more than 63 characters can't exist, so that no name server is asked.
     let url = format!("http://{}.invalid/?key=s3cret", "x".repeat(64));
@@ -166,10 +121,7 @@ fn a_server_without_tls_is_not_trusted() {
         .expect_err("the server speaks plain HTTP");
     // A machine may have no certificates at all, which is told before anybody is asked.
     assert!(
-        matches!(
-            failure.error,
-            TransportError::Tls { .. } | TransportError::NoTrustedRoots { .. }
-        ),
+        matches!(failure.error, TransportError::Tls { .. } | TransportError::NoTrustedRoots { .. }),
         "{failure:?}"
     );
     assert_eq!(failure.sent_at, None);
@@ -198,24 +150,15 @@ fn a_timeout_counts_from_sending() {
     }
     // The second waits longer in the queue than it may take on the network.
     let first = rig.next().value.expect("no panic").result.expect("an answer");
-    let second = rig
-        .next()
-        .value
-        .expect("no panic")
-        .result
-        .expect("an answer, not a timeout");
+    let second = rig.next().value.expect("no panic").result.expect("an answer, not a timeout");
     let apart = second.sent_at.duration_since(first.sent_at).expect("in order");
     assert!(apart > timeout, "{apart:?}");
     assert!(second.elapsed < timeout);
 
     rig.net.set_lane(crate::rig::LANE, None);
     let start = Instant::now();
-    let failure = rig
-        .ask(Request {
-            timeout,
-            ..request(&server.url("/hang"))
-        })
-        .expect_err("the server never answers");
+    let failure =
+        rig.ask(Request { timeout, ..request(&server.url("/hang")) }).expect_err("the server never answers");
     let host = "127.0.0.1".to_owned();
     assert_eq!(failure.error, TransportError::Timeout { host, after: timeout });
     assert!(start.elapsed() >= timeout);

@@ -30,10 +30,7 @@ fn the_rate_holds_at_the_server_and_is_used() {
         }
         let took = times[times.len() - 1] - times[0];
         let ideal = interval / allowed * (count as u32 - 1);
-        assert!(
-            took < ideal.mul_f64(1.5),
-            "{took:?} for what is {ideal:?} at the full rate"
-        );
+        assert!(took < ideal.mul_f64(1.5), "{took:?} for what is {ideal:?} at the full rate");
     });
 }
 
@@ -43,22 +40,13 @@ fn the_urgent_overtakes_what_waits() {
     let rig = Rig::start(local(), Some(at_once(1)));
     rig.submit(task(1, Backfill, &server.url("/gate/1")));
     server.wait("the first", |log| log.waiting == 1);
-    for (id, priority) in [
-        (5, Backfill),
-        (6, Backfill),
-        (4, Polling),
-        (2, Mutation),
-        (3, Mutation),
-    ] {
+    for (id, priority) in [(5, Backfill), (6, Backfill), (4, Polling), (2, Mutation), (3, Mutation)] {
         rig.submit(task(id, priority, &server.url(&format!("/ok/{id}"))));
     }
     server.open_gate();
     let order: Vec<u64> = (0..6).map(|_| rig.next().id).collect();
     assert_eq!(order, [1, 2, 3, 4, 5, 6]);
-    assert_eq!(
-        server.look(|log| log.paths().join(" ")),
-        "/gate/1 /ok/2 /ok/3 /ok/4 /ok/5 /ok/6"
-    );
+    assert_eq!(server.look(|log| log.paths().join(" ")), "/gate/1 /ok/2 /ok/3 /ok/4 /ok/5 /ok/6");
 }
 
 #[test]
@@ -113,22 +101,13 @@ fn a_pause_silences_its_lane_and_no_other() {
     rig.net.set_lane(other, Some(at_once(1)));
     let pause = Duration::from_secs(1);
 
-    let interpret = move |result| Outcome {
-        result,
-        pause: Some(pause),
-    };
-    rig.submit(Task {
-        interpret: Box::new(interpret),
-        ..task(1, Polling, &server.url("/ok/1"))
-    });
+    let interpret = move |result| Outcome { result, pause: Some(pause) };
+    rig.submit(Task { interpret: Box::new(interpret), ..task(1, Polling, &server.url("/ok/1")) });
     // Queued before the answer to the first is there.
     rig.submit(task(3, Mutation, &server.url("/gate/3")));
     let first = rig.next();
     assert_eq!(first.id, 1);
-    rig.submit(Task {
-        lane: other,
-        ..task(2, Backfill, &server.url("/ok/2"))
-    });
+    rig.submit(Task { lane: other, ..task(2, Backfill, &server.url("/ok/2")) });
     assert_eq!(rig.next().id, 2);
     server.open_gate();
     let second = rig.next();
@@ -145,14 +124,8 @@ fn a_pause_shows_in_the_state() {
     let server = Server::start();
     let rig = Rig::start(local(), None);
     let pause = Duration::from_secs(3600);
-    let interpret = move |result| Outcome {
-        result,
-        pause: Some(pause),
-    };
-    rig.submit(Task {
-        interpret: Box::new(interpret),
-        ..task(1, Polling, &server.url("/ok"))
-    });
+    let interpret = move |result| Outcome { result, pause: Some(pause) };
+    rig.submit(Task { interpret: Box::new(interpret), ..task(1, Polling, &server.url("/ok")) });
     rig.next();
     rig.submit(task(2, Mutation, &server.url("/ok")));
     let state = rig.wait_for_state(LANE, |state| state.queued == 1);
@@ -164,10 +137,7 @@ fn a_pause_shows_in_the_state() {
 #[test]
 fn one_lane_never_holds_up_another() {
     let server = Server::start();
-    let settings = Settings {
-        queue_capacity: 4,
-        ..local()
-    };
+    let settings = Settings { queue_capacity: 4, ..local() };
     let rig = Rig::start(settings, Some(at_once(1)));
     let other = LaneId(2);
     rig.net.set_lane(other, Some(at_once(1)));
@@ -176,10 +146,7 @@ fn one_lane_never_holds_up_another() {
     }
     server.wait("a request that hangs", |log| log.arrivals.len() == 1);
     for id in 11..=30 {
-        rig.submit(Task {
-            lane: other,
-            ..task(id, Backfill, &server.url("/ok"))
-        });
+        rig.submit(Task { lane: other, ..task(id, Backfill, &server.url("/ok")) });
         assert_eq!(rig.next().id, id);
     }
 }
@@ -187,29 +154,18 @@ fn one_lane_never_holds_up_another() {
 #[test]
 fn a_full_queue_refuses_and_keeps_room_for_the_urgent() {
     let server = Server::start();
-    let settings = Settings {
-        queue_capacity: 2,
-        ..local()
-    };
+    let settings = Settings { queue_capacity: 2, ..local() };
     let rig = Rig::start(settings, Some(at_once(1)));
     rig.submit(task(1, Backfill, &server.url("/gate")));
     rig.submit(task(2, Backfill, &server.url("/gate")));
-    let rejected = rig
-        .net
-        .try_submit(task(3, Backfill, &server.url("/gate")))
-        .expect_err("two are under way");
+    let rejected =
+        rig.net.try_submit(task(3, Backfill, &server.url("/gate"))).expect_err("two are under way");
     assert_eq!((rejected.reason, rejected.task.id), (Refusal::Full, 3));
     rig.submit(task(4, Mutation, &server.url("/gate")));
 
-    let twice = rig
-        .net
-        .try_submit(task(4, Mutation, &server.url("/ok")))
-        .expect_err("the same id");
+    let twice = rig.net.try_submit(task(4, Mutation, &server.url("/ok"))).expect_err("the same id");
     assert_eq!(twice.reason, Refusal::DuplicateId);
-    let unknown = Task {
-        lane: LaneId(9),
-        ..task(5, Mutation, &server.url("/ok"))
-    };
+    let unknown = Task { lane: LaneId(9), ..task(5, Mutation, &server.url("/ok")) };
     let unknown = rig.net.try_submit(unknown).expect_err("no such lane");
     assert_eq!(unknown.reason, Refusal::UnknownLane);
 

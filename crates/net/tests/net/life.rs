@@ -53,10 +53,7 @@ fn a_removed_lane_drops_its_queue_and_ends_its_requests() {
     server.wait("the first", |log| log.waiting == 1);
     rig.net.remove_lane(LANE);
     assert_eq!(rig.net.lane_state(LANE), None);
-    let refused = rig
-        .net
-        .try_submit(task(4, Polling, &server.url("/ok")))
-        .expect_err("closed");
+    let refused = rig.net.try_submit(task(4, Polling, &server.url("/ok"))).expect_err("closed");
     assert_eq!(refused.reason, Refusal::UnknownLane);
 
     // Opened again while a request of its former self is under way, it still counts that one.
@@ -73,16 +70,10 @@ fn a_panic_costs_its_own_response_only() {
     let server = Server::start();
     let rig = Rig::start(local(), Some(at_once(1)));
     let interpret = |_| -> Outcome { panic!("page {} is beyond me", 7) };
-    rig.submit(Task {
-        interpret: Box::new(interpret),
-        ..task(1, Polling, &server.url("/ok"))
-    });
+    rig.submit(Task { interpret: Box::new(interpret), ..task(1, Polling, &server.url("/ok")) });
     let completion = rig.next();
     assert_eq!(completion.id, 1);
-    assert_eq!(
-        completion.value.expect_err("it panicked").message,
-        "page 7 is beyond me"
-    );
+    assert_eq!(completion.value.expect_err("it panicked").message, "page 7 is beyond me");
     rig.ask(request(&server.url("/ok"))).expect("the thread lives on");
 }
 
@@ -100,15 +91,9 @@ fn a_dead_thread_is_told_after_what_it_completed() {
     })
     .expect("a network thread");
     net.set_lane(LANE, None);
-    net.try_submit(task(1, Polling, &server.url("/ok")))
-        .expect("a place in the queue");
+    net.try_submit(task(1, Polling, &server.url("/ok"))).expect("a place in the queue");
     assert_eq!(end.recv_timeout(DEADLINE), Err(RecvTimeoutError::Disconnected));
-    assert_eq!(
-        net.try_recv()
-            .expect("the completion comes first")
-            .map(|done| done.id),
-        Some(1)
-    );
+    assert_eq!(net.try_recv().expect("the completion comes first").map(|done| done.id), Some(1));
     assert_eq!(net.try_recv().map(|done| done.is_some()), Err(Dead));
     let start = Instant::now();
     net.shutdown(DEADLINE);
@@ -144,16 +129,10 @@ fn an_interpretation_that_hangs_does_not_either() {
         }),
         ..task(1, Polling, &server.url("/ok"))
     });
-    begin
-        .recv_timeout(DEADLINE)
-        .expect("an interpretation that has begun");
+    begin.recv_timeout(DEADLINE).expect("an interpretation that has begun");
     let (grace, start) = (Duration::from_millis(100), Instant::now());
     rig.net.shutdown(grace);
-    assert!(
-        start.elapsed() >= grace && start.elapsed() < DEADLINE / 2,
-        "{:?}",
-        start.elapsed()
-    );
+    assert!(start.elapsed() >= grace && start.elapsed() < DEADLINE / 2, "{:?}", start.elapsed());
     drop(release);
 }
 
@@ -167,8 +146,7 @@ fn dropping_it_stops_the_thread() {
     })
     .expect("a network thread");
     net.set_lane(LaneId(1), None);
-    net.try_submit(task(1, Polling, &server.url("/hang")))
-        .expect("a place in the queue");
+    net.try_submit(task(1, Polling, &server.url("/hang"))).expect("a place in the queue");
     server.wait("a request in flight", |log| log.arrivals.len() == 1);
     drop(net);
     server.wait("hanging up", |log| log.hung_up.len() == 1);
@@ -189,33 +167,18 @@ fn no_signal_reaches_its_threads() {
     fn read(task: &Path) -> Option<(String, u64)> {
         // A thread may end while it is looked at.
         let status = fs::read_to_string(task.join("status")).ok()?;
-        let field = |name| {
-            status
-                .lines()
-                .find_map(|line| line.strip_prefix(name))
-                .map(str::trim)
-        };
-        Some((
-            field("Name:")?.to_owned(),
-            u64::from_str_radix(field("SigBlk:")?, 16).ok()?,
-        ))
+        let field = |name| status.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
+        Some((field("Name:")?.to_owned(), u64::from_str_radix(field("SigBlk:")?, 16).ok()?))
     }
 
     // HUP, INT, QUIT, USR1, USR2, PIPE, ALRM, TERM, CHLD, URG, IO: what PostgreSQL handles.
-    let handled: u64 = [1, 2, 3, 10, 12, 13, 14, 15, 17, 23, 29]
-        .iter()
-        .map(|n| 1_u64 << (n - 1))
-        .sum();
+    let handled: u64 = [1, 2, 3, 10, 12, 13, 14, 15, 17, 23, 29].iter().map(|n| 1_u64 << (n - 1)).sum();
     let own = Path::new("/proc/thread-self");
     let before = read(own).expect("this thread").1;
 
     let server = Server::start();
     let rig = Rig::start(local(), None);
-    assert_eq!(
-        read(own).expect("this thread").1,
-        before,
-        "the caller's mask is as it was"
-    );
+    assert_eq!(read(own).expect("this thread").1, before, "the caller's mask is as it was");
     assert_ne!(before & handled, handled, "there is something to be masked");
     // Starts a thread for the name.
     let url = format!("http://localhost:{}/ok", server.address.port());

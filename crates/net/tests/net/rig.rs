@@ -33,11 +33,7 @@ pub struct Rig {
 
 /// Settings for the server on this machine.
 pub fn local() -> Settings {
-    Settings {
-        allow_private_networks: true,
-        max_response_bytes: 64 << 10,
-        ..Settings::default()
-    }
+    Settings { allow_private_networks: true, max_response_bytes: 64 << 10, ..Settings::default() }
 }
 
 pub fn limits(allowed: u32, interval: Duration, concurrent: usize) -> Limits {
@@ -96,25 +92,18 @@ impl Rig {
             if let Some(completion) = self.net.try_recv().expect("a living thread") {
                 return completion;
             }
-            self.woken
-                .recv_timeout(DEADLINE)
-                .expect("a completion before the deadline");
+            self.woken.recv_timeout(DEADLINE).expect("a completion before the deadline");
         }
     }
 
     /// Waits for the next wake-up, and takes nothing.
     pub fn wait_for_wake(&self) {
-        self.woken
-            .recv_timeout(DEADLINE)
-            .expect("a wake-up before the deadline");
+        self.woken.recv_timeout(DEADLINE).expect("a wake-up before the deadline");
     }
 
     /// Sends one request, and returns its outcome.
     pub fn ask(&self, request: Request) -> Result<Response, Failure> {
-        self.submit(Task {
-            request,
-            ..task(u64::MAX, Priority::Polling, "http://unused/")
-        });
+        self.submit(Task { request, ..task(u64::MAX, Priority::Polling, "http://unused/") });
         let completion = self.next();
         assert_eq!(completion.id, u64::MAX);
         completion.value.expect("no panic").result

@@ -10,17 +10,8 @@ fn private_addresses_are_refused_by_literal_and_by_name() {
     let server = Server::start();
     let rig = Rig::start(Settings::default(), None);
     let port = server.address.port();
-    for host in [
-        "127.0.0.1",
-        "0x7f.1",
-        "[::1]",
-        "[::ffff:127.0.0.1]",
-        "localhost",
-        "169.254.169.254",
-    ] {
-        let failure = rig
-            .ask(request(&format!("https://{host}:{port}/ok")))
-            .expect_err("a private address");
+    for host in ["127.0.0.1", "0x7f.1", "[::1]", "[::ffff:127.0.0.1]", "localhost", "169.254.169.254"] {
+        let failure = rig.ask(request(&format!("https://{host}:{port}/ok"))).expect_err("a private address");
         match failure.error {
             TransportError::RefusedAddress { address, .. } => {
                 assert!(address.is_loopback() || host != "localhost", "{address}");
@@ -39,20 +30,9 @@ fn plain_http_needs_the_same_leave() {
     let server = Server::start();
     let rig = Rig::start(Settings::default(), None);
     let error = rig.error(&server.url("/ok?key=s3cret"));
-    assert_eq!(
-        error,
-        TransportError::Insecure {
-            host: "127.0.0.1".to_owned()
-        }
-    );
-    assert!(matches!(
-        rig.error("http://example.com/"),
-        TransportError::Insecure { .. }
-    ));
-    assert!(matches!(
-        rig.error("ftp://example.com/"),
-        TransportError::Invalid { .. }
-    ));
+    assert_eq!(error, TransportError::Insecure { host: "127.0.0.1".to_owned() });
+    assert!(matches!(rig.error("http://example.com/"), TransportError::Insecure { .. }));
+    assert!(matches!(rig.error("ftp://example.com/"), TransportError::Invalid { .. }));
     assert_eq!(server.look(|log| log.connections), 0);
 
     rig.net.update(local()).expect("valid settings");
@@ -71,20 +51,9 @@ fn with_leave_names_work_too() {
 fn a_proxy_is_used_when_it_is_set() {
     let proxy = Server::start();
     let proxy_url = proxy.url("/").parse().expect("a URL");
-    let rig = Rig::start(
-        Settings {
-            proxy: Some(proxy_url),
-            ..local()
-        },
-        None,
-    );
+    let rig = Rig::start(Settings { proxy: Some(proxy_url), ..local() }, None);
     // The path of a request to a proxy is the whole URL.
-    let answer = rig
-        .ask(request("http://nobody.invalid/ok"))
-        .expect("the proxy's answer");
+    let answer = rig.ask(request("http://nobody.invalid/ok")).expect("the proxy's answer");
     assert_eq!(answer.status, http::StatusCode::NOT_FOUND);
-    assert_eq!(
-        proxy.look(|log| log.paths().join(" ")),
-        "http://nobody.invalid/ok"
-    );
+    assert_eq!(proxy.look(|log| log.paths().join(" ")), "http://nobody.invalid/ok");
 }

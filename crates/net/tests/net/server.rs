@@ -63,10 +63,7 @@ impl Server {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = listener.local_addr().expect("an address");
         let shared = Arc::new(Shared::default());
-        let server = Server {
-            address,
-            shared: Arc::clone(&shared),
-        };
+        let server = Server { address, shared: Arc::clone(&shared) };
         // Both kinds of thread end with the test's process, a connection's also with its client.
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
@@ -97,11 +94,7 @@ impl Server {
             .changed
             .wait_timeout_while(self.shared.log(), DEADLINE, |log| !until(log))
             .unwrap_or_else(PoisonError::into_inner);
-        assert!(
-            !timeout.timed_out(),
-            "{what} did not happen; arrived: {:?}",
-            log.paths()
-        );
+        assert!(!timeout.timed_out(), "{what} did not happen; arrived: {:?}", log.paths());
     }
 }
 
@@ -157,10 +150,7 @@ fn receive(stream: &mut TcpStream) -> io::Result<Option<Incoming>> {
     let mut body = vec![0; length];
     stream.read_exact(&mut body)?;
     let path = head.split(' ').nth(1).unwrap_or_default().to_owned();
-    Ok(Some(Incoming {
-        path,
-        text: head + &String::from_utf8_lossy(&body),
-    }))
+    Ok(Some(Incoming { path, text: head + &String::from_utf8_lossy(&body) }))
 }
 
 /// Answers a request, and tells whether the connection goes on.
@@ -220,10 +210,7 @@ fn plain(stream: &mut TcpStream, body: &[u8]) -> io::Result<()> {
 }
 
 fn compressed(stream: &mut TcpStream, body: &[u8]) -> io::Result<()> {
-    let head = format!(
-        "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: {}\r\n\r\n",
-        body.len()
-    );
+    let head = format!("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: {}\r\n\r\n", body.len());
     stream.write_all(&[head.as_bytes(), body].concat())
 }
 

@@ -1,8 +1,11 @@
-SELECT count(*), count(*) FILTER (WHERE r.observed_at < b.started_at AND seen.upstream_id IS NULL)
+SELECT count(r.id),
+       count(r.id) FILTER (WHERE r.observed_at < b.started_at AND seen.upstream_id IS NULL),
+       coalesce(b.started_at, now())
 FROM sequin.backfills AS b
-JOIN sequin.records AS r
+LEFT JOIN sequin.records AS r
     ON r.stream_id = b.stream_id AND r.sync_id = b.sync_id AND r.collection_id = b.collection_id AND NOT r.deleted
 LEFT JOIN (
     SELECT DISTINCT unnest(upstream_ids) AS upstream_id FROM sequin._sweep_pages WHERE backfill_id = $1
 ) AS seen ON seen.upstream_id = r.upstream_id
 WHERE b.id = $1
+GROUP BY b.started_at

@@ -1,0 +1,1 @@
+SELECT id FROM sequin.syncs WHERE name = $1

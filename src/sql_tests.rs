@@ -1,0 +1,372 @@
+//! What the SQL functions do, each within one transaction that is rolled back.
+
+use pgrx::prelude::*;
+
+#[pg_schema]
+mod tests {
+    use pgrx::prelude::*;
+
+    fn run(sql: &str) {
+        Spi::run(sql).unwrap_or_else(|problem| panic!("{sql}: {problem}"));
+    }
+
+    fn get<T: FromDatum + IntoDatum>(sql: &str) -> Option<T> {
+        Spi::get_one(sql).unwrap_or_else(|problem| panic!("{sql}: {problem}"))
+    }
+
+    fn text(sql: &str) -> String {
+        get(sql).unwrap_or_default()
+    }
+
+    fn is_true(condition: &str) {
+        assert_eq!(get::<bool>(&format!("SELECT {condition}")), Some(true), "{condition}");
+    }
+
+    /// Runs `sql`, which must fail, and gives SQLSTATE, message, detail and hint.
+    fn refused(sql: &str) -> [String; 4] {
+        run("CREATE OR REPLACE FUNCTION pg_temp.refused(sql text) RETURNS text[] LANGUAGE plpgsql AS $$
+             DECLARE message text; detail text; hint text;
+             BEGIN
+                 EXECUTE sql;
+                 RETURN NULL;
+             EXCEPTION WHEN OTHERS THEN
+                 GET STACKED DIAGNOSTICS message = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT;
+                 RETURN ARRAY[SQLSTATE, message, detail, hint];
+             END $$");
+        let parts = Spi::get_one_with_args::<Vec<String>>("SELECT pg_temp.refused($1)", &[sql.into()]);
+        let parts = parts.unwrap_or_default().unwrap_or_else(|| panic!("it was accepted: {sql}"));
+        parts.try_into().unwrap_or_else(|_| panic!("not four parts: {sql}"))
+    }
+
+    fn assert_refused(sql: &str, code: &str, words: &str) {
+        let [sqlstate, message, detail, hint] = refused(sql);
+        assert_eq!(sqlstate, code, "{sql}: {message}");
+        assert!(!detail.is_empty() && !hint.is_empty(), "{sql}: no DETAIL or no HINT for {message}");
+        let all = format!("{message} {detail} {hint}");
+        assert!(all.contains(words), "{sql}: {all}");
+    }
+
+    const CREDENTIAL: &str = r#"SELECT sequin.create_credential('key', 'stripe', '{"kind": "api_key", "api_key": "sk_test_canary"}')"#;
+
+    fn make_sync() {
+        run("SELECT sequin.create_stream('main')");
+        run(CREDENTIAL);
+        run("SELECT sequin.create_sync('s', 'main', 'key', '{customer, stripe:product}', external_id => 'x-1',
+                                       metadata => '{\"team\": \"eu\"}')");
+    }
+
+    /// Applies a page of customers; `objects` is an SQL array of JSON texts with an id.
+    fn apply(observed: &str, objects: &str, deleted: bool) -> (i32, i32) {
+        let sql = format!(
+            "SELECT a.inserted, a.changed FROM sequin.syncs s,
+                 LATERAL (SELECT array_agg(gen_random_uuid()) ids, array_agg(o::jsonb ->> 'id') keys, array_agg(o) datas,
+                                 array_agg(md5(o)::uuid) hashes, array_agg({deleted}) deletions,
+                                 array_agg(NULL::timestamptz) moments, array_agg(NULL::text) parents
+                          FROM unnest({objects}) o) p,
+                 LATERAL sequin._apply_page(s.stream_id, s.id, 'stripe', 'stripe:customer', '{observed}', p.ids, p.keys,
+                                            p.datas, p.hashes, p.deletions, p.moments, p.moments, p.parents) a
+             WHERE s.name = 's'"
+        );
+        let (inserted, changed) =
+            Spi::get_two::<i32, i32>(&sql).unwrap_or_else(|problem| panic!("{sql}: {problem}"));
+        (inserted.unwrap_or(-1), changed.unwrap_or(-1))
+    }
+
+    const DAY_1: &str = "2026-01-01 00:00:00Z";
+    const DAY_2: &str = "2026-01-02 00:00:00Z";
+    const DAY_3: &str = "2026-01-03 00:00:00Z";
+
+    #[pg_test]
+    fn streams_are_made_and_deleted() {
+        is_true("sequin.create_stream('main', '{\"a\": 1}') IS NOT NULL");
+        assert_eq!(text("SELECT metadata::text FROM sequin.streams WHERE name = 'main'"), r#"{"a": 1}"#);
+        assert_refused("SELECT sequin.create_stream('main')", "42710", "main");
+        assert_refused("SELECT sequin.create_stream(NULL)", "22004", "name");
+        assert_refused("SELECT sequin.create_stream('')", "22023", "empty");
+        assert_refused("SELECT sequin.create_stream('x', '[]')", "22023", "array");
+        assert_refused("SELECT sequin.delete_stream('mian')", "42704", "Did you mean \"main\"?");
+        run("SELECT sequin.delete_stream('main')");
+        is_true("NOT EXISTS (SELECT FROM sequin.streams)");
+    }
+
+    #[pg_test]
+    fn a_stream_in_use_goes_by_force_only() {
+        make_sync();
+        run("SELECT sequin.create_consumer('c', 'main')");
+        apply(DAY_1, r#"ARRAY['{"id": "a"}']"#, false);
+        assert_refused("SELECT sequin.delete_stream('main')", "2BP01", "sync s");
+        run("SELECT sequin.delete_stream('main', force => true)");
+        is_true("NOT EXISTS (SELECT FROM sequin.syncs) AND NOT EXISTS (SELECT FROM sequin.records)");
+        is_true("NOT EXISTS (SELECT FROM sequin.consumers)");
+    }
+
+    #[pg_test]
+    fn credentials_are_sealed_and_masked() {
+        run(CREDENTIAL);
+        assert_eq!(text("SELECT properties ->> 'api_key' FROM sequin.credentials"), "********");
+        is_true("(SELECT position('sk_test_canary'::bytea IN sealed) = 0 FROM sequin._credentials)");
+        is_true("(SELECT c::text NOT LIKE '%canary%' FROM sequin._credentials c)");
+        run("SELECT sequin.update_credential('key', '{\"api_key\": \"sk_test_other\"}', '{\"m\": 1}')");
+        assert_eq!(text("SELECT metadata::text FROM sequin.credentials"), r#"{"m": 1}"#);
+        run("SELECT sequin.delete_credential('key')");
+        is_true("NOT EXISTS (SELECT FROM sequin.credentials)");
+    }
+
+    #[pg_test]
+    fn bad_credentials_are_refused_without_showing_them() {
+        let create =
+            |properties: &str| format!("SELECT sequin.create_credential('c', 'stripe', '{properties}')");
+        for (properties, code, words) in [
+            (r#"{"kind": "api_key"}"#, "22023", "api_key"),
+            (r#"{"kind": "oauth", "api_key": "sk_secret"}"#, "22023", "api_key"),
+            (r#"{"api_key": ["sk_secret"]}"#, "22023", "array"),
+            (r#"{"api_key": "sk_secret\n"}"#, "22023", "header"),
+            (r#"{"api_key": "sk_secret", "apikey": "sk_secret"}"#, "22023", "api_key"),
+            (r#"{"api_key": "sk_secret", "base_url": "nonsense"}"#, "22023", "base_url"),
+            (
+                r#"{"api_key": "sk_secret", "base_url": "https://u:sk_secret@api.stripe.com"}"#,
+                "22023",
+                "password",
+            ),
+            (
+                r#"{"api_key": "sk_secret", "base_url": "http://api.stripe.com"}"#,
+                "22023",
+                "allow_private_networks",
+            ),
+            (
+                r#"{"api_key": "sk_secret", "base_url": "https://10.0.0.1"}"#,
+                "22023",
+                "allow_private_networks",
+            ),
+            (r#"{"api_key": "sk_secret", "base_url": "https://[::1]"}"#, "22023", "allow_private_networks"),
+            (r#""sk_secret""#, "22023", "string"),
+        ] {
+            let sql = create(properties);
+            assert_refused(&sql, code, words);
+            assert!(!refused(&sql).concat().contains("sk_secret"), "{sql} shows the secret");
+        }
+        assert_refused("SELECT sequin.create_credential('c', 'strip', '{}')", "42704", "\"stripe\"");
+        assert_refused("SELECT sequin.delete_credential('c')", "42704", "create_credential");
+    }
+
+    #[pg_test]
+    fn a_base_url_cannot_be_changed_to_steal_the_secret() {
+        run(CREDENTIAL);
+        let url = r#""base_url": "https://evil.example.com""#;
+        assert_refused(&format!("SELECT sequin.update_credential('key', '{{{url}}}')"), "22023", "secrets");
+        run(&format!("SELECT sequin.update_credential('key', '{{{url}, \"api_key\": \"sk_test_2\"}}')"));
+        assert_eq!(
+            text("SELECT properties ->> 'base_url' FROM sequin.credentials"),
+            "https://evil.example.com"
+        );
+    }
+
+    #[pg_test]
+    fn a_sync_starts_with_a_backfill_of_each_collection() {
+        make_sync();
+        assert_eq!(
+            text(
+                "SELECT string_agg(collection_id || ' ' || kind || ' ' || state, ', ' ORDER BY 1) FROM sequin.backfills"
+            ),
+            "stripe:customer initial pending, stripe:product initial pending"
+        );
+        assert_eq!(text("SELECT state FROM sequin.status WHERE sync = 's'"), "backfilling");
+        run("SELECT sequin.update_sync('s', collections => '{product, price}', frequency => '90s')");
+        assert_eq!(text("SELECT frequency FROM sequin.syncs"), "90s");
+        assert_eq!(
+            text("SELECT string_agg(collection_id, ', ' ORDER BY 1) FROM sequin.sync_collections"),
+            "stripe:price, stripe:product"
+        );
+        is_true("(SELECT count(*) FROM sequin.backfills) = 2");
+        run("SELECT sequin.pause_sync('s')");
+        assert_eq!(text("SELECT state FROM sequin.status"), "paused");
+        run("SELECT sequin.resume_sync('s')");
+        assert_refused("SELECT sequin.delete_credential('key')", "2BP01", "s");
+        run("SELECT sequin.delete_sync('s')");
+        is_true("NOT EXISTS (SELECT FROM sequin.backfills)");
+    }
+
+    #[pg_test]
+    fn bad_syncs_are_refused() {
+        make_sync();
+        for (arguments, code, words) in [
+            ("'t', 'man', 'key', '{customer}'", "42704", "\"main\""),
+            ("'t', 'main', 'kye', '{customer}'", "42704", "\"key\""),
+            ("'t', 'main', 'key', '{custmer}'", "42704", "\"stripe:customer\""),
+            ("'t', 'main', 'key', '{github:issue}'", "42704", "github:issue"),
+            ("'t', 'main', 'key', '{}'", "22023", "at least one"),
+            ("'t', 'main', 'key', '{NULL}'", "22004", "collections"),
+            ("'t', 'main', 'key', NULL", "22004", "collections"),
+            ("'t', 'main', 'key', '{customer}', frequency => 'often'", "22023", "continuous"),
+            ("'t', 'main', 'key', '{customer}', rate_limit => '{}'", "22023", "allowed_requests"),
+            (
+                "'t', 'main', 'key', '{customer}', rate_limit => '{\"allowed_requests\": 0, \"interval\": 1}'",
+                "22023",
+                "allowed_requests",
+            ),
+            (
+                "'t', 'main', 'key', '{customer}', rate_limit => '{\"allowed_requests\": 1, \"interval\": -1}'",
+                "22023",
+                "interval",
+            ),
+            ("'t', 'main', 'key', '{customer}', max_age => '-1 day'", "22023", "max_age"),
+            ("'t', 'main', 'key', '{customer}', options => '{\"a\": 1}'", "22023", "option"),
+            ("'t', 'main', 'key', '{customer}', options => '[]'", "22023", "array"),
+            ("'s', 'main', 'key', '{customer}'", "42710", "update_sync"),
+        ] {
+            assert_refused(&format!("SELECT sequin.create_sync({arguments})"), code, words);
+        }
+    }
+
+    #[pg_test]
+    fn backfills_are_started_once_and_cancelled() {
+        make_sync();
+        let id: pgrx::Uuid =
+            get("SELECT sequin.start_backfill('s', 'customer', since => '2026-01-01')").unwrap();
+        assert_refused("SELECT sequin.start_backfill('s', 'customer')", "55006", "cancel_backfill");
+        assert_refused("SELECT sequin.start_backfill('s', 'price')", "42704", "update_sync");
+        run(&format!("SELECT sequin.cancel_backfill('{id}')"));
+        assert_refused(&format!("SELECT sequin.cancel_backfill('{id}')"), "55000", "cancelled");
+        assert_refused("SELECT sequin.cancel_backfill(gen_random_uuid())", "42704", "does not exist");
+    }
+
+    #[pg_test]
+    fn who_cancels_the_initial_backfill_does_without_the_past() {
+        make_sync();
+        run("SELECT sequin.cancel_backfill(id) FROM sequin.backfills");
+        assert_eq!(text("SELECT state FROM sequin.status"), "syncing");
+        run("SELECT sequin.wait_for_sync('s', '0 s')");
+    }
+
+    #[pg_test]
+    fn a_page_is_applied_once() {
+        make_sync();
+        let page = r#"ARRAY['{"id": "a", "v": 1}', '{"id": "b", "v": 1}']"#;
+        assert_eq!(apply(DAY_1, page, false), (2, 0));
+        let before = text("SELECT string_agg(r::text, ' ' ORDER BY upstream_id) FROM sequin.records r");
+        assert_eq!(apply(DAY_2, page, false), (0, 0));
+        // The same object in another order and with white space: another hash, and yet no change.
+        assert_eq!(apply(DAY_2, r#"ARRAY['{"v":1,  "id": "a"}']"#, false), (0, 0));
+        assert_eq!(
+            text("SELECT string_agg(r::text, ' ' ORDER BY upstream_id) FROM sequin.records r"),
+            before
+        );
+        assert_eq!(apply(DAY_2, r#"ARRAY['{"id": "a", "v": 2}', '{"id": "c", "v": 1}']"#, false), (1, 1));
+        is_true("(SELECT count(DISTINCT updated_idx) = 3 FROM sequin.records)");
+    }
+
+    #[pg_test]
+    fn an_older_answer_changes_nothing() {
+        make_sync();
+        apply(DAY_2, r#"ARRAY['{"id": "a", "v": 2}']"#, false);
+        assert_eq!(apply(DAY_1, r#"ARRAY['{"id": "a", "v": 1}']"#, false), (0, 0));
+        assert_eq!(apply(DAY_1, r#"ARRAY['{"id": "a", "v": 2}']"#, true), (0, 0));
+        assert_eq!(apply(DAY_3, r#"ARRAY['{"id": "a", "v": 3}']"#, false), (0, 1));
+    }
+
+    #[pg_test]
+    fn a_record_keeps_its_id_through_death_and_return() {
+        make_sync();
+        apply(DAY_1, r#"ARRAY['{"id": "a"}']"#, false);
+        let id = text("SELECT id::text FROM sequin.records");
+        assert_eq!(apply(DAY_2, r#"ARRAY['{"id": "a"}']"#, true), (0, 1));
+        assert_eq!(apply(DAY_2, r#"ARRAY['{"id": "a"}']"#, true), (0, 0));
+        is_true("(SELECT deleted FROM sequin.records)");
+        assert_eq!(apply(DAY_3, r#"ARRAY['{"id": "a"}']"#, false), (0, 1));
+        is_true("(SELECT NOT deleted FROM sequin.records)");
+        assert_eq!(text("SELECT id::text FROM sequin.records"), id);
+        assert_eq!(apply(DAY_3, r#"ARRAY['{"id": "never seen"}']"#, true), (0, 0));
+    }
+
+    #[pg_test]
+    fn a_record_is_the_json_that_was_promised() {
+        make_sync();
+        apply(DAY_1, r#"ARRAY['{"id": "a", "big": 12345678901234567890.123456789}']"#, false);
+        run("UPDATE sequin.records SET upstream_created_at = '2025-05-06 07:08:09.5+02'");
+        let json = get::<pgrx::JsonB>("SELECT sequin.record_json(r) FROM sequin.records r").unwrap().0;
+        let keys: Vec<&str> = json.as_object().unwrap().keys().map(String::as_str).collect();
+        for key in [
+            "id",
+            "stream_id",
+            "sync",
+            "sync_external_id",
+            "provider",
+            "collection_id",
+            "upstream_id",
+            "data",
+            "deleted",
+            "inserted_at",
+            "updated_idx",
+            "upstream_created_at",
+            "upstream_updated_at",
+        ] {
+            assert!(keys.contains(&key), "{key} is missing in {keys:?}");
+        }
+        assert_eq!(json["upstream_created_at"], "2025-05-06T05:08:09.500000Z");
+        assert_eq!(json["upstream_updated_at"], serde_json::Value::Null);
+        assert_eq!(json["sync"]["external_id"], "x-1");
+        assert_eq!(json["sync"]["metadata"]["team"], "eu");
+        assert_eq!(json["sync_external_id"], "x-1");
+        assert_eq!(json["collection_id"], "stripe:customer");
+        is_true("(SELECT sequin.record_json(r) -> 'data' = r.data FROM sequin.records r)");
+    }
+
+    #[pg_test]
+    fn a_stream_is_read_page_by_page() {
+        make_sync();
+        for n in 0..5 {
+            apply(DAY_1, &format!(r#"ARRAY['{{"id": "c{n}"}}']"#), false);
+        }
+        let page = |after: &str| {
+            text(&format!(
+                "SELECT string_agg(record ->> 'upstream_id', ',' ORDER BY updated_idx)
+                 FROM sequin.read_stream('main', {after}, 3)"
+            ))
+        };
+        assert_eq!(page("0"), "c0,c1,c2");
+        assert_eq!(page("(SELECT max(updated_idx) FROM sequin.read_stream('main', 0, 3))"), "c3,c4");
+        is_true(
+            "NOT EXISTS (SELECT FROM sequin.read_stream('main', filter => '{\"collection_id\": \"stripe:product\"}'))",
+        );
+        assert_refused("SELECT sequin.read_stream('main', -1)", "22023", "-1");
+        assert_refused("SELECT sequin.read_stream('main', 0, 0)", "22023", "limit");
+        assert_refused("SELECT sequin.read_stream('nain')", "42704", "nain");
+        assert_refused(
+            "SELECT sequin.read_stream('main', filter => '{\"colection\": \"x\"}')",
+            "22023",
+            "collection_id",
+        );
+    }
+
+    #[pg_test]
+    fn the_catalogue_lists_what_can_be_synced() {
+        is_true("(SELECT count(*) >= 40 FROM sequin.collections WHERE provider = 'stripe')");
+        assert_eq!(
+            text(
+                "SELECT parent_collection_id FROM sequin.collections WHERE collection_id = 'stripe:subscription_item'"
+            ),
+            "stripe:subscription"
+        );
+        is_true("(SELECT count(*) = 1 FROM sequin.providers WHERE name = 'stripe')");
+    }
+
+    #[pg_test]
+    fn nobody_but_the_owner_may_use_anything() {
+        run("CREATE ROLE sequin_nobody");
+        assert_eq!(
+            text(
+                "SELECT string_agg(p.oid::regprocedure::text, ', ') FROM pg_proc p
+                 WHERE p.pronamespace = 'sequin'::regnamespace AND has_function_privilege('sequin_nobody', p.oid, 'EXECUTE')"
+            ),
+            ""
+        );
+        assert_eq!(
+            text(
+                "SELECT string_agg(c.oid::regclass::text, ', ') FROM pg_class c
+                 WHERE c.relnamespace = 'sequin'::regnamespace AND c.relkind IN ('r', 'v', 'S')
+                   AND has_table_privilege('sequin_nobody', c.oid, 'SELECT')"
+            ),
+            ""
+        );
+    }
+}

@@ -1,1 +1,0 @@
-//! What the SQL functions do, within one transaction each.
