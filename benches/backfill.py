@@ -73,8 +73,8 @@ def _sequin(cluster: Cluster, upstream: Upstream, name: str, spent: Spent) -> fl
 
     def look() -> None:
         for event, pid in watch.execute(
-            "SELECT coalesce(wait_event, 'running'), pid FROM pg_stat_activity WHERE backend_type = 'sequin worker'"
-            " AND datname = %s",
+            """SELECT coalesce(wait_event, 'running'), pid FROM pg_stat_activity
+               WHERE backend_type = 'sequin worker' AND datname = %s""",
             [name],
         ):
             spent.waits[event] += 1

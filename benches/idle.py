@@ -1,7 +1,7 @@
 """A minute with 100 syncs that are not due: transaction ids, WAL, CPU.
 
-Beside it, a minute of the same cluster without the extension's processes. Autovacuum and checkpoints are kept out
-of both, as they are PostgreSQL's own work.
+Beside it, a minute of the same cluster without the extension's processes. Autovacuum and checkpoints are kept
+out of both, as they are PostgreSQL's own work.
 """
 
 import time

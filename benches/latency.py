@@ -39,7 +39,7 @@ def run(report: Report) -> None:
             assert [row.record["upstream_id"] for row in rows] == [id], f"received {rows} instead of {id}"
             database.sql("SELECT sequin.ack('reader', %s)", [row.ack_token for row in rows])
     seconds.sort()
-    # Looking once an interval, one finds a change after half of it on the average, and after all of it at worst.
+    # Who looks once an interval finds a change after half of it on the average, after all of it at worst.
     report.note(
         f"looking each {POLL:g} s and nothing else would take {POLL / 2:g} s at p50, {POLL:g} s at worst"
     )

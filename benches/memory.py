@@ -48,8 +48,8 @@ def run(report: Report) -> None:
     for share in (0.1, 0.25, 0.5, 0.75, 1.0):
         at = min(samples, key=lambda sample, share=share: abs(sample.seconds - seconds * share))
         report.note(
-            f"at {share:>4.0%}: RssAnon {at.memory.anonymous / MB:5.1f} MB, RssFile {at.memory.files / MB:5.1f} MB, "
-            f"RssShmem {at.memory.shared / MB:6.1f} MB"
+            f"at {share:>4.0%}: RssAnon {at.memory.anonymous / MB:5.1f} MB, "
+            f"RssFile {at.memory.files / MB:5.1f} MB, RssShmem {at.memory.shared / MB:6.1f} MB"
         )
     early = [each.own for each in samples if 0.1 <= each.seconds / seconds < 0.2]
     late = [each.own for each in samples if each.seconds / seconds >= 0.9]

@@ -52,7 +52,7 @@ class Peer:
         shutil.copyfile(wanted, done_for)
 
     def run(self, *arguments: str) -> dict[str, float]:
-        """Runs the program with a directory of its own as its last argument; returns the JSON it printed last."""
+        """Runs the program, with a directory of its own as last argument; returns the JSON it prints."""
         python = str(self._environment / "bin" / "python")
         program = str(HERE / "peers" / self.program)
         with tempfile.TemporaryDirectory(prefix=f"bench-{self.package}-") as directory:

@@ -40,7 +40,7 @@ class Report:
         at_least: float | None = None,
         at_most: float | None = None,
     ) -> None:
-        """Notes a figure that has a target, which is one of `at_least` and `at_most`, in the figure's unit."""
+        """Notes a figure that has a target: one of `at_least` and `at_most`, in the figure's unit."""
         target = at_least if at_least is not None else at_most
         assert target is not None
         if at_least is not None:

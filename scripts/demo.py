@@ -116,7 +116,7 @@ class Demo:
     def install(self) -> None:
         self.terminal.step("An empty database gets the extension")
         self.run("CREATE EXTENSION sequin")
-        check(self.database.sql("SELECT FROM pg_extension WHERE extname = 'sequin'"), "no extension")
+        check(self.database.sql("SELECT 1 FROM pg_extension WHERE extname = 'sequin'"), "no extension")
 
     def connect_account(self) -> None:
         self.terminal.step("A stream to put records in, a credential to read with, a sync between them")

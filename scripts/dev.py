@@ -36,7 +36,7 @@ def start() -> None:
         cluster.restart()
     else:
         cluster.start()
-    if not cluster.sql("SELECT FROM pg_database WHERE datname = %s", DATABASE):
+    if not cluster.sql("SELECT 1 FROM pg_database WHERE datname = %s", DATABASE):
         cluster.database(DATABASE)
     print(f"PostgreSQL is running in {cluster.directory}; its log is {cluster.log}")
     print(f"  {cluster.psql_line(DATABASE)}")

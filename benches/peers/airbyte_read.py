@@ -1,7 +1,7 @@
 """Reads /v1/customers with airbyte-cdk's source-declarative-manifest; prints {"seconds", "records"}.
 
-Extraction only: the messages, which a destination would read, go to a file. Arguments: base URL of the API, its
-key, a directory for the files. Run by a Python of its own, that of peers/airbyte.txt. Timed is the command
+Extraction only: the messages, which a destination would read, go to a file. Arguments: base URL of the API,
+its key, a directory for the files. Run by a Python of its own, that of peers/airbyte.txt. Timed is
 `source-declarative-manifest read`, without Python's start.
 """
 

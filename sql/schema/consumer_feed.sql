@@ -27,52 +27,48 @@ LANGUAGE plpgsql
 AS $$
 DECLARE
     tail sequin._consumer_tails;
-    portion int := least(greatest(256, room * 16), 4096);
-    scope int := 16384 + room;
+    portion CONSTANT int := CASE WHEN c.filter = '{}' THEN least(greatest(256, room * 16), 4096) ELSE 4096 END;
     last bigint;
+    cut record;
+    fed bigint := 0;
     lowest_range bigint;
     lowest_lease bigint;
-    cut record;
 BEGIN
     SELECT * INTO tail FROM sequin._consumer_tails AS t WHERE t.consumer_no = c.no FOR UPDATE SKIP LOCKED;
     IF NOT FOUND THEN
         outcome := 'locked';
         RETURN;
     END IF;
-    -- The first piece goes to the caller as it is, the others become ranges. The fence is read after the snapshot is
-    -- taken that sees the positions.
-    WITH fence AS MATERIALIZED (
-        SELECT sequin._last_ticket() AS ticket
-    ), seen AS MATERIALIZED (
-        SELECT position, hit, count(*) FILTER (WHERE hit) OVER (ORDER BY position ROWS UNBOUNDED PRECEDING) AS hits
+    last := tail.lo;
+    FOR round IN 1..greatest(16384 / portion, 1) LOOP
+        -- The fence is read after the snapshot is taken that sees the positions.
+        SELECT max(s.position) AS last, count(*) AS seen,
+               count(*) FILTER (WHERE s.hit) AS amount,
+               min(s.position) FILTER (WHERE s.hit) - 1 AS lo,
+               max(s.position) FILTER (WHERE s.hit) AS hi,
+               sequin._last_ticket() AS fence
+        INTO cut
         FROM (SELECT r.updated_idx AS position,
                      sequin._matches(c.providers, sync_ids, c.collection_ids, r) AS hit
               FROM sequin.records AS r
-              WHERE r.stream_id = c.stream_id AND r.updated_idx > tail.lo
-              ORDER BY r.updated_idx LIMIT scope) AS r
-    ), pieces AS MATERIALIZED (
-        SELECT CASE WHEN hits > room THEN 1 + (hits - room - 1) / portion ELSE 0 END AS n,
-               min(position) - 1 AS lo, max(position) AS hi, count(*)::int AS amount
-        FROM seen WHERE hit GROUP BY 1
-    ), stored AS (
-        INSERT INTO sequin._consumer_ranges (consumer_no, hi, lo, fence, amount)
-        SELECT c.no, hi, lo, fence.ticket, amount FROM pieces, fence WHERE n > 0 ORDER BY n
-    )
-    SELECT whole.last, whole.amount, first.lo, first.hi, first.amount AS first_amount,
-           fence.ticket AS fence
-    INTO cut
-    FROM (SELECT max(position) AS last, count(*) FILTER (WHERE hit) AS amount FROM seen) AS whole
-    CROSS JOIN fence
-    LEFT JOIN pieces AS first ON first.n = 0;
-    last := cut.last;
-    IF last IS NULL THEN
+              WHERE r.stream_id = c.stream_id AND r.updated_idx > last
+              ORDER BY r.updated_idx LIMIT portion) AS s;
+        EXIT WHEN cut.seen = 0;
+        last := cut.last;
+        fed := fed + cut.amount;
+        IF cut.amount BETWEEN 1 AND room AND fed = cut.amount THEN
+            piece := ROW(c.no, cut.hi, cut.lo, cut.fence, cut.amount, false, NULL);
+        ELSIF cut.amount > 0 THEN
+            INSERT INTO sequin._consumer_ranges (consumer_no, hi, lo, fence, amount)
+            VALUES (c.no, cut.hi, cut.lo, cut.fence, cut.amount);
+        END IF;
+        EXIT WHEN cut.seen < portion;
+    END LOOP;
+    IF last = tail.lo THEN
         outcome := 'nothing';
         RETURN;
     END IF;
     outcome := 'fed';
-    IF cut.hi IS NOT NULL THEN
-        piece := ROW(c.no, cut.hi, cut.lo, cut.fence, cut.first_amount, false, NULL);
-    END IF;
 
     SELECT g.hi INTO lowest_range FROM sequin._consumer_ranges AS g
     WHERE g.consumer_no = c.no AND g.hi > tail.range_floor ORDER BY g.hi LIMIT 1;
@@ -84,15 +80,15 @@ BEGIN
         tail.lease_floor := least(lowest_lease, tail.next_floor);
         tail.next_floor := sequin._last_ticket();
     END IF;
+    IF tail.before_at IS NULL OR tail.before_at < clock_timestamp() - interval '10 s' THEN
+        tail.before_at := tail.fed_at;
+        tail.fed_before := tail.fed;
+    END IF;
     UPDATE sequin._consumer_tails AS t
-    SET lo = last,
-        range_floor = coalesce(lowest_range, last) - 1,
+    SET lo = last, range_floor = coalesce(lowest_range, last) - 1,
         lease_floor = tail.lease_floor, next_floor = tail.next_floor,
-        fed = tail.fed + cut.amount, fed_at = clock_timestamp(),
-        (fed_before, before_at) = (
-            SELECT CASE WHEN aged THEN tail.fed ELSE tail.fed_before END,
-                   CASE WHEN aged THEN tail.fed_at ELSE tail.before_at END
-            FROM (SELECT tail.before_at IS NULL OR tail.before_at < clock_timestamp() - interval '10 s' AS aged) AS a)
+        fed = tail.fed + _feed.fed, fed_at = clock_timestamp(),
+        fed_before = tail.fed_before, before_at = tail.before_at
     WHERE t.consumer_no = c.no;
     -- The tail is locked, so nobody has cut ranges that can't be seen yet.
     DELETE FROM sequin._aside AS a
@@ -106,7 +102,7 @@ END
 $$;
 COMMENT ON FUNCTION sequin._feed(sequin.consumers, uuid[], int) IS
     'Cuts the next 16384 positions of the stream into ranges. outcome: fed, nothing (the stream ends here) or locked '
-    '(another transaction is feeding). piece: the first "room" matching records, for the caller alone; NULL: none.';
+    '(another transaction is feeding). piece: the first records, up to "room", for the caller alone; NULL: none.';
 
 CREATE FUNCTION sequin._next_match(c sequin.consumers, sync_ids uuid[], INOUT after bigint, OUT found_match boolean)
 LANGUAGE plpgsql

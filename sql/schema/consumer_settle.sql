@@ -135,47 +135,40 @@ COMMENT ON FUNCTION sequin._sweep(sequin.consumers, bigint) IS
 CREATE FUNCTION sequin.ack(consumer text, ack_tokens text[]) RETURNS bigint
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
+SET enable_seqscan = off SET enable_bitmapscan = off SET plan_cache_mode = force_generic_plan SET jit = off
 AS $$
 DECLARE
     c sequin.consumers;
+    amount int := cardinality(ack_tokens);
+    prefix text := rtrim(ack_tokens[1], '1');
+    waited_for uuid;
     given record;
     lease sequin._leases;
     elements int[];
-    first_lease text;
-    amount bigint := 0;
 BEGIN
-    SELECT * INTO c FROM sequin.consumers AS found_consumer WHERE found_consumer.name = consumer;
-    IF NOT FOUND THEN
-        PERFORM sequin._find_consumer(consumer);
-    END IF;
-    PERFORM sequin._check_tokens(ack_tokens);
-    -- The common case: the tokens of one call, all of them and as they came. It need not be taken apart.
-    IF ack_tokens[1] ~ '^[0-9]{1,18}-1$' THEN
-        first_lease := split_part(ack_tokens[1], '-', 1);
-        IF ack_tokens = ARRAY(SELECT first_lease || '-' || k FROM generate_series(1, cardinality(ack_tokens)) AS k) THEN
-            DELETE FROM sequin._leases AS l
-            WHERE l.consumer_no = c.no AND l.id = first_lease::bigint
-              AND l.live = cardinality(ack_tokens)
-              AND l.deadline > clock_timestamp()
-              AND cardinality(l.positions) = l.live;
-            IF FOUND THEN
-                amount := cardinality(ack_tokens);
-                ack_tokens := '{}';
-            END IF;
-        END IF;
-    END IF;
-    FOR given IN SELECT * FROM sequin._read_tokens(ack_tokens) LOOP
-        -- All of a lease, of which nothing was settled before.
+    -- The common case: all tokens of a lease, as they came. They need not be taken apart.
+    IF amount <= 10000 AND prefix ~ '^[0-9]{1,18}-$'
+       AND (CASE WHEN amount = 1 THEN ack_tokens[1] = prefix || '1'
+                ELSE ack_tokens = ARRAY(SELECT prefix || k FROM generate_series(1, amount) AS k) END) THEN
         DELETE FROM sequin._leases AS l
-        WHERE l.consumer_no = c.no AND l.id = given.lease_id
-          AND l.live = cardinality(given.elements)
-          AND l.deadline > clock_timestamp()
-          AND cardinality(l.positions) = l.live
-          AND given.elements[1] >= 1 AND given.elements[l.live] <= l.live;
+        USING sequin.consumers AS owner
+        WHERE owner.name = consumer AND l.consumer_no = owner.no AND l.id = rtrim(prefix, '-')::bigint
+          AND l.live = amount AND cardinality(l.positions) = amount AND l.deadline > clock_timestamp()
+        RETURNING (SELECT owner.stream_id FROM sequin._retries AS r
+                   WHERE r.consumer_no = owner.no AND r.lease_id IS NOT NULL LIMIT 1)
+        INTO waited_for;
         IF FOUND THEN
-            amount := amount + cardinality(given.elements);
-            CONTINUE;
+            IF waited_for IS NOT NULL THEN
+                PERFORM sequin._announce_change(waited_for);
+            END IF;
+            RETURN amount;
         END IF;
+    END IF;
+
+    c := sequin._find_consumer(consumer);
+    PERFORM sequin._check_tokens(ack_tokens);
+    amount := 0;
+    FOR given IN SELECT * FROM sequin._read_tokens(ack_tokens) LOOP
         SELECT * INTO lease FROM sequin._leases AS l
         WHERE l.consumer_no = c.no AND l.id = given.lease_id
         FOR UPDATE;

@@ -273,7 +273,8 @@ BEGIN
                 EXIT WHEN fed <> 'fed';
                 feeds := feeds + 1;
                 IF piece.hi IS NULL THEN
-                    -- Nothing but what the filter leaves out: a call gets over a million or two of these.
+                    -- There are ranges now, or nothing but what the filter leaves out: over a million or two of these
+                    -- a call gets.
                     EXIT WHEN feeds >= 100;
                     CONTINUE;
                 END IF;

@@ -53,6 +53,8 @@ COMMENT ON FUNCTION sequin.cancel_backfill(uuid) IS
     'has ended.';
 COMMENT ON FUNCTION sequin._announce_change(uuid) IS
     'Wakes, once the transaction has committed, all sessions that wait for the stream.';
+COMMENT ON FUNCTION sequin._announce_work() IS
+    'Wakes, once the transaction has committed, the worker of this database.';
 COMMENT ON FUNCTION sequin._wait_for_change(uuid, int) IS
     'Sleeps until the stream changes or the time, in milliseconds, is over; may return for no reason. '
     'True: the time is over.';

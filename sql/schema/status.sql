@@ -68,6 +68,7 @@ SELECT s.name AS sync,
            WHEN s.frequency = 'continuous' THEN 'changes'
            ELSE pg_catalog.format('the next look, one each %s', s.frequency)
        END AS waiting_for,
+       c.failure_class,
        c.error,
        c.hint
 FROM sequin.syncs AS s
@@ -83,6 +84,8 @@ CROSS JOIN LATERAL (
            -- The worst first, and the one that has lasted longest.
            (pg_catalog.array_agg(c.collection_id || ': ' || c.error ORDER BY c.health = 'failing' DESC, c.failing_since)
                 FILTER (WHERE c.error IS NOT NULL))[1] AS error,
+           (pg_catalog.array_agg(c.failure_class ORDER BY c.health = 'failing' DESC, c.failing_since)
+                FILTER (WHERE c.error IS NOT NULL))[1] AS failure_class,
            (pg_catalog.array_agg(c.hint ORDER BY c.health = 'failing' DESC, c.failing_since)
                 FILTER (WHERE c.error IS NOT NULL))[1] AS hint
     FROM sequin.sync_collections AS c

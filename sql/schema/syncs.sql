@@ -127,3 +127,23 @@ SELECT pg_catalog.pg_extension_config_dump('sequin._feeds', '');
 SELECT pg_catalog.pg_extension_config_dump('sequin._sync_collections', '');
 SELECT pg_catalog.pg_extension_config_dump('sequin.backfills', '');
 SELECT pg_catalog.pg_extension_config_dump('sequin._sweep_pages', '');
+
+-- Whoever changes what is to be done, wakes the worker: the API, and a restore as well.
+CREATE FUNCTION sequin._wake_worker() RETURNS trigger
+LANGUAGE plpgsql
+AS $$
+BEGIN
+    PERFORM sequin._announce_work();
+    RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION sequin._wake_worker() IS 'Wakes the worker of this database once the transaction has committed.';
+
+CREATE TRIGGER wake AFTER INSERT OR UPDATE OR DELETE ON sequin.syncs
+    FOR EACH STATEMENT EXECUTE FUNCTION sequin._wake_worker();
+CREATE TRIGGER wake AFTER INSERT OR UPDATE OR DELETE ON sequin._credentials
+    FOR EACH STATEMENT EXECUTE FUNCTION sequin._wake_worker();
+CREATE TRIGGER wake AFTER INSERT ON sequin._feeds FOR EACH STATEMENT EXECUTE FUNCTION sequin._wake_worker();
+CREATE TRIGGER wake AFTER INSERT ON sequin._sync_collections
+    FOR EACH STATEMENT EXECUTE FUNCTION sequin._wake_worker();
+CREATE TRIGGER wake AFTER INSERT ON sequin.backfills FOR EACH STATEMENT EXECUTE FUNCTION sequin._wake_worker();

@@ -39,7 +39,6 @@ fn start_backfill(
             .set_detail("It was started with sequin.start_backfill and has not finished.")
             .set_hint("Wait for it (sequin.backfill_progress shows how far it is), or cancel it with sequin.cancel_backfill.")
     })?;
-    transaction::on_commit(shared::wake_worker);
     Ok(backfill)
 }
 

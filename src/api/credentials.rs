@@ -3,7 +3,6 @@
 use super::{kind_of, new_id, new_name, object, secret_object};
 use crate::{
     error::{Result, error, invalid, required, unknown},
-    pg::{shared, transaction},
     secret::{Key, Secrets},
     settings,
     store::{self, credentials::Credential},
@@ -152,7 +151,6 @@ fn save(
     };
     store::credentials::upsert(credential, secrets.keys().cloned().collect())?;
     store::credentials::forget_failures(id)?;
-    transaction::on_commit(shared::wake_worker);
     Ok(())
 }
 

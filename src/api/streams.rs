@@ -3,7 +3,6 @@
 use super::{new_id, new_name, object};
 use crate::{
     error::{Result, duplicate, error, required, unknown},
-    pg::{shared, transaction},
     store,
 };
 use pgrx::{JsonB, Uuid, prelude::*};
@@ -36,7 +35,6 @@ fn delete_stream(name: Option<&str>, force: default!(Option<bool>, false)) -> Re
     }
     store::syncs::lock_stream(id)?;
     store::streams::delete(id)?;
-    transaction::on_commit(shared::wake_worker);
     Ok(())
 }
 

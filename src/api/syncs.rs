@@ -3,7 +3,6 @@
 use super::{credentials, new_id, new_name, object, streams};
 use crate::{
     error::{Result, duplicate, error, invalid, required, unknown},
-    pg::{shared, transaction},
     store::{
         self,
         syncs::{NewSync, Sync, SyncSettings},
@@ -66,7 +65,6 @@ fn create_sync(
     }
     let sync = Sync { id, stream_id, provider: credential.provider, collections: Vec::new() };
     add_collections(declaration, &sync, &collections)?;
-    transaction::on_commit(shared::wake_worker);
     Ok(id)
 }
 
@@ -103,7 +101,6 @@ fn update_sync(
             collections.into_iter().filter(|id| !sync.collections.contains(id)).collect();
         add_collections(declaration, &sync, &added)?;
     }
-    transaction::on_commit(shared::wake_worker);
     Ok(())
 }
 
@@ -120,7 +117,6 @@ fn resume_sync(name: Option<&str>) -> Result<()> {
 fn set_status(name: Option<&str>, status: &str) -> Result<()> {
     let sync = find(required("name", name)?)?;
     store::syncs::set_status(sync.id, status)?;
-    transaction::on_commit(shared::wake_worker);
     Ok(())
 }
 
@@ -133,7 +129,6 @@ fn delete_sync(name: Option<&str>, keep_records: default!(Option<bool>, false)) 
         store::syncs::delete_records(&sync)?;
     }
     store::syncs::delete(sync.id)?;
-    transaction::on_commit(shared::wake_worker);
     Ok(())
 }
 

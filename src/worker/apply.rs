@@ -11,9 +11,12 @@ use crate::{
     settings::Settings,
     store,
 };
-use sequin_domain::timestamp::Timestamp;
+use sequin_domain::{
+    failure::{Failure, FailureClass},
+    timestamp::Timestamp,
+};
 use sequin_provider::record::{Record, Rejected};
-use std::{rc::Rc, time::SystemTime};
+use std::{collections::HashSet, rc::Rc, time::SystemTime};
 
 /// How many objects that a sweep has missed are looked at in one go.
 const MISSING: i64 = 100;
@@ -36,6 +39,24 @@ pub fn perform(
             .collect(),
         other => other,
     }
+}
+
+/// Writes down, for all to see, that the database could not store what came for these collections.
+pub fn record_failure(
+    works: &[(Rc<SyncContext>, &Work)],
+    problem: &SqlError,
+) -> std::result::Result<(), SqlError> {
+    let failure = Failure::new(FailureClass::Unknown, format!("PostgreSQL could not store it: {problem}"));
+    let now = Timestamp::from(SystemTime::now());
+    transaction(|| {
+        let mut told = HashSet::new();
+        for place in works.iter().filter_map(|(_, work)| work.batch.as_ref().map(|batch| &batch.place)) {
+            if told.insert((place.sync_id, &place.collection_id)) {
+                store::progress::fail_collection(place.sync_id, &place.collection_id, &failure, now)?;
+            }
+        }
+        Ok(())
+    })
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]

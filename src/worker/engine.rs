@@ -265,7 +265,11 @@ impl Engine {
                     .filter(|collection| collection.sync_id == row.sync_id)
                     .filter_map(|collection| sync.collection(&collection.collection_id))
                     .collect();
-                let every = sync.frequency.interval(self.settings.poll_interval);
+                let every = sync.poll_interval;
+                // Without a collection that listens, as in the middle of a restore, events would be read for nobody.
+                if listening.is_empty() {
+                    continue;
+                }
                 let due = if row.cursor.is_some() { due(row.polled_at, every) } else { Instant::now() };
                 jobs.extend(
                     FeedJob::new(sync.clone(), row, &listening, every, due)
@@ -300,7 +304,7 @@ impl Engine {
                     of_this(job) && matches!(job, Job::Walk(walk) if walk.polls(&row.collection_id))
                 })
             {
-                let every = sync.frequency.interval(Duration::from_secs(seconds));
+                let every = sync.poll_interval.max(Duration::from_secs(seconds));
                 let due = due(row.polled_at, every);
                 jobs.push(Job::Walk(Box::new(Walk::poll(sync.clone(), collection.clone(), row, every, due))));
             }
@@ -561,8 +565,11 @@ impl Engine {
             Ok(results) => results,
             Err(problem) => {
                 // Where the extension is being dropped, its tables are gone before its workers know.
-                let gone = transaction(|| Ok(!self.is_alive()))?;
-                return if gone { Ok(false) } else { Err(problem) };
+                if transaction(|| Ok(!self.is_alive()))? {
+                    return Ok(false);
+                }
+                apply::record_failure(&works, &problem)?;
+                return Err(problem);
             }
         };
         drop(works);

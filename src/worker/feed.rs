@@ -235,7 +235,7 @@ impl FeedJob {
             let start = newest.unwrap_or(page.date).max(page.date.minus(CLOCK_SLACK));
             let began = reading.began;
             self.reading = None;
-            self.feed = Some(EventFeed::new(start, self.lookback));
+            self.feed = Some(EventFeed::starting_at(start, self.lookback));
             self.write(began, orders);
             return;
         };

@@ -19,7 +19,7 @@ use sequin_provider::{
     catalogue,
     declaration::{CollectionRef, Declaration},
 };
-use std::{collections::HashMap, rc::Rc, sync::Arc};
+use std::{collections::HashMap, rc::Rc, sync::Arc, time::Duration};
 
 /// A sync, as its jobs see it.
 pub struct SyncContext {
@@ -30,7 +30,11 @@ pub struct SyncContext {
     pub frequency: Frequency,
     /// Why nothing can be asked, where the credential can't be used.
     pub target: std::result::Result<Target, Failure>,
+    /// Changes with whatever the jobs of the sync depend on.
     pub version: String,
+    /// Between two looks for changes: what the frequency says, but no more often than leaves half of the budget to
+    /// everything else.
+    pub poll_interval: Duration,
 }
 
 impl SyncContext {
@@ -73,42 +77,81 @@ fn lane(credential: Uuid) -> LaneId {
 impl Plan {
     /// Reads the plan; within a transaction.
     pub fn read(settings: &Settings) -> Result<Self> {
+        let (rows, collections, feeds) = (plan::syncs()?, plan::collections()?, plan::feeds()?);
+        let budgets = budgets(&rows);
+        let pollers = pollers(&rows, &collections, &feeds);
         let mut syncs = HashMap::new();
-        let mut budgets: HashMap<LaneId, RateLimit> = HashMap::new();
-        let mut given: HashMap<LaneId, RateLimit> = HashMap::new();
-        for row in plan::syncs()? {
-            let Some(declaration) = catalogue::find(&row.provider) else {
-                continue;
-            };
+        for row in rows {
+            let Some(declaration) = catalogue::find(&row.provider) else { continue };
             let lane = lane(row.credential_id);
-            budgets.insert(lane, declaration.rate_limit.half());
-            if let Some(limit) =
-                row.rate_limit.as_ref().and_then(|limit| serde_json::from_value(limit.0.clone()).ok())
-            {
-                // What belongs to one credential shares the strictest of the budgets that were given.
-                given.entry(lane).and_modify(|budget| *budget = budget.stricter(limit)).or_insert(limit);
-            }
+            let Some(budget) = budgets.get(&lane) else { continue };
+            let share =
+                budget.window() * 2 * *pollers.get(&lane).unwrap_or(&1) / budget.allowed_requests.get();
+            let frequency = row.frequency.parse().unwrap_or(Frequency::Continuous);
+            let poll_interval = frequency.interval(settings.poll_interval.max(share));
+            let mut ids: Vec<&str> = collections
+                .iter()
+                .filter(|collection| collection.sync_id == row.id)
+                .map(|collection| collection.collection_id.as_str())
+                .collect();
+            ids.sort_unstable();
             let context = SyncContext {
                 target: target(&row, declaration, settings, lane),
                 id: row.id,
                 stream_id: row.stream_id,
                 credential_id: row.credential_id,
                 declaration: declaration.clone(),
-                frequency: row.frequency.parse().unwrap_or(Frequency::Continuous),
-                version: format!("{} {settings:?}", row.version),
+                frequency,
+                version: format!("{} {settings:?} {poll_interval:?} {ids:?}", row.version),
+                poll_interval,
             };
             syncs.insert(row.id, Rc::new(context));
         }
-        budgets.extend(given);
         let lanes = budgets.into_iter().map(|(lane, budget)| (lane, limits(budget))).collect();
-        Ok(Self {
-            syncs,
-            lanes,
-            collections: plan::collections()?,
-            feeds: plan::feeds()?,
-            backfills: plan::backfills()?,
-        })
+        Ok(Self { syncs, lanes, collections, feeds, backfills: plan::backfills()? })
     }
+}
+
+/// The budget of each credential: what its syncs were given, or else half of what the API documents.
+fn budgets(syncs: &[plan::Sync]) -> HashMap<LaneId, RateLimit> {
+    let mut default = HashMap::new();
+    let mut given: HashMap<LaneId, RateLimit> = HashMap::new();
+    for sync in syncs {
+        let Some(declaration) = catalogue::find(&sync.provider) else { continue };
+        let lane = lane(sync.credential_id);
+        default.insert(lane, declaration.rate_limit.half());
+        if let Some(limit) =
+            sync.rate_limit.as_ref().and_then(|limit| serde_json::from_value(limit.0.clone()).ok())
+        {
+            // What belongs to one credential shares the strictest of the budgets that were given.
+            given.entry(lane).and_modify(|budget| *budget = budget.stricter(limit)).or_insert(limit);
+        }
+    }
+    default.extend(given);
+    default
+}
+
+/// How many feeds and collections are looked at continuously with each credential.
+fn pollers(
+    syncs: &[plan::Sync],
+    collections: &[plan::Collection],
+    feeds: &[plan::Feed],
+) -> HashMap<LaneId, u32> {
+    let mut count = HashMap::new();
+    for sync in syncs.iter().filter(|sync| sync.frequency == Frequency::Continuous.to_string()) {
+        let of_feeds = feeds.iter().filter(|feed| feed.sync_id == sync.id).count();
+        let polled = |collection: &&plan::Collection| {
+            collection.sync_id == sync.id
+                && CollectionId::in_provider(&sync.provider, &collection.collection_id)
+                    .zip(catalogue::find(&sync.provider))
+                    .and_then(|(id, declaration)| CollectionRef::new(declaration, id.name()))
+                    .is_some_and(|collection| collection.changes.poll.is_some())
+        };
+        let of_collections = collections.iter().filter(polled).count();
+        *count.entry(lane(sync.credential_id)).or_insert(0) +=
+            u32::try_from(of_feeds + of_collections).unwrap_or(u32::MAX);
+    }
+    count
 }
 
 fn limits(budget: RateLimit) -> Limits {

@@ -19,6 +19,7 @@ use sequin_provider::{
 };
 use std::{
     collections::{HashSet, VecDeque},
+    hash::{BuildHasher, BuildHasherDefault, DefaultHasher},
     rc::Rc,
     sync::Arc,
     time::{Duration, Instant, SystemTime},
@@ -40,6 +41,8 @@ pub struct Walk {
     unstored: usize,
     retry: Retry,
     checks: Checks,
+    /// Hashes of where it has been: a list that leads back there goes in circles.
+    trail: HashSet<u64>,
 }
 
 enum Purpose {
@@ -81,6 +84,7 @@ impl Walk {
             unstored: 0,
             retry,
             checks: Checks::default(),
+            trail: HashSet::new(),
             collection,
         }
     }
@@ -109,6 +113,7 @@ impl Walk {
             unstored: 0,
             retry: Retry::restored(row.failures, row.retry_at),
             checks: Checks::default(),
+            trail: HashSet::new(),
             collection,
         }
     }
@@ -156,6 +161,7 @@ impl Walk {
             let since = poll.cursor.map(|cursor| cursor.minus(poll.lookback));
             self.listing = Arc::new(Listing { collection: self.collection.clone(), since });
             self.next = Some(Position::start());
+            self.trail.clear();
         }
         if !self.asked
             && self.unstored < PAGES_AHEAD
@@ -213,8 +219,17 @@ impl Walk {
     }
 
     fn take_page(&mut self, page: Page, sent_at: SystemTime, orders: &mut Orders) {
-        self.asked = false;
         let Page { records, rejected, next } = page;
+        if let Some(position) = &next
+            && !self.trail.insert(BuildHasherDefault::<DefaultHasher>::default().hash_one(position))
+        {
+            let failure =
+                Failure::new(FailureClass::BadData, "the list leads back to a page that was read already");
+            self.trail.clear();
+            self.failed(Tag::Page, failure, orders);
+            return;
+        }
+        self.asked = false;
         let newest = records.iter().filter_map(|record| record.created_at).max();
         let then = match &mut self.purpose {
             Purpose::Backfill { id, sweep } => Then::Advance {

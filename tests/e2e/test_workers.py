@@ -77,7 +77,7 @@ def test_a_sync_that_is_rolled_back_starts_nothing(database: Database, stripe: U
     with database.connect() as connection, connection.transaction(force_rollback=True):
         connection.execute("SELECT sequin.create_stream('gone')")
     start_sync(database, stripe, ["customer"]).wait(10).converge()
-    assert not database.sql("SELECT FROM sequin.streams WHERE name = 'gone'")
+    assert not database.sql("SELECT 1 FROM sequin.streams WHERE name = 'gone'")
 
 
 # Stopping
@@ -151,7 +151,7 @@ def test_extension_is_dropped_in_the_middle_and_created_again(cluster: Cluster, 
     database.sql("DROP EXTENSION sequin CASCADE")
     took = time.monotonic() - began
     assert took < 2.0, f"DROP EXTENSION took {took:.1f} s"
-    assert not database.sql("SELECT FROM pg_namespace WHERE nspname = 'sequin'")
+    assert not database.sql("SELECT 1 FROM pg_namespace WHERE nspname = 'sequin'")
     eventually(lambda: not worker_pids(cluster, database), 5)
 
     database.sql("CREATE EXTENSION sequin")

@@ -20,6 +20,8 @@ const SHORT_LOOKBACK: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub struct EventFeed<K> {
     newest: Timestamp,
+    /// Whatever happened before is known without events.
+    floor: Timestamp,
     lookback: Duration,
     seen: HashMap<String, Timestamp>,
     changed: HashMap<K, Changed>,
@@ -42,8 +44,14 @@ struct Changed {
 impl<K: Eq + Hash + Clone> EventFeed<K> {
     /// A feed whose events up to `cursor` have been dealt with, but for those that appear up to `lookback` late.
     pub fn new(cursor: Timestamp, lookback: Duration) -> Self {
+        Self { floor: cursor.minus(lookback), ..Self::starting_at(cursor, lookback) }
+    }
+
+    /// A feed that is read for the first time: what happened before `start`, the first walks will see.
+    pub fn starting_at(start: Timestamp, lookback: Duration) -> Self {
         Self {
-            newest: cursor,
+            newest: start,
+            floor: start,
             lookback,
             seen: HashMap::new(),
             changed: HashMap::new(),
@@ -55,11 +63,12 @@ impl<K: Eq + Hash + Clone> EventFeed<K> {
 
     /// From when on to list events. `deep` asks for the whole look-back even where that is long.
     pub fn since(&self, deep: bool) -> Timestamp {
-        if deep || self.seen.len() <= CROWDED {
-            self.newest.minus(self.lookback)
+        let lookback = if deep || self.seen.len() <= CROWDED {
+            self.lookback
         } else {
-            self.newest.minus(SHORT_LOOKBACK.min(self.lookback))
-        }
+            SHORT_LOOKBACK.min(self.lookback)
+        };
+        self.newest.minus(lookback).max(self.floor)
     }
 
     /// Takes an event that was listed; true where it is new.
@@ -153,7 +162,7 @@ impl<K: Eq + Hash + Clone> EventFeed<K> {
     /// Forgets the events that no poll will list again.
     pub fn forget(&mut self) {
         // Twice the look-back: a poll that was planned before the cursor moved may still list them.
-        let horizon = self.cursor().minus(self.lookback * 2);
+        let horizon = self.newest.minus(self.lookback * 2);
         self.seen.retain(|_, occurred_at| *occurred_at >= horizon);
     }
 }
@@ -197,6 +206,16 @@ mod tests {
         feed.take("late", at(700), ["b"]);
         assert!(!feed.is_new("late"));
         assert_eq!((feed.waiting(9), feed.cursor()), (vec!["b"], at(700)));
+    }
+
+    #[test]
+    fn a_new_feed_does_not_look_back_to_before_its_start() {
+        let mut feed: EventFeed<&str> = EventFeed::starting_at(at(1000), Duration::from_secs(600));
+        assert_eq!(feed.since(true), at(1000));
+        feed.quiet_until(at(1500));
+        assert_eq!(feed.since(true), at(1000));
+        feed.quiet_until(at(1700));
+        assert_eq!(feed.since(true), at(1100));
     }
 
     #[test]

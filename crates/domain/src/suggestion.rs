@@ -3,11 +3,16 @@
 /// The candidates most like `given`, nearest first, at most three; none where nothing is near.
 pub fn nearest<'a>(given: &str, candidates: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
     const LIKE_ENOUGH: f64 = 0.75;
+    // Comparing takes time that grows with the square of the length.
+    const LONGEST: usize = 200;
     // Jaro and Winkler think little of short names, so one slip of the hand always counts as near.
     let likeness = |a: &str, b: &str| match strsim::osa_distance(a, b) {
         0 | 1 => 1.0,
         _ => strsim::jaro_winkler(a, b),
     };
+    if given.len() > LONGEST {
+        return Vec::new();
+    }
     let given = given.to_lowercase();
     let mut scored: Vec<(f64, &str)> = candidates
         .into_iter()

@@ -1,6 +1,7 @@
 //! One request, one answer: the only place that drives reqwest.
 
 use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::{Bytes, BytesMut};
@@ -31,6 +32,20 @@ pub(crate) struct Client {
     allow_private_networks: bool,
     trusting: bool,
     max_response_bytes: u64,
+    clock: Clock,
+}
+
+/// The wall clock, but never backwards: what was sent later must not seem older.
+#[derive(Clone, Default)]
+struct Clock(Arc<Mutex<Option<SystemTime>>>);
+
+impl Clock {
+    fn now(&self) -> SystemTime {
+        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = SystemTime::now();
+        let now = last.map_or(now, |last| last.max(now));
+        *last.insert(now)
+    }
 }
 
 /// Whether a URL may be asked at all. What is behind a name is judged when the name is resolved.
@@ -89,6 +104,7 @@ impl Client {
             allow_private_networks: settings.allow_private_networks,
             trusting,
             max_response_bytes: settings.max_response_bytes,
+            clock: Clock::default(),
         })
     }
 
@@ -99,7 +115,7 @@ impl Client {
         self.admit(&host, &request.url).map_err(|error| Failure { error, sent_at: None })?;
 
         let timeout = request.timeout;
-        let sent_at = SystemTime::now();
+        let sent_at = self.clock.now();
         let started = Instant::now();
         let outcome = tokio::time::timeout(timeout, self.exchange(&host, request)).await;
         match outcome {

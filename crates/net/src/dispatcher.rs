@@ -1,7 +1,7 @@
 //! The network thread's only loop: obeys commands, sends what the lanes let go, reports the ends.
 
 use std::any::Any;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -55,7 +55,13 @@ pub(crate) struct Dispatcher<T> {
     alarms: BTreeSet<(Instant, LaneId)>,
     running: JoinSet<Landed<T>>,
     flights: HashMap<Id, Flight>,
+    /// Lanes that have something to send, once there are fewer requests under way.
+    crowded: VecDeque<LaneId>,
 }
+
+/// The most requests under way at one time, over all lanes: each has a socket, and the process shares its file
+/// descriptors with the database.
+const MAX_FLIGHTS: usize = 100;
 
 impl<T: Interpretation> Dispatcher<T> {
     pub(crate) fn new(client: Client, commands: UnboundedReceiver<Command<T>>, outbox: Outbox<T>) -> Self {
@@ -67,6 +73,7 @@ impl<T: Interpretation> Dispatcher<T> {
             alarms: BTreeSet::new(),
             running: JoinSet::new(),
             flights: HashMap::new(),
+            crowded: VecDeque::new(),
         }
     }
 
@@ -155,6 +162,12 @@ impl<T: Interpretation> Dispatcher<T> {
             return;
         };
         let alarm = loop {
+            if self.flights.len() >= MAX_FLIGHTS {
+                if !self.crowded.contains(&id) {
+                    self.crowded.push_back(id);
+                }
+                break None;
+            }
             match slot.lane.next(Instant::now()) {
                 Next::Send(task) => {
                     let flight = launch(&mut self.running, &self.client, *task);
@@ -206,6 +219,11 @@ impl<T: Interpretation> Dispatcher<T> {
         };
         self.outbox.put(report);
         self.serve(lane);
+        while self.flights.len() < MAX_FLIGHTS
+            && let Some(next) = self.crowded.pop_front()
+        {
+            self.serve(next);
+        }
     }
 }
 

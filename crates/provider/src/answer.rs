@@ -27,6 +27,8 @@ pub struct Answer {
 
 /// The longest that an API is believed when it asks to be left alone.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(24 * 3600);
+/// How far ahead the API's clock may be of ours.
+const CLOCK_SLACK: Duration = Duration::from_secs(3600);
 /// The longest piece of an API's own words that is shown.
 const LONGEST_MESSAGE: usize = 500;
 
@@ -53,11 +55,11 @@ impl Answer {
         )
     }
 
-    /// The API's clock, or ours where it doesn't tell.
+    /// The API's clock, or ours where it doesn't tell or is far ahead: what is to come can't have happened.
     pub fn date(&self) -> Timestamp {
         let date = self.headers.get(http::header::DATE).and_then(|date| date.to_str().ok());
         let date = date.and_then(|date| OffsetDateTime::parse(date, &Rfc2822).ok());
-        date.map_or(self.received_at, SystemTime::from).into()
+        date.map_or(self.received_at, SystemTime::from).min(self.received_at + CLOCK_SLACK).into()
     }
 
     fn header(&self, name: &Option<String>) -> Option<&str> {

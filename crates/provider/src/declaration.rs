@@ -257,6 +257,9 @@ impl Declaration {
         if self.authentication.is_empty() {
             return invalid("/authentication".into(), "at least one kind of credential is needed");
         }
+        if let Err(problem) = self.rate_limit.check() {
+            return invalid("/rate_limit".into(), &problem.to_string());
+        }
         for (n, collection) in self.collections.iter().enumerate() {
             let at = |key: &str| format!("/collections/{n}{key}");
             if self.collections[..n].iter().any(|other| other.name == collection.name) {

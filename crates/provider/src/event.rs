@@ -3,7 +3,7 @@
 use crate::{
     answer::Answer,
     declaration::{Declaration, Feed, PageSize, Pagination},
-    listing::at_path,
+    listing::{at_path, too_many},
     pointer,
     record::{identifier, read_moment},
 };
@@ -65,11 +65,17 @@ pub fn url(
 /// An event that can't be read is an error and not left out: it would be a change that nobody notices.
 pub fn interpret(declaration: &Declaration, feed: &Feed, answer: &Answer) -> Result<Events, Failure> {
     let text = answer.text(declaration)?;
-    let (events, after) = read(&text, declaration, feed).map_err(|problem| answer.bad_data(problem))?;
-    Ok(Events { events, after, date: answer.date() })
+    let date = answer.date();
+    let (events, after) = read(&text, declaration, feed, date).map_err(|problem| answer.bad_data(problem))?;
+    Ok(Events { events, after, date })
 }
 
-fn read(text: &str, declaration: &Declaration, feed: &Feed) -> Result<(Vec<Event>, Option<String>), String> {
+fn read(
+    text: &str,
+    declaration: &Declaration,
+    feed: &Feed,
+    date: Timestamp,
+) -> Result<(Vec<Event>, Option<String>), String> {
     let Pagination::IdCursor { items, has_more, .. } = &declaration.pagination;
     let not_json = |error: serde_json::Error| format!("it is not JSON: {error}");
     let [list, more] = pointer::follow(text, [Some(items), Some(has_more)]).map_err(not_json)?;
@@ -79,14 +85,15 @@ fn read(text: &str, declaration: &Declaration, feed: &Feed) -> Result<(Vec<Event
     let has_more: bool = more
         .and_then(|more| serde_json::from_str(more.get()).ok())
         .ok_or_else(|| format!("there is no true or false at {has_more}"))?;
+    too_many(list.len(), declaration)?;
     let mut events = Vec::with_capacity(list.len());
     for item in list {
         let pointers = [&feed.id, &feed.occurred_at.at, &feed.object_type, &feed.object_id].map(Some);
         let [id, at, kind, object_id] = pointer::follow(item.get(), pointers).map_err(not_json)?;
         let id = id.and_then(identifier).ok_or_else(|| format!("an event has no id at {}", feed.id))?;
-        let occurred_at = at
-            .and_then(|at| read_moment(&feed.occurred_at, at))
-            .ok_or_else(|| format!("the event {id} has no time at {}", feed.occurred_at.at))?;
+        // An event that doesn't say when, or says that it is still to come, has happened by now.
+        let occurred_at =
+            at.and_then(|at| read_moment(&feed.occurred_at, at)).map_or(date, |at| at.min(date));
         let object = match (kind.and_then(identifier), object_id.and_then(identifier)) {
             (Some(kind), Some(id)) => Some(Object { kind, id }),
             _ => None,
@@ -108,7 +115,7 @@ mod tests {
     use bytes::Bytes;
     use http::{HeaderMap, StatusCode};
     use sequin_domain::failure::FailureClass;
-    use std::time::SystemTime;
+    use std::time::{Duration, SystemTime};
 
     fn stripe() -> (&'static Declaration, &'static Feed) {
         let stripe = catalogue::find("stripe").unwrap();
@@ -120,7 +127,7 @@ mod tests {
             status: StatusCode::OK,
             headers: HeaderMap::new(),
             body: Bytes::from_static(body.as_bytes()),
-            received_at: SystemTime::UNIX_EPOCH,
+            received_at: SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000),
         };
         interpret(stripe().0, stripe().1, &answer)
     }
@@ -143,13 +150,19 @@ mod tests {
     fn an_event_that_cannot_be_read_is_not_skipped() {
         for body in [
             r#"{"has_more": false, "data": [{"created": 20}]}"#,
-            r#"{"has_more": false, "data": [{"id": "evt_1"}]}"#,
             r#"{"has_more": true, "data": []}"#,
             r#"{"data": []}"#,
             "[]",
         ] {
             assert_eq!(interpret_text(body).unwrap_err().class, FailureClass::BadData, "{body}");
         }
+    }
+
+    #[test]
+    fn an_event_cannot_be_still_to_come() {
+        let page = r#"{"has_more": false, "data": [{"id": "evt_2", "created": 9999999999}, {"id": "evt_1", "created": 1.5}]}"#;
+        let events = interpret_text(page).unwrap();
+        assert!(events.events.iter().all(|event| event.occurred_at == events.date));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use crate::{
     answer::Answer,
-    declaration::{CollectionRef, PageSize, Pagination},
+    declaration::{CollectionRef, Declaration, PageSize, Pagination},
     pointer,
     record::{Reader, Record, Rejected, identifier},
 };
@@ -16,16 +16,17 @@ use std::collections::VecDeque;
 use url::Url;
 
 /// Where a walk goes on. It is what a backfill keeps in the database.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Position {
-    /// A page of the collection; of its parents, where it is nested.
-    Page { after: After },
+    /// A page of the collection; of its parents, where it is nested. `restarts`: how often the list had to be read from
+    /// its start again.
+    Page { after: After, restarts: u8 },
     /// The children of parents that have been listed, first the first one's; then the parents go on.
     Children { parents: VecDeque<ParentPosition>, then: Option<After> },
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct ParentPosition {
     id: String,
     after: After,
@@ -34,9 +35,11 @@ pub struct ParentPosition {
 /// The last objects of the page before, the very last first; empty at the start.
 ///
 /// An API may not know an object any more by the time that it is asked for what follows: then the one before serves.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct After(VecDeque<String>);
 
+/// How often a list is read from its start again because the API doesn't know where to go on.
+const MOST_RESTARTS: u8 = 3;
 /// How many ids are kept to go on from.
 const KEPT_IDS: usize = 3;
 
@@ -49,7 +52,7 @@ impl After {
 impl Position {
     /// Before the first page.
     pub fn start() -> Self {
-        Self::Page { after: After::default() }
+        Self::Page { after: After::default(), restarts: 0 }
     }
 
     /// The children of one parent, from the first on.
@@ -64,10 +67,16 @@ impl Position {
     pub fn past_missing(&self) -> Result<Option<Self>, NothingMissing> {
         let mut position = self.clone();
         match &mut position {
-            Self::Page { after } => match after.0.pop_front() {
-                Some(_) => Ok(Some(position)),
-                None => Err(NothingMissing),
-            },
+            Self::Page { after, restarts } => {
+                if after.0.pop_front().is_none() {
+                    return Err(NothingMissing);
+                }
+                if after.0.is_empty() {
+                    *restarts += 1;
+                }
+                // An API that never knows where to go on would be asked for ever.
+                if *restarts > MOST_RESTARTS { Err(NothingMissing) } else { Ok(Some(position)) }
+            }
             Self::Children { parents, then } => {
                 let first = parents.front_mut().ok_or(NothingMissing)?;
                 if first.after.0.pop_front().is_none() {
@@ -80,7 +89,7 @@ impl Position {
 
     fn children(parents: VecDeque<ParentPosition>, then: Option<After>) -> Option<Self> {
         if parents.is_empty() {
-            then.map(|after| Self::Page { after })
+            then.map(|after| Self::Page { after, restarts: 0 })
         } else {
             Some(Self::Children { parents, then })
         }
@@ -112,7 +121,7 @@ impl Listing {
     /// The address of the page at `position`.
     pub fn url(&self, base: &Url, position: &Position) -> Url {
         let (collection, parent, after) = match position {
-            Position::Page { after } => match self.collection.parent_collection() {
+            Position::Page { after, .. } => match self.collection.parent_collection() {
                 Some(parents) => return list_url(base, &parents, None, after, None),
                 None => (&self.collection, None, after),
             },
@@ -140,13 +149,17 @@ impl Listing {
         let list = List::read(&text, &self.collection).map_err(|problem| answer.bad_data(problem))?;
         let reader = Reader::new(&self.collection, replaced);
         let page = match position {
-            Position::Page { after } if self.collection.parent.is_some() => {
+            Position::Page { after, .. } if self.collection.parent.is_some() => {
                 self.read_parents(&reader, &list, after).map_err(|problem| answer.bad_data(problem))?
             }
-            Position::Page { after } => {
+            Position::Page { after, restarts } => {
                 let (records, rejected, next) =
                     read_objects(&reader, &list, after, None).map_err(|problem| answer.bad_data(problem))?;
-                Page { records, rejected, next: next.map(|after| Position::Page { after }) }
+                Page {
+                    records,
+                    rejected,
+                    next: next.map(|after| Position::Page { after, restarts: *restarts }),
+                }
             }
             Position::Children { parents, then } => {
                 let mut parents = parents.clone();
@@ -191,6 +204,7 @@ impl Listing {
             unfinished.extend(start.map(|after| ParentPosition { id, after }));
         }
         let then = list.next(ids, after)?;
+        remove_repetitions(&mut page.records);
         page.next = Position::children(unfinished, then);
         Ok(page)
     }
@@ -207,17 +221,20 @@ fn read_objects(
 ) -> Result<Objects, String> {
     let mut records: Vec<Record> = Vec::with_capacity(list.items.len());
     let mut rejected = Vec::new();
+    let mut ids = Vec::with_capacity(list.items.len());
     for item in &list.items {
         match reader.read(item.get(), parent) {
-            Ok(record) => records.push(record),
-            Err(set_aside) => rejected.push(set_aside),
+            Ok(record) => {
+                ids.push(record.upstream_id.clone());
+                records.push(record);
+            }
+            Err(set_aside) => {
+                ids.extend(set_aside.upstream_id.clone());
+                rejected.push(set_aside);
+            }
         }
     }
-    let known = records.iter().map(|record| record.upstream_id.clone());
-    let next = list.next(
-        known.chain(rejected.iter().filter_map(|record| record.upstream_id.clone())).collect(),
-        after,
-    )?;
+    let next = list.next(ids, after)?;
     remove_repetitions(&mut records);
     Ok((records, rejected, next))
 }
@@ -243,8 +260,11 @@ impl<'a> List<'a> {
             .map_err(|error| format!("it is not JSON: {error}"))?;
         let found = found.ok_or_else(|| format!("there is no list at {items}"))?;
         let more = more.ok_or_else(|| format!("there is nothing at {has_more}"))?;
+        let found: Vec<&RawValue> =
+            serde_json::from_str(found.get()).map_err(|_| format!("there is no list at {items}"))?;
+        too_many(found.len(), &collection.declaration)?;
         Ok(Self {
-            items: serde_json::from_str(found.get()).map_err(|_| format!("there is no list at {items}"))?,
+            items: found,
             has_more: serde_json::from_str(more.get())
                 .map_err(|_| format!("there is no true or false at {has_more}"))?,
         })
@@ -283,13 +303,24 @@ fn list_url(
         query.append_pair(name, &template.fill(names));
     }
     if let (Some(name), Some(since)) = (&collection.since, since) {
-        query.append_pair(name, &since.unix_seconds().to_string());
+        query.append_pair(name, &since.unix_seconds().max(0).to_string());
     }
     if let Some(id) = after.0.front() {
         query.append_pair(parameter, id);
     }
     drop(query);
     url
+}
+
+/// An answer may hold a little more than what was asked for, but not without bounds.
+pub(crate) fn too_many(items: usize, declaration: &Declaration) -> Result<(), String> {
+    let Pagination::IdCursor { page_size, .. } = &declaration.pagination;
+    let most = 10 * page_size.value as usize;
+    if items > most {
+        Err(format!("it lists {items} objects, and {} were asked for", page_size.value))
+    } else {
+        Ok(())
+    }
 }
 
 /// `base` with the path of an endpoint behind its own.

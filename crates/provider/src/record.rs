@@ -83,7 +83,10 @@ impl Reader {
         let Some(upstream_id) = upstream_id.and_then(identifier) else {
             let reason = match upstream_id {
                 None => format!("it has no id at {id}"),
-                Some(other) => format!("its id at {id} is no string or whole number: {:.80}", other.get()),
+                Some(other) => format!(
+                    "its id at {id} is no string of 1 to {LONGEST_ID} bytes or whole number: {:.80}",
+                    other.get()
+                ),
             };
             return Err(reject(None, reason));
         };
@@ -92,6 +95,9 @@ impl Reader {
                 Some(&upstream_id),
                 "it is not valid UTF-8; shown with U+FFFD instead".into(),
             ));
+        }
+        if is_too_deep(raw) {
+            return Err(reject(Some(&upstream_id), format!("it is nested deeper than {DEEPEST} levels")));
         }
         let moment =
             |declared: &Option<Moment>, raw: Option<&RawValue>| read_moment(declared.as_ref()?, raw?);
@@ -113,6 +119,11 @@ impl Reader {
     }
 }
 
+/// The longest id, in bytes: an index entry can't be much longer.
+const LONGEST_ID: usize = 1000;
+/// The deepest nesting: many parsers of JSON refuse more, and one of them may be a consumer's.
+const DEEPEST: usize = 500;
+
 /// An id: a string, or a whole number as text.
 pub(crate) fn identifier(raw: &RawValue) -> Option<String> {
     let text = raw.get();
@@ -124,7 +135,7 @@ pub(crate) fn identifier(raw: &RawValue) -> Option<String> {
         return None;
     };
     // U+0000 can't be stored, and an empty id names nothing.
-    (!id.is_empty() && !id.contains('\0')).then_some(id)
+    (!id.is_empty() && id.len() <= LONGEST_ID && !id.contains('\0')).then_some(id)
 }
 
 /// An instant in the declared format; what is not in it counts as absent, as it is in `data` anyway.
@@ -132,6 +143,26 @@ pub(crate) fn read_moment(moment: &Moment, raw: &RawValue) -> Option<Timestamp> 
     match moment.format {
         MomentFormat::UnixSeconds => Timestamp::from_unix_seconds(raw.get().parse().ok()?),
     }
+}
+
+/// Whether arrays and objects are nested deeper than is good for anybody.
+fn is_too_deep(json: &str) -> bool {
+    let opens = |byte: &u8| matches!(byte, b'[' | b'{');
+    if json.as_bytes().iter().filter(|byte| opens(byte)).count() <= DEEPEST {
+        return false;
+    }
+    let (mut depth, mut in_string, mut escaped) = (0usize, false, false);
+    json.bytes().any(|byte| {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = in_string,
+            b'"' => in_string = !in_string,
+            b'[' | b'{' if !in_string => depth += 1,
+            b']' | b'}' if !in_string => depth -= 1,
+            _ => {}
+        }
+        depth > DEEPEST
+    })
 }
 
 fn hash(text: &str) -> [u8; 16] {
@@ -173,6 +204,8 @@ mod tests {
             (r#"{"id": ""}"#, "no string"),
             (r#"{"id": "a\u0000b"}"#, "no string"),
             (r#"{"id": "\ud800"}"#, "no string"),
+            (&format!(r#"{{"id": "{}"}}"#, "x".repeat(1001)), "no string"),
+            (&format!(r#"{{"id": "a", "v": {}{}}}"#, "[".repeat(500), "]".repeat(500)), "deeper"),
             (r#"["cus_1"]"#, "no id"),
         ] {
             let rejected = reader.read(raw, None).unwrap_err();
@@ -184,6 +217,13 @@ mod tests {
             reader.read(r#"{"id": 18446744073709551617}"#, None).unwrap().upstream_id,
             "18446744073709551617"
         );
+    }
+
+    #[test]
+    fn brackets_in_strings_are_not_deep() {
+        let raw =
+            format!(r#"{{"id": "a", "v": "\"{}", "w": [{}]}}"#, "[".repeat(2000), vec!["{}"; 900].join(","));
+        assert!(reader("customer", false).read(&raw, None).is_ok());
     }
 
     #[test]

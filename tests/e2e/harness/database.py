@@ -32,7 +32,7 @@ class Database:
 
     def sql(self, query: str, *params: object) -> list[Any]:
         """Runs one statement and commits it; returns its rows, with columns by name and by position."""
-        if self._connection is None or self._connection.closed:
+        if self._connection is None or self._connection.closed or not self._is_alive():
             self._connection = self.connect()
         try:
             cursor = self._connection.cursor(row_factory=namedtuple_row)
@@ -41,6 +41,15 @@ class Database:
         except psycopg.OperationalError:
             self.close()
             raise
+
+    def _is_alive(self) -> bool:
+        """Whether the server still has this end of the connection: it may have been restarted since."""
+        try:
+            self._connection.execute("SELECT 1")
+        except psycopg.OperationalError:
+            self.close()
+            return False
+        return True
 
     def value(self, query: str, *params: object) -> Any:
         """The first column of the first row."""
