@@ -35,6 +35,8 @@ build: setup ## Compile the extension
 	@cargo build --release
 
 install: setup ## Install the extension into the PostgreSQL of PG_CONFIG
+	@# A running server keeps the library that it has loaded, instead of finding it changed under its feet.
+	@$(if $(ROOT),,sudo) rm -f "$$($$PG_CONFIG --pkglibdir)/sequin.so"
 	@cargo pgrx install --release $(INSTALL_FLAGS) --pg-config "$$PG_CONFIG"
 
 ##@ Test

@@ -70,12 +70,12 @@ def _idle(cluster: Cluster, processes: list[int]) -> Marks:
         return Marks(next_xid(cluster), wal_position(cluster), sum(map(cpu_seconds, processes)))
 
     def settled() -> bool:
-        cluster.sql("CHECKPOINT")
         before = wal_position(cluster)
         # The background writer notes the running transactions after each 15 s in which WAL was written.
         time.sleep(16)
         return wal_position(cluster) == before
 
+    cluster.sql("CHECKPOINT")
     eventually(settled, 120, every=0, what="WAL goes on being written")
     before = marks()
     time.sleep(SECONDS)

@@ -178,7 +178,11 @@ fn split(declaration: &Declaration, properties: Map<String, Value>) -> Result<(M
     kind.headers(&secrets).map_err(|problem| {
         invalid(format!("the credential can't be used: {problem}"))
             .set_detail(format!("It is one of kind {:?} for {}.", kind.kind, declaration.title))
-            .set_hint(format!("Such a credential needs {}.", kind.secrets.join(", ")))
+            .set_hint(format!(
+                "Such a credential has the kind {:?} and needs {}.",
+                kind.kind,
+                kind.secrets.join(", ")
+            ))
     })?;
     Ok((settings, secrets))
 }
@@ -232,7 +236,7 @@ fn check_base_url(text: &str) -> Result<String> {
     if let Err(problem) = sequin_net::check_url(&url, settings::allow_private_networks()) {
         return refuse(
             &problem.to_string(),
-            "Use HTTPS and a public host, or turn on the setting sequin.allow_private_networks.",
+            "Use an https:// URL of a public host, or turn on the setting sequin.allow_private_networks.",
         );
     }
     Ok(url.as_str().trim_end_matches('/').to_owned())

@@ -5,11 +5,10 @@
 
 use super::{
     apply,
-    feed::FeedJob,
-    job::{Done, Orders, Retry, Tag, Then, Work},
+    job::{Done, Orders, Tag, Then, Work},
     plan::{Plan, SyncContext},
     request::Answered,
-    walk::Walk,
+    roster::{self, Job, Role},
 };
 use crate::{
     pg::{
@@ -24,7 +23,6 @@ use pgrx::prelude::*;
 use sequin_domain::{
     failure::{Failure, FailureClass},
     observation::Observations,
-    timestamp::Timestamp,
 };
 use sequin_net::{Completion, LaneId, Net, Refusal};
 use std::{
@@ -44,30 +42,6 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 type JobId = u64;
-
-enum Job {
-    Walk(Box<Walk>),
-    Feed(Box<FeedJob>),
-    Sweep(SweepTimer),
-}
-
-/// Waits until the next sweep of a collection.
-struct SweepTimer {
-    sync: Rc<SyncContext>,
-    collection_id: String,
-    due: Instant,
-    ordered: bool,
-}
-
-impl Job {
-    fn sync(&self) -> &Rc<SyncContext> {
-        match self {
-            Self::Walk(walk) => walk.sync(),
-            Self::Feed(feed) => feed.sync(),
-            Self::Sweep(timer) => &timer.sync,
-        }
-    }
-}
 
 /// A question under way.
 struct Open {
@@ -90,7 +64,10 @@ pub struct Engine {
     net: Rc<Net<Answered>>,
     syncs: HashMap<Uuid, Rc<SyncContext>>,
     lanes: HashSet<LaneId>,
-    jobs: BTreeMap<JobId, Job>,
+    jobs: BTreeMap<JobId, (Role, Job)>,
+    roles: HashMap<Role, JobId>,
+    /// The feeds of which it is known from where on they are read.
+    listening: HashSet<(Uuid, String)>,
     open: HashMap<u64, Open>,
     works: VecDeque<(JobId, Rc<SyncContext>, Work, Option<Observing>)>,
     observations: HashMap<(Uuid, String), Observations>,
@@ -116,6 +93,8 @@ impl Engine {
             syncs: HashMap::new(),
             lanes: HashSet::new(),
             jobs: BTreeMap::new(),
+            roles: HashMap::new(),
+            listening: HashSet::new(),
             open: HashMap::new(),
             works: VecDeque::new(),
             observations: HashMap::new(),
@@ -187,155 +166,50 @@ impl Engine {
     }
 
     /// Brings the jobs into step with the plan. Those of syncs that are as they were go on.
-    fn adopt(&mut self, plan: Plan) {
-        let Plan { syncs, lanes, collections, feeds, backfills } = plan;
-        for (lane, limits) in &lanes {
+    fn adopt(&mut self, mut plan: Plan) {
+        for (lane, limits) in &plan.lanes {
             self.net.set_lane(*lane, Some(*limits));
         }
-        let changed: HashSet<Uuid> = self
-            .syncs
-            .values()
-            .filter(|sync| syncs.get(&sync.id).is_none_or(|new| new.version != sync.version))
-            .map(|sync| sync.id)
-            .collect();
-        let backfill_ids: HashSet<Uuid> = backfills.iter().map(|backfill| backfill.id).collect();
-        let outdated: Vec<JobId> = self
-            .jobs
-            .iter()
-            .filter(|(_, job)| {
-                let cancelled = matches!(job, Job::Walk(walk)
-                    if walk.backfill_id().is_some_and(|id| !backfill_ids.contains(&id)));
-                changed.contains(&job.sync().id) || cancelled
-            })
-            .map(|(id, _)| *id)
-            .collect();
+        let mut syncs = std::mem::take(&mut plan.syncs);
+        let unfinished: HashSet<Uuid> = plan.backfills.iter().map(|backfill| backfill.id).collect();
+        for (id, old) in self.syncs.drain() {
+            match syncs.get_mut(&id) {
+                Some(new) if new.version == old.version => *new = old,
+                _ => {
+                    self.barred.remove(&old.credential_id);
+                }
+            }
+        }
+        self.syncs = syncs;
+        let outdated = |role: &Role, job: &Job| {
+            let current = self.syncs.get(&role.sync()).is_some_and(|sync| Rc::ptr_eq(sync, job.sync()));
+            !current || matches!(role, Role::Backfill { id, .. } if !unfinished.contains(id))
+        };
+        let outdated: Vec<JobId> =
+            self.jobs.iter().filter(|(_, (role, job))| outdated(role, job)).map(|(id, _)| *id).collect();
         for id in outdated {
             self.drop_job(id);
         }
-        for lane in self.lanes.drain().filter(|lane| !lanes.contains_key(lane)) {
+        for lane in self.lanes.drain().filter(|lane| !plan.lanes.contains_key(lane)) {
             self.net.remove_lane(lane);
         }
-        self.lanes = lanes.into_keys().collect();
-        self.barred.retain(|_, until| *until > Instant::now());
-        for id in &changed {
-            if let Some(sync) = self.syncs.get(id) {
-                self.barred.remove(&sync.credential_id);
-            }
-        }
-        self.syncs = syncs
-            .into_iter()
-            .map(|(id, new)| match self.syncs.remove(&id) {
-                Some(old) if !changed.contains(&id) => (id, old),
-                _ => (id, new),
-            })
-            .collect();
-        let new_jobs = self.missing_jobs(&collections, &feeds, &backfills);
-        let ids: Vec<JobId> = new_jobs.into_iter().map(|job| self.add_job(job)).collect();
+        self.lanes = plan.lanes.keys().copied().collect();
+        let missing = roster::missing(&plan, &self.syncs, |role| self.roles.contains_key(role));
+        let ids: Vec<JobId> = missing.into_iter().map(|(role, job)| self.add_job(role, job)).collect();
         for id in ids {
             self.drive(id);
         }
     }
 
-    /// What the plan asks for and no job does yet.
-    fn missing_jobs(
-        &self,
-        collections: &[crate::store::plan::Collection],
-        feeds: &[crate::store::plan::Feed],
-        backfills: &[crate::store::plan::Backfill],
-    ) -> Vec<Job> {
-        let walking: HashSet<Uuid> = self
-            .jobs
-            .values()
-            .filter_map(|job| match job {
-                Job::Walk(walk) => walk.backfill_id(),
-                _ => None,
-            })
-            .collect();
-        let mut jobs = Vec::new();
-        for row in feeds {
-            let Some(sync) = self.syncs.get(&row.sync_id) else {
-                continue;
-            };
-            let running = self.jobs.values().any(|job| {
-                matches!(job, Job::Feed(feed) if feed.sync().id == row.sync_id && feed.name() == row.feed)
-            });
-            if !running {
-                let listening: Vec<_> = collections
-                    .iter()
-                    .filter(|collection| collection.sync_id == row.sync_id)
-                    .filter_map(|collection| sync.collection(&collection.collection_id))
-                    .collect();
-                let every = sync.poll_interval;
-                // Without a collection that listens, as in the middle of a restore, events would be read for nobody.
-                if listening.is_empty() {
-                    continue;
-                }
-                let due = if row.cursor.is_some() { due(row.polled_at, every) } else { Instant::now() };
-                jobs.extend(
-                    FeedJob::new(sync.clone(), row, &listening, every, due)
-                        .map(|feed| Job::Feed(Box::new(feed))),
-                );
-            }
-        }
-        for row in backfills.iter().filter(|row| !walking.contains(&row.id)) {
-            let Some(sync) = self.syncs.get(&row.sync_id) else {
-                continue;
-            };
-            let Some(collection) = sync.collection(&row.collection_id) else {
-                continue;
-            };
-            let state = collections
-                .iter()
-                .find(|state| state.sync_id == row.sync_id && state.collection_id == row.collection_id);
-            let retry =
-                state.map_or_else(Retry::default, |state| Retry::restored(state.failures, state.retry_at));
-            jobs.push(Job::Walk(Box::new(Walk::backfill(sync.clone(), collection, row, retry))));
-        }
-        for row in collections.iter().filter(|row| row.backfilled) {
-            let Some(sync) = self.syncs.get(&row.sync_id) else {
-                continue;
-            };
-            let Some(collection) = sync.collection(&row.collection_id) else {
-                continue;
-            };
-            let of_this = |job: &Job| job.sync().id == row.sync_id;
-            if let Some(seconds) = collection.changes.poll
-                && !self.jobs.values().any(|job| {
-                    of_this(job) && matches!(job, Job::Walk(walk) if walk.polls(&row.collection_id))
-                })
-            {
-                let every = sync.poll_interval.max(Duration::from_secs(seconds));
-                let due = due(row.polled_at, every);
-                jobs.push(Job::Walk(Box::new(Walk::poll(sync.clone(), collection.clone(), row, every, due))));
-            }
-            let sweeping = backfills.iter().any(|backfill| {
-                backfill.sync_id == row.sync_id
-                    && backfill.collection_id == row.collection_id
-                    && backfill.kind == "sweep"
-            });
-            if let Some(seconds) = collection.changes.sweep
-                && !sweeping
-                && !self.jobs.values().any(|job| {
-                    of_this(job)
-                        && matches!(job, Job::Sweep(timer) if timer.collection_id == row.collection_id)
-                })
-            {
-                let every = sync.frequency.interval(Duration::from_secs(seconds));
-                let timer = SweepTimer {
-                    sync: sync.clone(),
-                    collection_id: row.collection_id.clone(),
-                    due: due(row.swept_at, every),
-                    ordered: false,
-                };
-                jobs.push(Job::Sweep(timer));
-            }
-        }
-        jobs
-    }
-
-    fn add_job(&mut self, job: Job) -> JobId {
+    fn add_job(&mut self, role: Role, job: Job) -> JobId {
         let id = self.next_id();
-        self.jobs.insert(id, job);
+        if let (Job::Feed(feed), Role::Feed { sync, feed: name }) = (&job, &role)
+            && feed.is_listening()
+        {
+            self.listening.insert((*sync, name.clone()));
+        }
+        self.roles.insert(role.clone(), id);
+        self.jobs.insert(id, (role, job));
         id
     }
 
@@ -345,7 +219,11 @@ impl Engine {
     }
 
     fn drop_job(&mut self, id: JobId) {
-        self.jobs.remove(&id);
+        let Some((role, _)) = self.jobs.remove(&id) else { return };
+        self.roles.remove(&role);
+        if let Role::Feed { sync, feed } = role {
+            self.listening.remove(&(sync, feed));
+        }
         let requests: Vec<u64> =
             self.open.iter().filter(|(_, open)| open.job == id).map(|(request, _)| *request).collect();
         for request in requests {
@@ -388,7 +266,7 @@ impl Engine {
     /// Lets a job order what it needs next.
     fn drive(&mut self, id: JobId) {
         let now = Instant::now();
-        let Some(job) = self.jobs.get(&id) else { return };
+        let Some((_, job)) = self.jobs.get_mut(&id) else { return };
         let sync = job.sync().clone();
         if let Some(until) = self.barred.get(&sync.credential_id).filter(|until| **until > now) {
             self.alarms.push(Reverse((*until, id)));
@@ -396,28 +274,22 @@ impl Engine {
         }
         if let Job::Walk(walk) = job
             && let Some(feed) = walk.needs_feed()
-            && !self.is_listening(sync.id, feed)
+            && !self.listening.contains(&(sync.id, feed.to_owned()))
         {
             return;
         }
         let mut orders = Orders::default();
-        match self.jobs.get_mut(&id) {
-            Some(Job::Walk(walk)) => walk.drive(now, &mut orders),
-            Some(Job::Feed(feed)) => feed.drive(now, &mut orders),
-            Some(Job::Sweep(timer)) if timer.due > now => orders.wake_at(timer.due),
-            Some(Job::Sweep(timer)) if !timer.ordered => {
+        match job {
+            Job::Walk(walk) => walk.drive(now, &mut orders),
+            Job::Feed(feed) => feed.drive(now, &mut orders),
+            Job::Sweep(timer) if timer.due > now => orders.wake_at(timer.due),
+            Job::Sweep(timer) if !timer.ordered => {
                 timer.ordered = true;
                 orders.work(Then::StartSweep { collection_id: timer.collection_id.clone() });
             }
-            Some(Job::Sweep(_)) | None => {}
+            Job::Sweep(_) => {}
         }
         self.carry_out(id, &sync, orders, None);
-    }
-
-    fn is_listening(&self, sync: Uuid, name: &str) -> bool {
-        self.jobs.values().any(|job| {
-            matches!(job, Job::Feed(feed) if feed.sync().id == sync && feed.name() == name && feed.is_listening())
-        })
     }
 
     /// Does what a job has ordered; `observes` belongs to the answer that the first work comes from.
@@ -488,9 +360,9 @@ impl Engine {
     /// The question could not be asked now, and is to be asked again.
     fn give_back(&mut self, id: JobId, tag: Tag) {
         match self.jobs.get_mut(&id) {
-            Some(Job::Walk(walk)) => walk.give_back(tag),
-            Some(Job::Feed(feed)) => feed.give_back(tag),
-            Some(Job::Sweep(_)) | None => {}
+            Some((_, Job::Walk(walk))) => walk.give_back(tag),
+            Some((_, Job::Feed(feed))) => feed.give_back(tag),
+            Some((_, Job::Sweep(_))) | None => {}
         }
     }
 
@@ -526,7 +398,7 @@ impl Engine {
     }
 
     fn hand_over(&mut self, id: JobId, tag: Tag, answered: Answered, observes: Option<Observing>) {
-        let Some(job) = self.jobs.get_mut(&id) else {
+        let Some((_, job)) = self.jobs.get_mut(&id) else {
             self.end_observing(observes);
             return;
         };
@@ -584,41 +456,46 @@ impl Engine {
     fn follow_up(&mut self, id: JobId, sync: &Rc<SyncContext>, then: &Then, done: Done) {
         let mut orders = Orders::default();
         let ended = match self.jobs.get_mut(&id) {
-            Some(Job::Walk(walk)) => walk.done(then, done, &self.settings, &mut orders),
-            Some(Job::Feed(feed)) => feed.done(then, done, &mut orders),
-            Some(Job::Sweep(_)) => true,
+            Some((_, Job::Walk(walk))) => walk.done(then, done, &self.settings, &mut orders),
+            Some((_, Job::Feed(feed))) => feed.done(then, done, &mut orders),
+            Some((_, Job::Sweep(_))) => true,
             None => return,
         };
         self.carry_out(id, sync, orders, None);
         if ended {
             self.drop_job(id);
+            if matches!(then, Then::Gap { .. }) {
+                self.drop_backfills(sync.id);
+            }
             self.plan_anew();
             return;
         }
         self.drive(id);
-        if matches!(then, Then::MoveFeed { .. }) {
-            self.start_walks_of(sync.id);
+        if let Then::MoveFeed { feed, .. } = then
+            && self.listening.insert((sync.id, feed.clone()))
+        {
+            self.drive_backfills(sync.id);
         }
     }
 
-    /// The feed is listening: the walks that have waited for it may start.
-    fn start_walks_of(&mut self, sync: Uuid) {
-        let waiting =
-            |job: &Job| matches!(job, Job::Walk(walk) if walk.sync().id == sync && walk.is_unstarted());
-        let walks: Vec<JobId> = self.jobs.iter().filter(|(_, job)| waiting(job)).map(|(id, _)| *id).collect();
-        for id in walks {
+    fn backfills_of(&self, sync: Uuid) -> Vec<JobId> {
+        let of_sync = |role: &Role| matches!(role, Role::Backfill { sync: of, .. } if *of == sync);
+        self.jobs.iter().filter(|(_, (role, _))| of_sync(role)).map(|(id, _)| *id).collect()
+    }
+
+    /// After a gap in a feed the backfills start over, from what the tables say now.
+    fn drop_backfills(&mut self, sync: Uuid) {
+        for id in self.backfills_of(sync) {
+            self.drop_job(id);
+        }
+    }
+
+    /// A feed is listening: the backfills that have waited for it may start.
+    fn drive_backfills(&mut self, sync: Uuid) {
+        for id in self.backfills_of(sync) {
             self.drive(id);
         }
     }
-}
-
-/// When something is due that is done each so often and was done last at `last`.
-fn due(last: Option<Timestamp>, every: Duration) -> Instant {
-    let now = Instant::now();
-    let Some(last) = last else { return now };
-    let since = Timestamp::from(SystemTime::now()).unix_micros() - last.unix_micros();
-    let since = Duration::from_micros(u64::try_from(since).unwrap_or(0));
-    now + every.saturating_sub(since)
 }
 
 fn net_settings(settings: &Settings) -> sequin_net::Settings {

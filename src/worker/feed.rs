@@ -85,7 +85,6 @@ impl FeedJob {
         sync: Rc<SyncContext>,
         row: &plan::Feed,
         collections: &[CollectionRef],
-        every: Duration,
         due: Instant,
     ) -> Option<Self> {
         let declared = sync.declaration.feeds.get(&row.feed)?;
@@ -105,7 +104,7 @@ impl FeedJob {
             name: row.feed.clone(),
             interests,
             feed: row.cursor.map(|cursor| EventFeed::new(cursor, lookback)),
-            every,
+            every: sync.poll_interval,
             lookback,
             retention,
             due,
@@ -120,10 +119,6 @@ impl FeedJob {
 
     pub fn sync(&self) -> &Rc<SyncContext> {
         &self.sync
-    }
-
-    pub fn name(&self) -> &str {
-        &self.name
     }
 
     /// Whether it is known from where on the feed is read, so that no change can be missed any more.

@@ -78,7 +78,7 @@ fn find_extension() -> Option<pg_sys::Oid> {
 }
 
 /// The plans of the worker's statements have to be right for tables of any size from the first page on, and no
-/// statement may wait for ever.
+/// lock is waited for without end.
 fn prepare_session() -> crate::error::Result<()> {
     for setting in [
         "SET application_name = 'sequin worker'",
@@ -88,7 +88,6 @@ fn prepare_session() -> crate::error::Result<()> {
         "SET enable_mergejoin = off",
         "SET enable_bitmapscan = off",
         "SET jit = off",
-        "SET statement_timeout = '10min'",
         "SET lock_timeout = '1min'",
     ] {
         Spi::run(setting).map_err(|problem| {

@@ -8,6 +8,7 @@ mod launcher;
 mod main;
 mod plan;
 mod request;
+mod roster;
 mod walk;
 
 pub use launcher::register;

@@ -122,21 +122,11 @@ impl Walk {
         &self.sync
     }
 
-    pub fn backfill_id(&self) -> Option<Uuid> {
+    fn backfill_id(&self) -> Option<Uuid> {
         match self.purpose {
             Purpose::Backfill { id, .. } => Some(id),
             Purpose::Poll(_) => None,
         }
-    }
-
-    /// Whether it looks for new objects of this collection.
-    pub fn polls(&self, collection_id: &str) -> bool {
-        matches!(self.purpose, Purpose::Poll(_)) && self.collection.id().as_str() == collection_id
-    }
-
-    /// Whether it waits to ask its first question.
-    pub fn is_unstarted(&self) -> bool {
-        !self.asked && self.unstored == 0
     }
 
     /// The feed that must be listening before the walk may start, so that no change falls between the two.

@@ -82,7 +82,7 @@ def apply_page(connection: psycopg.Connection, stream: str, keys: list[str], rou
     data = [f'{{"id": "{key}", "round": {round_}}}' for key in keys]
     connection.execute(
         """SELECT sequin._apply_page(
-               (SELECT id FROM sequin.streams WHERE name = %s), '00000000-0000-0000-0000-000000000001',
+               (SELECT id FROM sequin.streams WHERE name = %s), (SELECT id FROM sequin.syncs),
                'stripe', 'stripe:customer', clock_timestamp(),
                ids => array_agg(gen_random_uuid()), upstream_ids => array_agg(key), datas => array_agg(datum),
                hashes => array_agg(md5(datum)::uuid), deletions => array_agg(false),
@@ -93,9 +93,22 @@ def apply_page(connection: psycopg.Connection, stream: str, keys: list[str], rou
     )
 
 
+def create_writable(database: Database, *streams: str) -> None:
+    """Streams that the test may write, with a sync that never asks anybody anything."""
+    for stream in streams:
+        database.sql("SELECT sequin.create_stream(%s)", stream)
+    properties = '{"api_key": "sk_test_unused", "base_url": "http://127.0.0.1:9"}'
+    database.sql("SELECT sequin.create_credential('unused', 'stripe', %s)", properties)
+    connection = database.connect()
+    with connection.transaction():
+        connection.execute("SELECT sequin.create_sync('unused', %s, 'unused', '{customer}')", (streams[0],))
+        connection.execute("SELECT sequin.pause_sync('unused')")
+    connection.close()
+
+
 def test_a_reader_misses_nothing_while_eight_sessions_write_one_stream(database: Database) -> None:
     """The same without the worker's own order: pages of eight sessions, of very different sizes, at once."""
-    database.sql("SELECT sequin.create_stream('main')")
+    create_writable(database, "main")
     reader = Reader(database, "main")
     reader.start()
     failures: list[BaseException] = []
@@ -123,8 +136,7 @@ def test_a_reader_misses_nothing_while_eight_sessions_write_one_stream(database:
 
 
 def test_a_writer_waits_for_the_one_before_it_in_its_stream_alone(database: Database) -> None:
-    for stream in ("main", "other"):
-        database.sql("SELECT sequin.create_stream(%s)", stream)
+    create_writable(database, "main", "other")
     with database.connect() as first, database.connect() as second:
         second.execute("SET lock_timeout = '300ms'")
         with first.transaction():

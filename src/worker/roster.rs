@@ -1,0 +1,145 @@
+//! Which jobs there are, and which the plan asks for.
+
+use super::{
+    feed::FeedJob,
+    job::Retry,
+    plan::{Plan, SyncContext},
+    walk::Walk,
+};
+use crate::store::plan::{Backfill, Collection, Feed};
+use pgrx::Uuid;
+use sequin_domain::timestamp::Timestamp;
+use sequin_provider::declaration::CollectionRef;
+use std::{
+    collections::{HashMap, HashSet},
+    rc::Rc,
+    time::{Duration, Instant, SystemTime},
+};
+
+/// What tells a job from all others; collections by their identifier.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Role {
+    Feed { sync: Uuid, feed: String },
+    Backfill { sync: Uuid, id: Uuid },
+    Poll { sync: Uuid, collection_id: String },
+    Sweep { sync: Uuid, collection_id: String },
+}
+
+impl Role {
+    pub fn sync(&self) -> Uuid {
+        match self {
+            Self::Feed { sync, .. }
+            | Self::Backfill { sync, .. }
+            | Self::Poll { sync, .. }
+            | Self::Sweep { sync, .. } => *sync,
+        }
+    }
+}
+
+pub enum Job {
+    Walk(Box<Walk>),
+    Feed(Box<FeedJob>),
+    Sweep(SweepTimer),
+}
+
+/// Waits until the next sweep of a collection.
+pub struct SweepTimer {
+    pub sync: Rc<SyncContext>,
+    pub collection_id: String,
+    pub due: Instant,
+    pub ordered: bool,
+}
+
+impl Job {
+    pub fn sync(&self) -> &Rc<SyncContext> {
+        match self {
+            Self::Walk(walk) => walk.sync(),
+            Self::Feed(feed) => feed.sync(),
+            Self::Sweep(timer) => &timer.sync,
+        }
+    }
+}
+
+/// The jobs that the plan asks for and that are not among those `at_work`.
+pub fn missing(
+    plan: &Plan,
+    syncs: &HashMap<Uuid, Rc<SyncContext>>,
+    at_work: impl Fn(&Role) -> bool,
+) -> Vec<(Role, Job)> {
+    let mut states: HashMap<Uuid, HashMap<&str, &Collection>> = HashMap::new();
+    for state in &plan.collections {
+        states.entry(state.sync_id).or_default().insert(&state.collection_id, state);
+    }
+    let sweeping: HashSet<(Uuid, &str)> = plan
+        .backfills
+        .iter()
+        .filter(|backfill| backfill.kind == "sweep")
+        .map(|backfill| (backfill.sync_id, backfill.collection_id.as_str()))
+        .collect();
+    let mut jobs = Vec::new();
+    let mut add = |role: Role, job: &dyn Fn() -> Option<Job>| {
+        if !at_work(&role) {
+            jobs.extend(job().map(|job| (role, job)));
+        }
+    };
+    for row in &plan.feeds {
+        if let Some((sync, states)) = syncs.get(&row.sync_id).zip(states.get(&row.sync_id)) {
+            add(Role::Feed { sync: sync.id, feed: row.feed.clone() }, &|| feed(sync, row, states.keys()));
+        }
+    }
+    for row in &plan.backfills {
+        let Some(sync) = syncs.get(&row.sync_id) else { continue };
+        let state = states.get(&row.sync_id).and_then(|states| states.get(row.collection_id.as_str()));
+        add(Role::Backfill { sync: sync.id, id: row.id }, &|| backfill(sync, row, state.copied()));
+    }
+    for row in plan.collections.iter().filter(|row| row.backfilled) {
+        let Some(sync) = syncs.get(&row.sync_id) else { continue };
+        let Some(collection) = sync.collection(&row.collection_id) else { continue };
+        let (sync_id, collection_id) = (sync.id, row.collection_id.clone());
+        if let Some(seconds) = collection.changes.poll {
+            let role = Role::Poll { sync: sync_id, collection_id: collection_id.clone() };
+            add(role, &|| Some(poll(sync, &collection, row, Duration::from_secs(seconds))));
+        }
+        if let Some(seconds) = collection.changes.sweep
+            && !sweeping.contains(&(sync_id, row.collection_id.as_str()))
+        {
+            let due = due(row.swept_at, sync.frequency.interval(Duration::from_secs(seconds)));
+            add(Role::Sweep { sync: sync_id, collection_id: collection_id.clone() }, &|| {
+                let collection_id = collection_id.clone();
+                Some(Job::Sweep(SweepTimer { sync: sync.clone(), collection_id, due, ordered: false }))
+            });
+        }
+    }
+    jobs
+}
+
+fn feed<'a>(
+    sync: &Rc<SyncContext>,
+    row: &Feed,
+    collection_ids: impl Iterator<Item = &'a &'a str>,
+) -> Option<Job> {
+    let listening: Vec<CollectionRef> = collection_ids.filter_map(|id| sync.collection(id)).collect();
+    let due = if row.cursor.is_some() { due(row.polled_at, sync.poll_interval) } else { Instant::now() };
+    FeedJob::new(sync.clone(), row, &listening, due).map(|feed| Job::Feed(Box::new(feed)))
+}
+
+fn backfill(sync: &Rc<SyncContext>, row: &Backfill, state: Option<&Collection>) -> Option<Job> {
+    let collection = sync.collection(&row.collection_id)?;
+    let retry = state.map_or_else(Retry::default, |state| Retry::restored(state.failures, state.retry_at));
+    Some(Job::Walk(Box::new(Walk::backfill(sync.clone(), collection, row, retry))))
+}
+
+fn poll(sync: &Rc<SyncContext>, collection: &CollectionRef, row: &Collection, declared: Duration) -> Job {
+    let every = sync.poll_interval.max(declared);
+    let due = due(row.polled_at, every);
+    Job::Walk(Box::new(Walk::poll(sync.clone(), collection.clone(), row, every, due)))
+}
+
+/// When something is due that is done each so often and was done last at `last`.
+fn due(last: Option<Timestamp>, every: Duration) -> Instant {
+    let now = Instant::now();
+    let Some(last) = last else { return now };
+    let since = Timestamp::from(SystemTime::now()).unix_micros() - last.unix_micros();
+    let since = Duration::from_micros(u64::try_from(since).unwrap_or(0));
+    now + every.saturating_sub(since)
+}
