@@ -30,7 +30,7 @@ DECLARE
     portion CONSTANT int := CASE WHEN c.filter = '{}' THEN least(greatest(256, room * 16), 4096) ELSE 4096 END;
     last bigint;
     cut record;
-    fed bigint := 0;
+    found_amount bigint := 0;
     lowest_range bigint;
     lowest_lease bigint;
 BEGIN
@@ -55,8 +55,8 @@ BEGIN
               ORDER BY r.updated_idx LIMIT portion) AS s;
         EXIT WHEN cut.seen = 0;
         last := cut.last;
-        fed := fed + cut.amount;
-        IF cut.amount BETWEEN 1 AND room AND fed = cut.amount THEN
+        found_amount := found_amount + cut.amount;
+        IF cut.amount BETWEEN 1 AND room AND found_amount = cut.amount THEN
             piece := ROW(c.no, cut.hi, cut.lo, cut.fence, cut.amount, false, NULL);
         ELSIF cut.amount > 0 THEN
             INSERT INTO sequin._consumer_ranges (consumer_no, hi, lo, fence, amount)
@@ -87,7 +87,7 @@ BEGIN
     UPDATE sequin._consumer_tails AS t
     SET lo = last, range_floor = coalesce(lowest_range, last) - 1,
         lease_floor = tail.lease_floor, next_floor = tail.next_floor,
-        fed = tail.fed + _feed.fed, fed_at = clock_timestamp(),
+        fed = tail.fed + found_amount, fed_at = clock_timestamp(),
         fed_before = tail.fed_before, before_at = tail.before_at
     WHERE t.consumer_no = c.no;
     -- The tail is locked, so nobody has cut ranges that can't be seen yet.

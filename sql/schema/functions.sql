@@ -59,6 +59,8 @@ COMMENT ON FUNCTION sequin._wait_for_change(uuid, int) IS
     'Sleeps until the stream changes or the time, in milliseconds, is over; may return for no reason. '
     'True: the time is over.';
 COMMENT ON FUNCTION sequin._stop_waiting() IS 'Ends what sequin._wait_for_change has prepared.';
+COMMENT ON FUNCTION sequin._in_transaction_block() IS
+    'Whether the caller is in a transaction of its own, which goes on after this statement.';
 COMMENT ON FUNCTION sequin._announce_extension() IS
     'Tells the launcher, once the transaction has committed, that this database has the extension.';
 COMMENT ON FUNCTION sequin._stream_id(text) IS 'The id of the stream of this name. Errors: undefined_object.';

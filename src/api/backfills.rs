@@ -1,6 +1,6 @@
 //! Backfills on demand.
 
-use super::{credentials, new_id, syncs};
+use super::{credentials, syncs};
 use crate::{
     error::{Result, error, invalid, required},
     pg::{shared, transaction},
@@ -33,7 +33,8 @@ fn start_backfill(
             .set_detail("The API has no such filter for this collection.")
             .set_hint("Leave since out: the whole collection is listed."));
     }
-    let backfill = store::backfills::insert(new_id(), sync.stream_id, sync.id, id.as_str(), "manual", since)?;
+    let backfill =
+        store::backfills::insert(store::new_id(), sync.stream_id, sync.id, id.as_str(), "manual", since)?;
     let backfill = backfill.ok_or_else(|| {
         error(PgSqlErrorCode::ERRCODE_OBJECT_IN_USE, format!("a backfill of {id} is under way already"))
             .set_detail("It was started with sequin.start_backfill and has not finished.")

@@ -1,6 +1,6 @@
 //! Credentials: what is secret is sealed before it reaches a table, and never stands in an error.
 
-use super::{kind_of, new_id, new_name, object, secret_object};
+use super::{kind_of, new_name, object, secret_object};
 use crate::{
     error::{Result, error, invalid, required, unknown},
     secret::{Key, Secrets},
@@ -41,7 +41,7 @@ fn create_credential(
             .set_hint("Choose another name."));
         }
         Some(old) => old.id,
-        None => new_id(),
+        None => store::new_id(),
     };
     save(id, name, declaration, settings, &secrets, metadata)?;
     Ok(id)

@@ -8,14 +8,9 @@ mod syncs;
 pub mod waiting;
 
 use crate::error::{Result, invalid, required};
-use pgrx::{JsonB, Uuid};
+use pgrx::JsonB;
 use sequin_domain::name;
 use serde_json::{Map, Value};
-
-/// A new id; ids grow with time, which keeps inserts in one place of their index.
-pub fn new_id() -> Uuid {
-    Uuid::from_bytes(*uuid::Uuid::now_v7().as_bytes())
-}
 
 /// The name of something that is made.
 fn new_name<'a>(kind: &str, given: Option<&'a str>) -> Result<&'a str> {

@@ -1,6 +1,6 @@
 //! Streams.
 
-use super::{new_id, new_name, object};
+use super::{new_name, object};
 use crate::{
     error::{Result, duplicate, error, required, unknown},
     store,
@@ -12,7 +12,7 @@ use serde_json::Value;
 fn create_stream(name: Option<&str>, metadata: default!(Option<JsonB>, "'{}'")) -> Result<Uuid> {
     let name = new_name("stream", name)?;
     let metadata = JsonB(Value::Object(object("metadata", metadata)?));
-    store::streams::insert(new_id(), name, metadata)?.ok_or_else(|| {
+    store::streams::insert(store::new_id(), name, metadata)?.ok_or_else(|| {
         duplicate("stream", name, "Choose another name, or delete the stream with sequin.delete_stream.")
     })
 }

@@ -1,6 +1,6 @@
 //! Syncs.
 
-use super::{credentials, new_id, new_name, object, streams};
+use super::{credentials, new_name, object, streams};
 use crate::{
     error::{Result, duplicate, error, invalid, required, unknown},
     store::{
@@ -46,7 +46,7 @@ fn create_sync(
         external_id,
         metadata: Some(JsonB(Value::Object(object("metadata", metadata)?))),
     };
-    let id = new_id();
+    let id = store::new_id();
     let collections = settings.collections.clone().unwrap_or_default();
     let new = NewSync {
         id,
@@ -240,7 +240,7 @@ fn add_collections(declaration: &Arc<Declaration>, sync: &Sync, ids: &[String]) 
         let feed = CollectionId::in_provider(&declaration.provider, id)
             .and_then(|id| CollectionRef::new(declaration, id.name()))
             .and_then(|collection| collection.changes.feed.clone());
-        store::syncs::add_collection(sync, id, feed.as_deref(), new_id())?;
+        store::syncs::add_collection(sync, id, feed.as_deref(), store::new_id())?;
     }
     Ok(())
 }

@@ -50,3 +50,9 @@ fn announce_extension() -> crate::error::Result<()> {
 fn failure_hint(class: &str) -> Option<&'static str> {
     FailureClass::parse(class).map(FailureClass::hint)
 }
+
+/// Whether the user has begun a transaction of their own, which goes on after this statement.
+#[pg_extern(name = "_in_transaction_block")]
+fn in_transaction_block() -> bool {
+    transaction::is_block()
+}

@@ -103,3 +103,9 @@ pub fn at_end(action: impl Fn() + Clone + std::panic::UnwindSafe + std::panic::R
     pgrx::register_xact_callback(pgrx::PgXactCallbackEvent::Commit, action.clone());
     pgrx::register_xact_callback(pgrx::PgXactCallbackEvent::Abort, action);
 }
+
+/// Whether the user has begun a transaction of their own, which goes on after this statement.
+pub fn is_block() -> bool {
+    // SAFETY: reads the state of this backend.
+    unsafe { pg_sys::IsTransactionBlock() }
+}

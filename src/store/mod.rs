@@ -10,6 +10,7 @@ pub mod syncs;
 
 use crate::error::{Result, error};
 use pgrx::{
+    Uuid,
     datum::DatumWithOid,
     prelude::*,
     spi::{SpiHeapTupleData, SpiTupleTable},
@@ -22,6 +23,11 @@ macro_rules! statement {
     };
 }
 pub(crate) use statement;
+
+/// A new id; ids grow with time, which keeps inserts in one place of their index.
+pub fn new_id() -> Uuid {
+    Uuid::from_bytes(*uuid::Uuid::now_v7().as_bytes())
+}
 
 type Arguments<'a> = &'a [DatumWithOid<'a>];
 

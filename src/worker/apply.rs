@@ -5,7 +5,6 @@ use super::{
     plan::SyncContext,
 };
 use crate::{
-    api::new_id,
     error::Result,
     pg::transaction::{SqlError, subtransaction, transaction},
     settings::Settings,
@@ -93,7 +92,7 @@ fn store_batch(batch: &Batch, care: Care) -> Result<Option<Counts>> {
     let Batch { place, observed_at, records, rejected } = batch;
     let mut counts = Counts { records: count(records.len()), changes: 0, rejected: count(rejected.len()) };
     let apply = |records: &[&Record]| {
-        let ids = records.iter().map(|_| new_id()).collect();
+        let ids = records.iter().map(|_| store::new_id()).collect();
         store::pages::apply(place, Timestamp::from(*observed_at), records, ids)
     };
     let all: Vec<&Record> = records.iter().collect();
@@ -170,7 +169,7 @@ fn follow(sync: &SyncContext, work: &Work, counts: &Counts, settings: &Settings)
                 progress::move_cursor(sync.id, &batch.place.collection_id, *newest, Some(began.into()))?;
             }
         }
-        Then::StartSweep { collection_id } => progress::start_sweep(new_id(), sync.id, collection_id)?,
+        Then::StartSweep { collection_id } => progress::start_sweep(store::new_id(), sync.id, collection_id)?,
         Then::MoveFeed { feed, cursor, polled_at, .. } => {
             progress::move_feed(sync.id, feed, *cursor, (*polled_at).into())?;
         }
@@ -184,7 +183,7 @@ fn follow(sync: &SyncContext, work: &Work, counts: &Counts, settings: &Settings)
         Then::Gap { feed } => {
             progress::reset_feed(sync.id, feed)?;
             for collection_id in store::plan::feed_collections(sync.id, feed)? {
-                progress::start_sweep(new_id(), sync.id, &collection_id)?;
+                progress::start_sweep(store::new_id(), sync.id, &collection_id)?;
             }
         }
         Then::FailCollection { collection_id, failure, retry_in } => {

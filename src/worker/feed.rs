@@ -29,6 +29,8 @@ use std::{
 const FETCHES: usize = 16;
 /// With more changed objects than this, listing the collections again costs less than fetching one by one.
 const MOST_CHANGED: usize = 20_000;
+/// How many of the events before its start a feed remembers at most.
+const FIRST_LOOK: usize = 2_000;
 /// How often the whole look-back is read while it is crowded.
 const DEEP_INTERVAL: Duration = Duration::from_secs(30);
 /// How often it is written down that a feed was read in which nothing happened.
@@ -225,13 +227,7 @@ impl FeedJob {
         let Some(reading) = &mut self.reading else { return };
         reading.asked = false;
         let Some(feed) = &mut self.feed else {
-            // The first look only says where the feed is: whatever happened before, the backfills will see.
-            let newest = page.events.iter().map(|event| event.occurred_at).max();
-            let start = newest.unwrap_or(page.date).max(page.date.minus(CLOCK_SLACK));
-            let began = reading.began;
-            self.reading = None;
-            self.feed = Some(EventFeed::starting_at(start, self.lookback));
-            self.write(began, orders);
+            self.start(page, orders);
             return;
         };
         if feed.cursor() < page.date.minus(self.retention) {
@@ -276,6 +272,30 @@ impl FeedJob {
         if failing || long_ago || (!quiet && feed.backlog() == 0) {
             self.write(reading.began, orders);
         }
+    }
+
+    /// The first look says where the feed is. Whatever happened before, the backfills will see; only what is listed
+    /// later, behind that point, must not be taken for known.
+    fn start(&mut self, page: Events, orders: &mut Orders) {
+        let Some(reading) = &mut self.reading else { return };
+        let newest = reading.events.first().or(page.events.first()).map(|event| event.occurred_at);
+        let start = newest.unwrap_or(page.date).max(page.date.minus(CLOCK_SLACK));
+        reading.events.extend(page.events);
+        let horizon = start.minus(self.lookback);
+        let oldest = reading.events.last().map_or(horizon, |event| event.occurred_at);
+        if page.after.is_some() && oldest > horizon && reading.events.len() < FIRST_LOOK {
+            reading.after = page.after;
+            return;
+        }
+        let floor = if page.after.is_some() { oldest.max(horizon) } else { horizon };
+        let mut feed = EventFeed::starting_at(start, floor, self.lookback);
+        for event in &reading.events {
+            feed.take(&event.id, event.occurred_at, []);
+        }
+        let began = reading.began;
+        self.reading = None;
+        self.feed = Some(feed);
+        self.write(began, orders);
     }
 
     /// Writes down how far the feed has been read.

@@ -131,7 +131,7 @@ impl Walk {
 
     /// The feed that must be listening before the walk may start, so that no change falls between the two.
     pub fn needs_feed(&self) -> Option<&str> {
-        self.collection.changes.feed.as_deref()
+        self.backfill_id().and(self.collection.changes.feed.as_deref())
     }
 
     pub fn drive(&mut self, now: Instant, orders: &mut Orders) {

@@ -166,7 +166,9 @@ def test_crashes_at_any_moment_lose_and_repeat_nothing(
     sync.wait(60).converge()
     # Had a cursor been committed without its page, objects would be missing; the other way round, positions
     # would have been spent twice on the same objects.
-    [(records, positions)] = database.sql("SELECT count(*), count(DISTINCT updated_idx) FROM sequin.records")
+    [(records, positions)] = database.sql(
+        "SELECT count(*) AS records, count(DISTINCT updated_idx) AS positions FROM sequin.records"
+    )
     assert records == positions == 3000
 
 

@@ -201,6 +201,16 @@ FORMAT = _object(
             changes={
                 "oneOf": [
                     _object("feed object", "sweep", feed=NAME, object={"type": "string"}, **SWEEP),
+                    # No event tells of new ones, but some do of what becomes of them.
+                    _object(
+                        "feed object poll lookback",
+                        "sweep",
+                        feed=NAME,
+                        object={"type": "string"},
+                        poll=POSITIVE,
+                        lookback=POSITIVE,
+                        **SWEEP,
+                    ),
                     _object(
                         "feed parent_object", "sweep", feed=NAME, parent_object={"type": "string"}, **SWEEP
                     ),

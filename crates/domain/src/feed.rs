@@ -44,14 +44,15 @@ struct Changed {
 impl<K: Eq + Hash + Clone> EventFeed<K> {
     /// A feed whose events up to `cursor` have been dealt with, but for those that appear up to `lookback` late.
     pub fn new(cursor: Timestamp, lookback: Duration) -> Self {
-        Self { floor: cursor.minus(lookback), ..Self::starting_at(cursor, lookback) }
+        Self::starting_at(cursor, cursor.minus(lookback), lookback)
     }
 
-    /// A feed that is read for the first time: what happened before `start`, the first walks will see.
-    pub fn starting_at(start: Timestamp, lookback: Duration) -> Self {
+    /// A feed that is read for the first time. What has been listed by then, back to `floor`, is to be taken without
+    /// objects: the first walks will see them.
+    pub fn starting_at(start: Timestamp, floor: Timestamp, lookback: Duration) -> Self {
         Self {
             newest: start,
-            floor: start,
+            floor,
             lookback,
             seen: HashMap::new(),
             changed: HashMap::new(),
@@ -209,11 +210,11 @@ mod tests {
     }
 
     #[test]
-    fn a_new_feed_does_not_look_back_to_before_its_start() {
-        let mut feed: EventFeed<&str> = EventFeed::starting_at(at(1000), Duration::from_secs(600));
-        assert_eq!(feed.since(true), at(1000));
-        feed.quiet_until(at(1500));
-        assert_eq!(feed.since(true), at(1000));
+    fn a_new_feed_does_not_look_back_to_before_its_floor() {
+        let mut feed: EventFeed<&str> = EventFeed::starting_at(at(1000), at(900), Duration::from_secs(600));
+        assert_eq!(feed.since(true), at(900));
+        feed.quiet_until(at(1400));
+        assert_eq!(feed.since(true), at(900));
         feed.quiet_until(at(1700));
         assert_eq!(feed.since(true), at(1100));
     }

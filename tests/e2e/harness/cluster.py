@@ -136,7 +136,16 @@ class Cluster:
         return f"{self.bin}/psql -h {self.directory} -U postgres {database}"
 
     def connect(self, database: str = "postgres") -> psycopg.Connection:
-        return psycopg.connect(self.dsn(database), autocommit=True, connect_timeout=10)
+        deadline = time.monotonic() + 20
+        while True:
+            try:
+                return psycopg.connect(self.dsn(database), autocommit=True, connect_timeout=10)
+            except psycopg.OperationalError as error:
+                # As a client would, after a crash.
+                coming_back = "not yet accepting" in str(error) or "in recovery mode" in str(error)
+                if not coming_back or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.05)
 
     def sql(self, query: str, *params: object, database: str = "postgres") -> list:
         """Runs one statement on a connection of its own, so that it holds no database open."""
