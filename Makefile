@@ -16,6 +16,8 @@ ARGS ?=
 ROOT := $(filter 0,$(shell id -u))
 # PostgreSQL refuses to run as root, and only root writes into the system's PostgreSQL.
 INSTALL_FLAGS := $(if $(ROOT),,--sudo)
+# A running server keeps the library that it has loaded, instead of finding it changed under its feet.
+MAKE_WAY := $(if $(ROOT),,sudo) rm -f "$$($$PG_CONFIG --pkglibdir)/sequin.so"
 SERVER_USER := $(if $(ROOT),postgres,$(shell id -un))
 
 ##@ Try it
@@ -35,8 +37,7 @@ build: setup ## Compile the extension
 	@cargo build --release
 
 install: setup ## Install the extension into the PostgreSQL of PG_CONFIG
-	@# A running server keeps the library that it has loaded, instead of finding it changed under its feet.
-	@$(if $(ROOT),,sudo) rm -f "$$($$PG_CONFIG --pkglibdir)/sequin.so"
+	@$(MAKE_WAY)
 	@cargo pgrx install --release $(INSTALL_FLAGS) --pg-config "$$PG_CONFIG"
 
 ##@ Test
@@ -54,6 +55,7 @@ test-unit: setup ## The pure crates; no PostgreSQL
 	@cargo test -p sequin-domain -p sequin-provider -p sequin-net $(ARGS)
 
 test-sql: setup ## #[pg_test]s, each inside a transaction of a throwaway server
+	@$(MAKE_WAY)
 	@base=$$(mktemp -d); chmod 755 "$$base"; trap 'rm -rf "$$base"' EXIT; \
 	install -d -o "$(SERVER_USER)" "$$base/data"; \
 	PATH="$$PWD/scripts/shim:$$PATH" cargo pgrx test --runas "$(SERVER_USER)" --pgdata "$$base/data" pg15 $(ARGS)

@@ -166,7 +166,7 @@ mod tests {
         make_sync();
         assert_eq!(
             text(
-                "SELECT string_agg(collection_id || ' ' || kind || ' ' || state, ', ' ORDER BY 1) FROM sequin.backfills"
+                "SELECT string_agg(collection_id || ' ' || kind || ' ' || state, ', ' ORDER BY collection_id) FROM sequin.backfills"
             ),
             "stripe:customer initial pending, stripe:product initial pending"
         );
@@ -174,7 +174,7 @@ mod tests {
         run("SELECT sequin.update_sync('s', collections => '{product, price}', frequency => '90s')");
         assert_eq!(text("SELECT frequency FROM sequin.syncs"), "90s");
         assert_eq!(
-            text("SELECT string_agg(collection_id, ', ' ORDER BY 1) FROM sequin.sync_collections"),
+            text("SELECT string_agg(collection_id, ', ' ORDER BY collection_id) FROM sequin.sync_collections"),
             "stripe:price, stripe:product"
         );
         is_true("(SELECT count(*) FROM sequin.backfills) = 2");

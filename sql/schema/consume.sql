@@ -15,6 +15,7 @@ DECLARE
     worth_it boolean;
     is_last boolean;
     fruitless int := 0;
+    has_waited boolean := false;
 BEGIN
     IF batch_size IS NULL OR batch_size < 1 OR batch_size > 10000 THEN
         RAISE invalid_parameter_value USING
@@ -37,6 +38,9 @@ BEGIN
 
     LOOP
         is_last := wait_for = interval '0' OR clock_timestamp() >= give_up;
+        IF is_last AND has_waited THEN
+            PERFORM sequin._stop_waiting();
+        END IF;
         SELECT found_consumer AS consumer, tail, leases.*,
                (SELECT r.due FROM sequin._retries AS r
                 WHERE r.consumer_no = found_consumer.no
@@ -86,6 +90,7 @@ BEGIN
                 SELECT * FROM sequin._take(c, look.tail, batch_size, look.oldest,
                                            look.due <= clock_timestamp(), look.expiry <= clock_timestamp());
                 IF FOUND THEN
+                    PERFORM sequin._stop_waiting();
                     RETURN;
                 END IF;
                 fruitless := fruitless + 1;
@@ -107,6 +112,7 @@ BEGIN
             CASE WHEN look.expiry > clock_timestamp() THEN look.expiry - clock_timestamp() END,
             CASE WHEN look.due > clock_timestamp() THEN look.due - clock_timestamp() END,
             interval '1 min');
+        has_waited := true;
         PERFORM sequin._wait_for_change(c.stream_id, ceil(1000 * extract(epoch FROM pause))::int);
     END LOOP;
 END

@@ -121,7 +121,7 @@ BEGIN
     IF counted[1] = txid_current()::text THEN
         so_far := counted[2]::int;
     END IF;
-    IF so_far + amount > 2000 THEN
+    IF so_far + amount > 16 * current_setting('max_locks_per_transaction')::int THEN
         RETURN false;
     END IF;
     PERFORM set_config('sequin_consume.published', txid_current() || ':' || so_far + amount, true);
@@ -129,7 +129,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION sequin._may_tell(int) IS
-    'Counts the records that the transaction holds advisory locks on, which take shared memory: at most 2000.';
+    'Counts the records that the transaction locks, as locks take shared memory: up to 16 * max_locks_per_transaction';
 
 CREATE FUNCTION sequin._admit(c sequin.consumers, room int, lease_floor bigint) RETURNS int
 LANGUAGE plpgsql

@@ -100,7 +100,7 @@ REFUSED: list[tuple[str, str, str]] = [
     ("consume('reader', -1)", "-1", ""),
     ("consume('reader', 1, '-1 s')", "", ""),
     ("ack('raeder', '{x}')", "raeder", "reader"),
-    ("ack('reader', '{not-a-token}')", "not-a-token", ""),
+    ("ack('reader', NULL)", "NULL", ""),
     ("nack('raeder', '{x}')", "raeder", "reader"),
     ("nack('reader', '{}', '-1 s')", "", ""),
     ("extend('raeder', '{x}', '1 min')", "raeder", "reader"),

@@ -50,21 +50,33 @@ def one(conn: Connection, query: str, *args: Any) -> Any:
     return row and row[0]
 
 
-def put(conn: Connection, *keys: str, value: Any = 0, collection: str = CUSTOMER, sync: uuid.UUID = SYNC,
-        deleted: bool = False, observed: str = "0 s", provider: str = "stripe") -> None:
+def put(
+    conn: Connection,
+    *keys: str,
+    value: Any = 0,
+    collection: str = CUSTOMER,
+    sync: uuid.UUID = SYNC,
+    deleted: bool = False,
+    observed: str = "0 s",
+    provider: str = "stripe",
+) -> None:
     """Writes records the way a worker does: under the stream's lock, in one transaction."""
     with conn.transaction():
         conn.execute("SELECT sequin._lock_stream(%s)", [STREAM])
         conn.cursor().executemany(
-            """INSERT INTO sequin.records AS r (stream_id, id, sync_id, provider, collection_id, upstream_id, data,
-                                                deleted, updated_idx, inserted_at, observed_at, data_hash)
+            """INSERT INTO sequin.records AS r
+                   (stream_id, id, sync_id, provider, collection_id, upstream_id, data,
+                    deleted, updated_idx, inserted_at, observed_at, data_hash)
                VALUES (%s, gen_random_uuid(), %s, %s, %s, %s, %s, %s, nextval('sequin.updated_idx'), now(),
                        now() - %s::interval, gen_random_uuid())
                ON CONFLICT ON CONSTRAINT records_upstream_key DO UPDATE
                SET data = excluded.data, deleted = excluded.deleted, updated_idx = excluded.updated_idx,
                    observed_at = excluded.observed_at""",
-            [(STREAM, sync, provider, collection, key, json.dumps({"value": value}), deleted, observed)
-             for key in keys])
+            [
+                (STREAM, sync, provider, collection, key, json.dumps({"value": value}), deleted, observed)
+                for key in keys
+            ],
+        )
 
 
 def consume(conn: Connection, batch: int = 100, wait: str = "0", consumer: str = "c") -> list[Delivery]:
@@ -80,12 +92,16 @@ def ack(conn: Connection, deliveries: list[Delivery], consumer: str = "c") -> in
 
 def nack(conn: Connection, deliveries: list[Delivery], delay: str = "0", consumer: str = "c") -> int:
     """One call of sequin.nack."""
-    return one(conn, "SELECT sequin.nack(%s, %s, %s::interval)", consumer, [d.token for d in deliveries], delay)
+    return one(
+        conn, "SELECT sequin.nack(%s, %s, %s::interval)", consumer, [d.token for d in deliveries], delay
+    )
 
 
 def extend(conn: Connection, deliveries: list[Delivery], ack_wait: str, consumer: str = "c") -> int:
     """One call of sequin.extend."""
-    return one(conn, "SELECT sequin.extend(%s, %s, %s::interval)", consumer, [d.token for d in deliveries], ack_wait)
+    return one(
+        conn, "SELECT sequin.extend(%s, %s, %s::interval)", consumer, [d.token for d in deliveries], ack_wait
+    )
 
 
 def create(conn: Connection, **settings: Any) -> None:
@@ -93,8 +109,10 @@ def create(conn: Connection, **settings: Any) -> None:
     named = {"name": "c", "stream": "s", **settings}
     casts = {"filter": "::jsonb", "ack_wait": "::interval"}
     arguments = ", ".join(f"{k} => %s{casts.get(k, '')}" for k in named)
-    conn.execute(f"SELECT sequin.create_consumer({arguments})",
-                 [json.dumps(v) if k == "filter" else v for k, v in named.items()])
+    conn.execute(
+        f"SELECT sequin.create_consumer({arguments})",
+        [json.dumps(v) if k == "filter" else v for k, v in named.items()],
+    )
 
 
 def keys(deliveries: list[Delivery]) -> list[str]:
@@ -129,12 +147,17 @@ def db(database: Any) -> Iterator[Callable[[], Connection]]:
     conn = connect()
     credential = uuid.uuid4()
     conn.execute("INSERT INTO sequin.streams (id, name) VALUES (%s, 's')", [STREAM])
-    conn.execute("INSERT INTO sequin._credentials (id, name, provider, settings, secret_names, sealed, key_id)"
-                 " VALUES (%s, 'credential', 'stripe', '{}', '{}', '', '')", [credential])
+    conn.execute(
+        "INSERT INTO sequin._credentials (id, name, provider, settings, secret_names, sealed, key_id)"
+        " VALUES (%s, 'credential', 'stripe', '{}', '{}', '', '')",
+        [credential],
+    )
     conn.cursor().executemany(
-        "INSERT INTO sequin.syncs (id, name, stream_id, credential_id, provider, collections, frequency, status)"
+        "INSERT INTO sequin.syncs"
+        " (id, name, stream_id, credential_id, provider, collections, frequency, status)"
         " VALUES (%s, %s, %s, %s, 'stripe', '{stripe:customer}', 'continuous', 'paused')",
-        [(SYNC, "one", STREAM, credential), (OTHER_SYNC, "two", STREAM, credential)])
+        [(SYNC, "one", STREAM, credential), (OTHER_SYNC, "two", STREAM, credential)],
+    )
     yield connect
     for conn in opened:
         conn.close()
@@ -151,7 +174,11 @@ def test_delivers_in_order_and_each_version_once(db: Callable[[], Connection]) -
     first = consume(conn, 3)
     assert keys(first) == ["a", "b", "c"]
     assert [d.count for d in first] == [1, 1, 1]
-    assert [d.record["updated_idx"] for d in first] == [d.position for d in first] == sorted(d.position for d in first)
+    assert (
+        [d.record["updated_idx"] for d in first]
+        == [d.position for d in first]
+        == sorted(d.position for d in first)
+    )
     rest = consume(conn, 3)
     assert keys(rest) == ["d", "e"]
     assert len({d.token for d in first + rest}) == 5
@@ -209,8 +236,23 @@ def test_tokens_that_are_foreign_or_malformed_count_nothing(db: Callable[[], Con
     assert nack(conn, batch, consumer="d") == 0
     assert extend(conn, batch, "1 h", consumer="d") == 0
     lease = batch[0].token.split("-")[0]
-    odd = ["", "x", "1", "-", "1-", "-1", f"{lease}-0", f"{lease}-3", f"{lease}-1 ", "9" * 40 + "-1", "1-" + "9" * 40,
-           "18446744073709551616-1", f"{lease}-1-1", "'; DROP TABLE x; --", "٣-1"]
+    odd = [
+        "",
+        "x",
+        "1",
+        "-",
+        "1-",
+        "-1",
+        f"{lease}-0",
+        f"{lease}-3",
+        f"{lease}-1 ",
+        "9" * 40 + "-1",
+        "1-" + "9" * 40,
+        "18446744073709551616-1",
+        f"{lease}-1-1",
+        "'; DROP TABLE x; --",
+        "٣-1",
+    ]
     assert one(conn, "SELECT sequin.ack('c', %s)", [*odd, None]) == 0
     assert one(conn, "SELECT sequin.nack('c', %s)", [*odd, None]) == 0
     assert one(conn, "SELECT sequin.extend('c', %s, '1 h')", [*odd, None]) == 0
@@ -308,8 +350,9 @@ def test_max_deliver_and_dead_letters(db: Callable[[], Connection]) -> None:
     assert (a.key, a.count, b.key, b.count) == ("a", 2, "b", 2)
     assert nack(conn, [a]) == 1
     until(lambda: consume(conn) == [] and status(conn, "dead") == 2, "the death of b")
-    dead = conn.execute("SELECT record ->> 'upstream_id', deliver_count, record_id FROM sequin.dead_letters"
-                        " ORDER BY 1").fetchall()
+    dead = conn.execute(
+        "SELECT record ->> 'upstream_id', deliver_count, record_id FROM sequin.dead_letters ORDER BY 1"
+    ).fetchall()
     assert [row[:2] for row in dead] == [("a", 2), ("b", 2)]
     assert status(conn, "dead") == 2
     assert consume(conn) == []
@@ -360,13 +403,23 @@ def test_filter_passes_over_much_and_goes_on_from_there(db: Callable[[], Connect
     assert status(conn, "position") == one(conn, "SELECT max(updated_idx) FROM sequin.records")
     put(conn, *(f"l{n}" for n in range(20_000)))
     assert consume(conn) == []
-    assert status(conn, "position") == one(conn, "SELECT max(updated_idx) FROM sequin.records"), "progress is kept"
+    assert status(conn, "position") == one(conn, "SELECT max(updated_idx) FROM sequin.records"), (
+        "progress is kept"
+    )
     assert status(conn, "pending") == 0
 
 
-@pytest.mark.parametrize(("policy", "before", "after"), [
-    ("all", "abc", "d"), ("new", "", "d"), ("last", "c", "d"), ("1h", "bc", "d"), ("00:30:00", "c", "d"),
-    ("1 minute", "", "d")])
+@pytest.mark.parametrize(
+    ("policy", "before", "after"),
+    [
+        ("all", "abc", "d"),
+        ("new", "", "d"),
+        ("last", "c", "d"),
+        ("1h", "bc", "d"),
+        ("00:30:00", "c", "d"),
+        ("1 minute", "", "d"),
+    ],
+)
 def test_deliver_policies(db: Callable[[], Connection], policy: str, before: str, after: str) -> None:
     conn = db()
     put(conn, "a", observed="2 h")
@@ -424,11 +477,14 @@ def test_pause_update_delete(db: Callable[[], Connection]) -> None:
     assert status(conn, "state") == "paused"
     assert ack(conn, batch) == 1
     conn.execute("SELECT sequin.resume_consumer('c')")
-    conn.execute("SELECT sequin.update_consumer('c', filter => '{\"collection_id\": \"stripe:charge\"}',"
-                 " max_ack_pending => 7, max_deliver => 3, ack_wait => '1 min', metadata => '{\"a\": 1}')")
+    conn.execute(
+        "SELECT sequin.update_consumer('c', filter => '{\"collection_id\": \"stripe:charge\"}',"
+        " max_ack_pending => 7, max_deliver => 3, ack_wait => '1 min', metadata => '{\"a\": 1}')"
+    )
     assert keys(consume(conn)) == ["x"]
-    assert conn.execute("SELECT max_ack_pending, max_deliver, ack_wait = '1 min', metadata FROM sequin.consumers"
-                        ).fetchone() == (7, 3, True, {"a": 1})
+    assert conn.execute(
+        "SELECT max_ack_pending, max_deliver, ack_wait = '1 min', metadata FROM sequin.consumers"
+    ).fetchone() == (7, 3, True, {"a": 1})
     conn.execute("SELECT sequin.update_consumer('c', max_deliver => -1)")
     assert one(conn, "SELECT max_deliver FROM sequin.consumers") is None
     conn.execute("SELECT sequin.delete_consumer('c')")
@@ -483,8 +539,10 @@ def test_work_of_a_lost_session_comes_back(db: Callable[[], Connection]) -> None
     lost.execute("BEGIN")
     assert keys(consume(lost, 2)) == ["a", "b"]
     one(conn, "SELECT pg_terminate_backend(%s)", lost.info.backend_pid)
-    until(lambda: one(conn, "SELECT count(*) FROM pg_stat_activity WHERE pid = %s", lost.info.backend_pid) == 0,
-          "the end of the session")
+    until(
+        lambda: one(conn, "SELECT count(*) FROM pg_stat_activity WHERE pid = %s", lost.info.backend_pid) == 0,
+        "the end of the session",
+    )
     assert [(d.key, d.count) for d in consume(conn)] == [("a", 1), ("b", 1), ("c", 1)]
 
 
@@ -512,7 +570,9 @@ def test_open_transaction_keeps_nobody_from_the_rest(db: Callable[[], Connection
     assert status(c, "pending") == 0
 
 
-def test_change_of_what_an_open_transaction_has_is_not_delivered_beside_it(db: Callable[[], Connection]) -> None:
+def test_change_of_what_an_open_transaction_has_is_not_delivered_beside_it(
+    db: Callable[[], Connection],
+) -> None:
     a, b, writer = db(), db(), db()
     create(writer)
     put(writer, *"abc")
@@ -532,7 +592,9 @@ def test_change_of_what_an_open_transaction_has_is_not_delivered_beside_it(db: C
     assert (again.key, again.value) == ("b", 1)
 
 
-def test_change_of_what_an_open_transaction_had_comes_after_its_rollback(db: Callable[[], Connection]) -> None:
+def test_change_of_what_an_open_transaction_had_comes_after_its_rollback(
+    db: Callable[[], Connection],
+) -> None:
     a, b, writer = db(), db(), db()
     create(writer)
     put(writer, *"ab")
@@ -550,15 +612,16 @@ def test_consume_and_ack_with_the_callers_own_writes(db: Callable[[], Connection
     create(conn)
     put(conn, *"abc")
     conn.execute("CREATE TABLE mine (key text PRIMARY KEY)")
-    with pytest.raises(errors.UniqueViolation), conn.transaction():
-        for delivery in consume(conn):
-            conn.execute("INSERT INTO mine VALUES (%s)", [delivery.key])
-            ack(conn, [delivery])
-        conn.execute("INSERT INTO mine VALUES ('a')")
-    with conn.transaction():
-        for delivery in consume(conn):
-            conn.execute("INSERT INTO mine VALUES (%s)", [delivery.key])
-            ack(conn, [delivery])
+
+    def process(fails: bool) -> None:
+        with conn.transaction(force_rollback=fails):
+            for delivery in consume(conn):
+                conn.execute("INSERT INTO mine VALUES (%s)", [delivery.key])
+                assert ack(conn, [delivery]) == 1
+
+    process(fails=True)
+    assert one(conn, "SELECT count(*) FROM mine") == 0
+    process(fails=False)
     assert one(conn, "SELECT string_agg(key, '' ORDER BY key) FROM mine") == "abc"
     assert consume(conn) == []
 
@@ -568,7 +631,10 @@ def test_thousands_of_calls_in_one_transaction(db: Callable[[], Connection]) -> 
     create(conn, max_ack_pending=10_000)
     put(conn, *(f"k{n}" for n in range(4000)))
     with conn.transaction():
-        assert one(conn, "SELECT count(*) FROM generate_series(1, 4000) AS n, sequin.consume('c', 1 + n * 0)") == 4000
+        assert (
+            one(conn, "SELECT count(*) FROM generate_series(1, 4000) AS n, sequin.consume('c', 1 + n * 0)")
+            == 4000
+        )
     assert consume(conn) == []
 
 
@@ -659,6 +725,7 @@ def test_sessions_share_a_consumer(db: Callable[[], Connection], seed: int) -> N
                 put(conn, *sorted(set(chance.choices(names, k=chance.randint(1, 8)))), value=[number, value])
             with flights.lock:
                 writers_left[0] -= 1
+
         return job
 
     def work(number: int) -> Callable[[], None]:
@@ -667,7 +734,11 @@ def test_sessions_share_a_consumer(db: Callable[[], Connection], seed: int) -> N
         def job() -> None:
             while not finished.is_set():
                 writing = writers_left[0] > 0
-                how = chance.choice(["plain", "plain", "wait", "open", "once", "rollback"]) if writing else "plain"
+                how = (
+                    chance.choice(["plain", "plain", "wait", "open", "once", "rollback"])
+                    if writing
+                    else "plain"
+                )
                 size = chance.choice([1, 3, 10, 40])
                 if how in ("plain", "wait"):
                     got = consume(conn, size, "20 ms" if how == "wait" else "0")
@@ -694,16 +765,19 @@ def test_sessions_share_a_consumer(db: Callable[[], Connection], seed: int) -> N
                         conn.execute("COMMIT")
                         flights.land(got, True)
                         assert ack(conn, got) == len(got)
+
         return job
 
     def watch() -> None:
         conn = db()
+
         def complete() -> bool:
             if writers_left[0]:
                 return False
             truth = dict(conn.execute("SELECT upstream_id, data -> 'value' FROM sequin.records").fetchall())
             with flights.lock:
                 return not flights.flying and flights.done == truth
+
         try:
             until(complete, "the final version of each record done")
         finally:
@@ -727,10 +801,76 @@ def test_max_ack_pending_among_sessions(db: Callable[[], Connection]) -> None:
             for _ in range(5):
                 barrier.wait(DEADLINE)
                 consume(conn, 10)
+
         return job
 
     in_threads(*(work() for _ in range(8)))
     assert status(setup, "in_flight") == 50
+
+
+def test_sessions_are_killed_and_nothing_is_processed_twice_or_lost(db: Callable[[], Connection]) -> None:
+    setup = db()
+    create(setup, max_ack_pending=100_000)
+    setup.execute("CREATE TABLE processed (position bigint PRIMARY KEY, key text, value jsonb)")
+    names = [f"k{n:03}" for n in range(100)]
+    finished = threading.Event()
+
+    def write() -> None:
+        conn, chance = db(), random.Random("writer")
+        for value in range(200):
+            put(conn, *sorted(set(chance.choices(names, k=6))), value=value)
+
+    def work(number: int) -> Callable[[], None]:
+        chance = random.Random(number)
+
+        def job() -> None:
+            conn = None
+            while not finished.is_set():
+                try:
+                    if conn is None:
+                        conn = db()
+                        conn.execute("SET application_name = 'victim'")
+                    with conn.transaction():
+                        batch = consume(conn, chance.choice([1, 5, 20]))
+                        for d in batch:
+                            conn.execute(
+                                "INSERT INTO processed VALUES (%s, %s, %s)",
+                                [d.position, d.key, json.dumps(d.value)],
+                            )
+                        assert ack(conn, batch) == len(batch)
+                except psycopg.OperationalError:
+                    conn = None
+
+        return job
+
+    def kill() -> None:
+        conn, chance = db(), random.Random("killer")
+        for _ in range(40):
+            conn.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND application_name = 'victim'"
+                " ORDER BY random() LIMIT 1"
+            )
+            conn.execute("SELECT pg_sleep(%s)", [chance.random() / 20])
+
+    def watch() -> None:
+        conn = db()
+        try:
+            in_threads(write, kill)
+            until(
+                lambda: one(
+                    conn,
+                    """
+                SELECT count(*) = count(p) FROM sequin.records AS r
+                LEFT JOIN processed AS p ON p.position = r.updated_idx AND p.value = r.data -> 'value'""",
+                ),
+                "the final version of each record processed",
+            )
+        finally:
+            finished.set()
+
+    in_threads(*(work(n) for n in range(6)), watch)
+    assert consume(setup) == []
 
 
 # Waiting
@@ -744,8 +884,15 @@ def test_wait_ends_with_the_change(db: Callable[[], Connection]) -> None:
 
     def write() -> None:
         for n in range(40):
-            until(lambda: one(writer, "SELECT state = 'active' AND query LIKE '%%sequin.consume%%'"
-                                      " FROM pg_stat_activity WHERE pid = %s", conn.info.backend_pid), "a wait")
+            until(
+                lambda: one(
+                    writer,
+                    "SELECT state = 'active' AND query LIKE '%%sequin.consume%%'"
+                    " FROM pg_stat_activity WHERE pid = %s",
+                    conn.info.backend_pid,
+                ),
+                "a wait",
+            )
             time.sleep(0.01)
             put(writer, f"k{n}")
             committed[f"k{n}"] = time.monotonic()
@@ -783,13 +930,26 @@ def test_wait_ends_in_time_and_holds_nothing(db: Callable[[], Connection]) -> No
             done.set()
 
     def look() -> None:
-        until(lambda: one(other, "SELECT state = 'active' FROM pg_stat_activity WHERE pid = %s",
-                          conn.info.backend_pid), "a wait")
+        until(
+            lambda: one(
+                other, "SELECT state = 'active' FROM pg_stat_activity WHERE pid = %s", conn.info.backend_pid
+            ),
+            "a wait",
+        )
         for n in range(20):
             put(other, f"noise{n}", f"noise{n + 1}")
-            until(lambda: one(other, "SELECT count(*) FROM pg_locks WHERE pid = %s AND locktype <> 'virtualxid'"
-                                     " AND (locktype <> 'relation' OR mode <> 'AccessShareLock')",
-                              conn.info.backend_pid) == 0, "a wait without locks")
+            until(
+                lambda: (
+                    one(
+                        other,
+                        "SELECT count(*) FROM pg_locks WHERE pid = %s AND locktype <> 'virtualxid'"
+                        " AND (locktype <> 'relation' OR mode <> 'AccessShareLock')",
+                        conn.info.backend_pid,
+                    )
+                    == 0
+                ),
+                "a wait without locks",
+            )
         assert not done.is_set()
         one(other, "SELECT pg_cancel_backend(%s)", conn.info.backend_pid)
 
@@ -863,11 +1023,17 @@ BAD_CALLS = [
     ("SELECT sequin.create_consumer('', 's')", errors.InvalidParameterValue),
     ("SELECT sequin.create_consumer('d', 's', NULL)", errors.InvalidParameterValue),
     ("SELECT sequin.create_consumer('d', 's', '\"x\"')", errors.InvalidParameterValue),
-    ("SELECT sequin.create_consumer('d', 's', '{\"colection_id\": \"stripe:customer\"}')", errors.InvalidParameterValue),
+    (
+        "SELECT sequin.create_consumer('d', 's', '{\"colection_id\": \"stripe:customer\"}')",
+        errors.InvalidParameterValue,
+    ),
     ("SELECT sequin.create_consumer('d', 's', '{\"collection_id\": []}')", errors.InvalidParameterValue),
     ("SELECT sequin.create_consumer('d', 's', '{\"collection_id\": [1]}')", errors.InvalidParameterValue),
     ("SELECT sequin.create_consumer('d', 's', '{\"collection_id\": null}')", errors.InvalidParameterValue),
-    ("SELECT sequin.create_consumer('d', 's', '{\"collection_id\": \"customer\"}')", errors.InvalidParameterValue),
+    (
+        "SELECT sequin.create_consumer('d', 's', '{\"collection_id\": \"customer\"}')",
+        errors.InvalidParameterValue,
+    ),
     ("SELECT sequin.create_consumer('d', 's', '{\"provider\": \"Not one\"}')", errors.InvalidParameterValue),
     ("SELECT sequin.create_consumer('d', 's', '{\"sync\": \"nobody\"}')", errors.UndefinedObject),
     ("SELECT sequin.create_consumer('d', 's', '{}', 'sometimes')", errors.InvalidParameterValue),
@@ -882,7 +1048,9 @@ BAD_CALLS = [
 
 
 @pytest.mark.parametrize(("call", "error"), BAD_CALLS, ids=[call for call, _ in BAD_CALLS])
-def test_bad_input_is_refused_with_advice(db: Callable[[], Connection], call: str, error: type[psycopg.Error]) -> None:
+def test_bad_input_is_refused_with_advice(
+    db: Callable[[], Connection], call: str, error: type[psycopg.Error]
+) -> None:
     conn = db()
     create(conn)
     with pytest.raises(error) as refusal:
@@ -907,7 +1075,9 @@ def test_search_path_of_the_caller_does_not_matter(db: Callable[[], Connection])
     conn = db()
     conn.execute("CREATE SCHEMA evil")
     conn.execute("CREATE FUNCTION evil.count(anyelement) RETURNS bigint LANGUAGE sql AS 'SELECT 1 / 0'")
-    conn.execute("CREATE FUNCTION evil.equal(bigint, bigint) RETURNS boolean LANGUAGE sql AS 'SELECT 1 / 0 = 1'")
+    conn.execute(
+        "CREATE FUNCTION evil.equal(bigint, bigint) RETURNS boolean LANGUAGE sql AS 'SELECT 1 / 0 = 1'"
+    )
     conn.execute("CREATE OPERATOR evil.= (FUNCTION = evil.equal, LEFTARG = bigint, RIGHTARG = bigint)")
     conn.execute("SET search_path = evil, pg_catalog")
     create(conn)
@@ -918,8 +1088,13 @@ def test_search_path_of_the_caller_does_not_matter(db: Callable[[], Connection])
 
 
 def test_every_function_is_documented(db: Callable[[], Connection]) -> None:
-    undocumented = db().execute(
-        "SELECT oid::regprocedure FROM pg_proc WHERE pronamespace = 'sequin'::regnamespace"
-        " AND proname ~ '^(consume|ack|nack|extend|replay|requeue|.*_consumer)$' AND obj_description(oid) IS NULL"
-    ).fetchall()
+    undocumented = (
+        db()
+        .execute(
+            "SELECT oid::regprocedure FROM pg_proc WHERE pronamespace = 'sequin'::regnamespace"
+            " AND proname ~ '^(consume|ack|nack|extend|replay|requeue|.*_consumer)$'"
+            " AND obj_description(oid) IS NULL"
+        )
+        .fetchall()
+    )
     assert undocumented == []
