@@ -174,7 +174,9 @@ mod tests {
         run("SELECT sequin.update_sync('s', collections => '{product, price}', frequency => '90s')");
         assert_eq!(text("SELECT frequency FROM sequin.syncs"), "90s");
         assert_eq!(
-            text("SELECT string_agg(collection_id, ', ' ORDER BY collection_id) FROM sequin.sync_collections"),
+            text(
+                "SELECT string_agg(collection_id, ', ' ORDER BY collection_id) FROM sequin.sync_collections"
+            ),
             "stripe:price, stripe:product"
         );
         is_true("(SELECT count(*) FROM sequin.backfills) = 2");

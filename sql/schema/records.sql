@@ -69,10 +69,10 @@ COMMENT ON FUNCTION sequin._lock_stream(uuid) IS
     'Makes the transaction the only writer of the stream until it ends, and wakes who waits for the stream when it '
     'commits. Each writer of sequin.records calls it before it takes a value of sequin.updated_idx.';
 
--- The upstream key of each incoming object is looked up once; what is new is inserted and what differs is updated.
--- A stream has one writer at a time, so nothing can change between the look-up and the write, and a page need not
--- pay for speculative insertion. The caller forbids sequential scans in its session: this function is called with
--- the same plans from an empty table to a huge one.
+-- The upstream key of each incoming object is looked up once, which sorts the page into what is new, what may have
+-- changed, and what is as it was: the hash of its text says so, and nothing of it is parsed. A stream has one writer at
+-- a time, so nothing can change between the look-up and the write, and a page need not pay for speculative insertion.
+-- The caller forbids sequential scans and sorts in its session: the same plans serve from an empty table to a huge one.
 CREATE FUNCTION sequin._apply_page(
     the_stream uuid, the_sync uuid, the_provider text, the_collection text, observed timestamptz,
     ids uuid[], upstream_ids text[], datas text[], hashes uuid[], deletions boolean[],
@@ -81,63 +81,71 @@ CREATE FUNCTION sequin._apply_page(
 )
 LANGUAGE plpgsql
 AS $$
+DECLARE
+    -- Positions in the arrays: of objects that are not stored, and of those that are and may differ, with their ids.
+    fresh int[];
+    suspects int[];
+    suspect_ids uuid[];
 BEGIN
     PERFORM sequin._lock_stream(the_stream);
     -- Who deletes a sync holds the same lock, so it is there until this transaction ends, or gone for good.
     IF NOT EXISTS (SELECT FROM sequin.syncs WHERE id = the_sync) THEN
         RETURN;
     END IF;
+    inserted := 0;
+    changed := 0;
 
-    WITH incoming AS MATERIALIZED (
-        SELECT new.*,
-               old.id AS old_id,
-               old.observed_at <= observed
-                   AND (new.updated_at IS NULL OR old.upstream_updated_at IS NULL
-                        OR new.updated_at >= old.upstream_updated_at)
-                   AND (old.deleted <> new.deleted
-                        OR (new.data IS NOT NULL AND old.data_hash <> new.hash AND old.data <> new.data::jsonb))
-                   AS differs
-        FROM ROWS FROM (
-                 pg_catalog.unnest(ids), pg_catalog.unnest(upstream_ids), pg_catalog.unnest(datas),
-                 pg_catalog.unnest(hashes), pg_catalog.unnest(deletions), pg_catalog.unnest(created),
-                 pg_catalog.unnest(updated), pg_catalog.unnest(parents)
-             ) AS new (id, upstream_id, data, hash, deleted, created_at, updated_at, parent_id)
-        LEFT JOIN LATERAL (
-            SELECT r.id, r.observed_at, r.upstream_updated_at, r.deleted, r.data_hash, r.data
-            FROM sequin.records AS r
-            WHERE r.stream_id = the_stream
-              AND r.sync_id = the_sync
-              AND r.collection_id = the_collection
-              AND r.upstream_id = new.upstream_id
-            OFFSET 0
-        ) AS old ON true
-    ), insertion AS (
+    SELECT pg_catalog.array_agg(n) FILTER (WHERE old.id IS NULL AND NOT deletions[n]),
+           pg_catalog.array_agg(n) FILTER (WHERE old.id IS NOT NULL),
+           pg_catalog.array_agg(old.id) FILTER (WHERE old.id IS NOT NULL)
+    INTO fresh, suspects, suspect_ids
+    FROM pg_catalog.unnest(upstream_ids) WITH ORDINALITY AS new (upstream_id, n)
+    LEFT JOIN LATERAL (
+        SELECT r.id, r.data_hash, r.deleted
+        FROM sequin.records AS r
+        WHERE r.stream_id = the_stream AND r.collection_id = the_collection
+          -- Written as a range and ordered, so that of the table's indexes only that of the upstream key will do,
+          -- whatever the planner thinks of a table that it has not analysed yet.
+          AND r.upstream_id >= new.upstream_id AND r.upstream_id <= new.upstream_id
+          AND r.sync_id = the_sync
+        ORDER BY r.upstream_id
+        OFFSET 0
+    ) AS old ON true
+    WHERE old.id IS NULL OR old.data_hash <> hashes[n] OR old.deleted <> deletions[n];
+
+    IF fresh IS NOT NULL THEN
         INSERT INTO sequin.records (
             stream_id, id, sync_id, provider, collection_id, upstream_id, data, updated_idx,
             upstream_created_at, upstream_updated_at, observed_at, data_hash, parent_id
         )
-        SELECT the_stream, id, the_sync, the_provider, the_collection, upstream_id, data::jsonb,
-               pg_catalog.nextval('sequin.updated_idx'), created_at, updated_at, observed, hash, parent_id
-        FROM incoming
-        -- What is gone before it was ever stored leaves no record.
-        WHERE old_id IS NULL AND NOT deleted
-        RETURNING 1
-    ), replacement AS (
+        SELECT the_stream, ids[n], the_sync, the_provider, the_collection, upstream_ids[n], datas[n]::jsonb,
+               pg_catalog.nextval('sequin.updated_idx'), created[n], updated[n], observed, hashes[n], parents[n]
+        FROM pg_catalog.unnest(fresh) AS n;
+        GET DIAGNOSTICS inserted = ROW_COUNT;
+    END IF;
+
+    IF suspects IS NOT NULL THEN
         UPDATE sequin.records AS r
-        SET data = coalesce(new.data::jsonb, r.data),
-            data_hash = CASE WHEN new.data IS NULL THEN r.data_hash ELSE new.hash END,
-            deleted = new.deleted,
+        SET data = coalesce(new.document, r.data),
+            data_hash = CASE WHEN new.document IS NULL THEN r.data_hash ELSE hashes[n] END,
+            deleted = deletions[n],
             updated_idx = pg_catalog.nextval('sequin.updated_idx'),
-            upstream_created_at = coalesce(new.created_at, r.upstream_created_at),
-            upstream_updated_at = coalesce(new.updated_at, r.upstream_updated_at),
+            upstream_created_at = coalesce(created[n], r.upstream_created_at),
+            upstream_updated_at = coalesce(updated[n], r.upstream_updated_at),
             observed_at = observed,
-            parent_id = coalesce(new.parent_id, r.parent_id)
-        FROM incoming AS new
-        WHERE new.differs AND r.stream_id = the_stream AND r.id = new.old_id
-        RETURNING 1
-    )
-    SELECT (SELECT pg_catalog.count(*) FROM insertion), (SELECT pg_catalog.count(*) FROM replacement)
-    INTO inserted, changed;
+            parent_id = coalesce(parents[n], r.parent_id)
+        FROM (
+            SELECT n, id, datas[n]::jsonb AS document
+            FROM ROWS FROM (pg_catalog.unnest(suspects), pg_catalog.unnest(suspect_ids)) AS suspect (n, id)
+            OFFSET 0
+        ) AS new
+        WHERE r.stream_id = the_stream
+          AND r.id = new.id
+          AND r.observed_at <= observed
+          AND (updated[n] IS NULL OR r.upstream_updated_at IS NULL OR updated[n] >= r.upstream_updated_at)
+          AND (r.deleted <> deletions[n] OR r.data <> new.document);
+        GET DIAGNOSTICS changed = ROW_COUNT;
+    END IF;
 
     IF EXISTS (SELECT FROM sequin.rejected_records WHERE sync_id = the_sync AND collection_id = the_collection) THEN
         DELETE FROM sequin.rejected_records AS r

@@ -87,6 +87,8 @@ fn prepare_session() -> crate::error::Result<()> {
         "SET enable_hashjoin = off",
         "SET enable_mergejoin = off",
         "SET enable_bitmapscan = off",
+        "SET enable_sort = off",
+        "SET enable_incremental_sort = off",
         "SET jit = off",
         "SET lock_timeout = '1min'",
     ] {
