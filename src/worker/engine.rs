@@ -70,8 +70,12 @@ pub struct Engine {
     listening: HashSet<(Uuid, String)>,
     open: HashMap<u64, Open>,
     works: VecDeque<(JobId, Rc<SyncContext>, Work, Option<Observing>)>,
+    /// There may be answers that have come and were left for the next step.
+    unreceived: bool,
     observations: HashMap<(Uuid, String), Observations>,
     alarms: BinaryHeap<Reverse<(Instant, JobId)>>,
+    /// The one alarm of each job that counts; others of it in the heap have been overtaken.
+    next_alarm: HashMap<JobId, Instant>,
     /// Credentials that the API does not accept: nothing is asked with them until then.
     barred: HashMap<Uuid, Instant>,
     last_id: u64,
@@ -97,8 +101,10 @@ impl Engine {
             listening: HashSet::new(),
             open: HashMap::new(),
             works: VecDeque::new(),
+            unreceived: false,
             observations: HashMap::new(),
             alarms: BinaryHeap::new(),
+            next_alarm: HashMap::new(),
             barred: HashMap::new(),
             last_id: 0,
             plan_at: None,
@@ -124,7 +130,9 @@ impl Engine {
         self.plan_anew();
     }
 
-    /// Does all that can be done now; false once the extension is gone.
+    /// Does what is to be done next; false once the extension is gone.
+    ///
+    /// Never more than one transaction, so that alarms, new plans and signals don't wait while a fast API keeps it busy.
     pub fn step(&mut self) -> bool {
         if self.plan_at.is_some_and(|at| at <= Instant::now()) {
             self.plan_at = None;
@@ -135,22 +143,24 @@ impl Engine {
             }
         }
         self.ring_alarms();
-        loop {
-            self.receive();
-            if self.works.is_empty() {
-                return true;
-            }
-            match self.perform() {
-                Ok(true) => self.stumbles = 0,
-                Ok(false) => return false,
-                Err(problem) => self.stumble(&problem),
-            }
-            pgrx::check_for_interrupts!();
+        self.receive();
+        if self.works.is_empty() {
+            return true;
         }
+        match self.perform() {
+            Ok(true) => self.stumbles = 0,
+            Ok(false) => return false,
+            Err(problem) => self.stumble(&problem),
+        }
+        true
     }
 
     /// Sleeps until there is something to do.
     pub fn wait(&self) {
+        if !self.works.is_empty() || self.unreceived {
+            self.bell.wait(Some(Duration::ZERO));
+            return;
+        }
         let alarm = self.alarms.peek().map(|Reverse((at, _))| *at);
         let next = alarm.into_iter().chain(self.plan_at).min();
         self.bell.wait(next.map(|at| at.saturating_duration_since(Instant::now())));
@@ -221,6 +231,7 @@ impl Engine {
     fn drop_job(&mut self, id: JobId) {
         let Some((role, _)) = self.jobs.remove(&id) else { return };
         self.roles.remove(&role);
+        self.next_alarm.remove(&id);
         if let Role::Feed { sync, feed } = role {
             self.listening.remove(&(sync, feed));
         }
@@ -259,7 +270,18 @@ impl Engine {
             && at <= now
         {
             self.alarms.pop();
-            self.drive(id);
+            if self.next_alarm.get(&id) == Some(&at) {
+                self.next_alarm.remove(&id);
+                self.drive(id);
+            }
+        }
+    }
+
+    /// Has the job driven at `at`, or earlier where that is planned already: it will say then when to come back.
+    fn set_alarm(&mut self, id: JobId, at: Instant) {
+        if self.next_alarm.get(&id).is_none_or(|planned| at < *planned) {
+            self.next_alarm.insert(id, at);
+            self.alarms.push(Reverse((at, id)));
         }
     }
 
@@ -268,8 +290,8 @@ impl Engine {
         let now = Instant::now();
         let Some((_, job)) = self.jobs.get_mut(&id) else { return };
         let sync = job.sync().clone();
-        if let Some(until) = self.barred.get(&sync.credential_id).filter(|until| **until > now) {
-            self.alarms.push(Reverse((*until, id)));
+        if let Some(until) = self.barred.get(&sync.credential_id).copied().filter(|until| *until > now) {
+            self.set_alarm(id, until);
             return;
         }
         if let Job::Walk(walk) = job
@@ -306,7 +328,7 @@ impl Engine {
         }
         self.end_observing(observes);
         if let Some(at) = orders.wake_at {
-            self.alarms.push(Reverse((at, id)));
+            self.set_alarm(id, at);
         }
         for ask in orders.asks {
             let request = self.next_id();
@@ -336,7 +358,7 @@ impl Engine {
                 }
                 Err(rejected) if rejected.reason == Refusal::Full => {
                     self.give_back(id, ask.tag);
-                    self.alarms.push(Reverse((Instant::now() + FULL_PAUSE, id)));
+                    self.set_alarm(id, Instant::now() + FULL_PAUSE);
                 }
                 Err(rejected) => {
                     error!("the network of sequin's worker takes no request: {:?}", rejected.reason)
@@ -373,11 +395,15 @@ impl Engine {
 
     /// Takes the answers that have come.
     fn receive(&mut self) {
+        self.unreceived = true;
         // No more than are done together: between them there are answers to ask the next questions for.
         while self.works.len() < WORKS_TOGETHER {
             match self.net.try_recv() {
                 Ok(Some(completion)) => self.take(completion),
-                Ok(None) => return,
+                Ok(None) => {
+                    self.unreceived = false;
+                    return;
+                }
                 Err(dead) => error!("the network of sequin's worker has stopped: {dead}"),
             }
         }
