@@ -42,7 +42,7 @@ LEFT JOIN LATERAL (
 ) AS b ON true;
 COMMENT ON VIEW sequin.sync_collections IS
     'How each collection of each sync is doing. lag: how old the newest complete look at the API is; NULL before the '
-    'initial backfill has completed. A look that found nothing is written down every 30 seconds only.';
+    'initial backfill has completed. A look that found nothing is written down every 10 seconds only.';
 
 CREATE VIEW sequin.status AS
 SELECT s.name AS sync,

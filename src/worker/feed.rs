@@ -34,7 +34,7 @@ const FIRST_LOOK: usize = 2_000;
 /// How often the whole look-back is read while it is crowded.
 const DEEP_INTERVAL: Duration = Duration::from_secs(30);
 /// How often it is written down that a feed was read in which nothing happened.
-const QUIET_INTERVAL: Duration = Duration::from_secs(30);
+const QUIET_INTERVAL: Duration = Duration::from_secs(10);
 /// How far the API's clock may be ahead of what its events say.
 const CLOCK_SLACK: Duration = Duration::from_secs(60);
 
