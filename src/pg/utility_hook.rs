@@ -124,7 +124,8 @@ unsafe fn needed_alone(node: *mut pg_sys::Node) -> Option<pg_sys::Oid> {
             return None;
         };
         let oid = pg_sys::get_database_oid(name, true);
-        (oid != pg_sys::InvalidOid).then_some(oid)
+        // Who may not run the command must not be able to end a worker with it either.
+        (oid != pg_sys::InvalidOid && pg_sys::pg_database_ownercheck(oid, pg_sys::GetUserId())).then_some(oid)
     }
 }
 

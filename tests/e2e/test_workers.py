@@ -5,6 +5,7 @@ The list is the one on which other extensions with HTTP workers have failed.
 
 import time
 
+import psycopg
 import pytest
 from harness import Cluster, Database, Upstream, eventually
 from harness.sync import Sync, start_sync
@@ -329,3 +330,16 @@ def test_too_few_worker_slots_delay_the_work_and_break_nothing(cluster: Cluster,
         for sync in done:
             sync.database.drop()
             syncs.remove(sync)
+
+
+def test_who_may_not_drop_a_database_does_not_end_its_worker(cluster: Cluster, database: Database) -> None:
+    [worker] = eventually(lambda: worker_pids(cluster, database), 5)
+    cluster.sql("CREATE ROLE nobody LOGIN")
+    try:
+        with cluster.connect() as connection:
+            connection.execute("SET ROLE nobody")
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                connection.execute(f'DROP DATABASE "{database.name}"')
+        assert worker_pids(cluster, database) == [worker]
+    finally:
+        cluster.sql("DROP ROLE nobody")
