@@ -32,7 +32,12 @@ pub extern "C-unwind" fn sequin_worker_main(argument: pg_sys::Datum) {
     };
     process::handle_signals();
     process::before_exit(leave, n);
-    process::connect_to(slot.database());
+    let database = slot.database();
+    if database == pg_sys::InvalidOid {
+        // The database was dropped while the process started.
+        return;
+    }
+    process::connect_to(database);
     let Some(extension) = find_extension() else {
         slot.set_absent(true);
         return;

@@ -193,7 +193,7 @@ def test_changes_do_not_wait_for_a_backfill(database: Database, stripe: Upstream
 def test_changes_do_not_wait_for_a_backfill_as_fast_as_the_worker(
     database: Database, stripe: Upstream
 ) -> None:
-    """An API that always has the next page ready keeps the worker busy, and must not keep it from looking up."""
+    """An API that always has the next page ready keeps the worker busy, and not from looking up."""
     stripe.seed(customer=60_000, product=3)
     sync = start_sync(database, stripe, ["product", "customer"])
     eventually(lambda: len(sync.live("product")) == 3 and sync.count() > 300, 30, what=database.status)
