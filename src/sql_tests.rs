@@ -162,6 +162,17 @@ mod tests {
     }
 
     #[pg_test]
+    fn a_role_that_may_only_create_credentials_can() {
+        run("CREATE ROLE sequin_clerk");
+        run("GRANT USAGE ON SCHEMA sequin TO sequin_clerk");
+        run("GRANT EXECUTE ON FUNCTION sequin.create_credential(text, text, jsonb, jsonb) TO sequin_clerk");
+        run("SET LOCAL ROLE sequin_clerk");
+        run(CREDENTIAL);
+        assert_eq!(refused("SELECT * FROM sequin.credentials")[0], "42501");
+        assert_eq!(refused("SELECT sequin.delete_credential('key')")[0], "42501");
+    }
+
+    #[pg_test]
     fn a_sync_starts_with_a_backfill_of_each_collection() {
         make_sync();
         assert_eq!(
