@@ -5,21 +5,32 @@ settings. COPY is one statement, from a file on the server, into the same table 
 """
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import psycopg
 from customers import PAGE, fill
 from harness import Cluster, Database, Fake
 from harness.sync import create_credential
-from report import Report
+from report import Report, ratio
 from server import QUIET, bench_cluster
 
 RECORDS = 200_000
 RUNS = 5
 NEW, CHANGED, UNCHANGED = 70.0, 45.0, 5.0
 """Percent of COPY's rate; the same; times the rate of changed ones."""
-# What the worker's session has.
-SESSION = ["enable_seqscan", "enable_hashjoin", "enable_mergejoin", "enable_bitmapscan", "jit"]
+# What is off in the worker's session.
+SESSION = [
+    "enable_seqscan", "enable_hashjoin", "enable_mergejoin", "enable_bitmapscan", "enable_sort",
+    "enable_incremental_sort", "jit",
+]  # fmt: skip
+LABELS = {
+    "copy": "COPY",
+    "new": "new",
+    "unchanged": "unchanged",
+    "changed": "changed",
+    "loop": "the loop without the pages",
+}
 
 
 def run(report: Report) -> None:
@@ -33,21 +44,13 @@ def run(report: Report) -> None:
         bench.prepare()
         for _ in range(RUNS):
             bench.round()
-    seconds = bench.seconds
     report.note(f"{RECORDS:,} records of {bytes_a_record:.0f} bytes in pages of {PAGE}; {RUNS} rounds")
-    rates = {
-        name: report.measured(label, [RECORDS / each for each in seconds[name]], "records/s")
-        for name, label in (
-            ("copy", "COPY"),
-            ("new", "new"),
-            ("unchanged", "unchanged"),
-            ("changed", "changed"),
-            ("loop", "the loop without the pages"),
-        )
-    }
-    report.judged("new / COPY", 100 * rates["new"] / rates["copy"], "%", at_least=NEW)
-    report.judged("changed / COPY", 100 * rates["changed"] / rates["copy"], "%", at_least=CHANGED)
-    report.judged("unchanged / changed", rates["unchanged"] / rates["changed"], "x", at_least=UNCHANGED)
+    rates = {name: [RECORDS / each for each in seconds] for name, seconds in bench.seconds.items()}
+    for name, label in LABELS.items():
+        report.measured(label, rates[name], "records/s")
+    report.judged("new / COPY", 100 * ratio(rates["new"], rates["copy"]), "%", at_least=NEW)
+    report.judged("changed / COPY", 100 * ratio(rates["changed"], rates["copy"]), "%", at_least=CHANGED)
+    report.judged("unchanged / changed", ratio(rates["unchanged"], rates["changed"]), "x", at_least=UNCHANGED)
 
 
 def _paused_sync(database: Database) -> tuple[str, str]:
@@ -73,9 +76,7 @@ class Bench:
         self._session: psycopg.Connection = database.connect()
         for setting in SESSION:
             self._session.execute(f"SET {setting} = off")
-        self.seconds: dict[str, list[float]] = {
-            name: [] for name in ("copy", "new", "unchanged", "changed", "loop")
-        }
+        self.seconds: dict[str, list[float]] = {name: [] for name in LABELS}
 
     def prepare(self) -> None:
         """Writes the rows that COPY will read, and warms up what will be measured."""
@@ -95,7 +96,7 @@ class Bench:
         self._database.sql("TRUNCATE sequin.records")
         self._database.sql("CHECKPOINT")
 
-    def _time(self, name: str, action) -> None:
+    def _time(self, name: str, action: Callable[[], object]) -> None:
         began = time.monotonic()
         action()
         self.seconds[name].append(time.monotonic() - began)

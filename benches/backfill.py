@@ -12,7 +12,7 @@ from harness.sync import create_credential
 from peer import AIRBYTE, DLT, Peer
 from processes import Sampler, cpu_seconds, thread_cpu_seconds
 from psycopg.types.json import Jsonb
-from report import Report
+from report import Report, ratio
 from server import bench_cluster, pids, wal_position
 
 RECORDS = 100_000
@@ -36,12 +36,12 @@ def run(report: Report) -> None:
             cluster.sql("CHECKPOINT")
             rates["dlt"].append(RECORDS / _dlt(cluster, upstream, f"dlt_{number}"))
             rates["airbyte"].append(RECORDS / _checked(AIRBYTE, upstream.url, upstream.api_key))
-    ours = report.measured("sequin", rates["sequin"], "records/s")
-    dlt = report.measured(f"dlt {DLT.version}", rates["dlt"], "records/s")
-    airbyte = report.measured(f"airbyte-cdk {AIRBYTE.version}, extract only", rates["airbyte"], "records/s")
-    report.note(f"sequin / airbyte-cdk, which only extracts: {ours / airbyte:.1f}")
+    report.measured("sequin", rates["sequin"], "records/s")
+    report.measured(f"dlt {DLT.version}", rates["dlt"], "records/s")
+    report.measured(f"airbyte-cdk {AIRBYTE.version}, extract only", rates["airbyte"], "records/s")
+    report.note(f"sequin / airbyte-cdk, which only extracts: {ratio(rates['sequin'], rates['airbyte']):.1f}")
     spent.describe(report)
-    report.judged("sequin / dlt", ours / dlt, "x", at_least=TARGET)
+    report.judged("sequin / dlt", ratio(rates["sequin"], rates["dlt"]), "x", at_least=TARGET)
 
 
 class Spent:
@@ -78,8 +78,7 @@ def _sequin(cluster: Cluster, upstream: Upstream, name: str, spent: Spent) -> fl
             [name],
         ):
             spent.waits[event] += 1
-            now = {f"worker's {thread}": used for thread, used in thread_cpu_seconds(pid).items()}
-            used.update(now)
+            used.update(thread_cpu_seconds(pid))
 
     used: dict[str, float] = {}
     wal, upstream_cpu = wal_position(cluster), cpu_seconds(upstream.fake.process.pid)

@@ -23,7 +23,7 @@ def thread_cpu_seconds(pid: int) -> Counter[str]:
     for task in Path(f"/proc/{pid}/task").iterdir():
         name, seconds = _cpu((task / "stat").read_text())
         # The main thread bears the name of the program.
-        found["main thread" if task.name == str(pid) else name] += seconds
+        found["main thread" if task.name == str(pid) else f"thread {name}"] += seconds
     return found
 
 

@@ -9,6 +9,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+BUSY = 0.5
+"""A load average above which something else is at work."""
+
+
+def ratio(ours: Sequence[float], theirs: Sequence[float]) -> float:
+    """The median of the ratios of the runs, pair by pair: what slows the machine for a while slows both."""
+    return statistics.median(our / their for our, their in zip(ours, theirs, strict=True))
+
 
 class Report:
     """Prints each figure as it comes, and keeps all of them."""
@@ -16,6 +24,9 @@ class Report:
     def __init__(self) -> None:
         self._benchmarks: dict[str, dict[str, Any]] = {}
         self._current: dict[str, Any] = {}
+        self._load = os.getloadavg()[0]
+        if self._load > BUSY:
+            print(f"The machine is busy (load {self._load:.1f}): the figures suffer from it.")
 
     def benchmark(self, name: str, what: str) -> None:
         """Begins a benchmark; `what` is its module's description, of which the first line is shown."""
@@ -84,6 +95,7 @@ class Report:
                 "cpus": os.cpu_count(),
                 "system": platform.platform(),
                 "python": platform.python_version(),
+                "load": self._load,
             },
             "benchmarks": self._benchmarks,
         }

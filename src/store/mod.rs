@@ -13,8 +13,9 @@ use pgrx::{
     Uuid,
     datum::DatumWithOid,
     prelude::*,
-    spi::{SpiHeapTupleData, SpiTupleTable},
+    spi::{OwnedPreparedStatement, SpiClient, SpiHeapTupleData, SpiTupleTable},
 };
+use std::{cell::RefCell, collections::HashMap};
 
 /// The text of `sql/store/NAME.sql`.
 macro_rules! statement {
@@ -31,21 +32,50 @@ pub fn new_id() -> Uuid {
 
 type Arguments<'a> = &'a [DatumWithOid<'a>];
 
+thread_local! {
+    /// The plans of this session, by the address of the statement's text. They are never freed: the end of the process
+    /// is no time to call PostgreSQL.
+    static PLANS: RefCell<HashMap<usize, &'static OwnedPreparedStatement>> = RefCell::default();
+}
+
+/// The plan of a statement: made once in a session, as most statements run again and again.
+fn plan(
+    client: &SpiClient<'_>,
+    statement: &'static str,
+    arguments: Arguments<'_>,
+    changes: bool,
+) -> spi::Result<&'static OwnedPreparedStatement> {
+    let key = statement.as_ptr().addr();
+    if let Some(plan) = PLANS.with_borrow(|plans| plans.get(&key).copied()) {
+        return Ok(plan);
+    }
+    let types: Vec<PgOid> = arguments.iter().map(|argument| PgOid::from(argument.oid())).collect();
+    let plan =
+        if changes { client.prepare_mut(statement, &types) } else { client.prepare(statement, &types) }?;
+    let plan: &'static OwnedPreparedStatement = Box::leak(Box::new(plan.keep()));
+    PLANS.with_borrow_mut(|plans| plans.insert(key, plan));
+    Ok(plan)
+}
+
 /// Runs a statement that changes something, or that must see what this transaction has changed; gives the number of rows
-/// that it returned.
-fn execute(statement: &str, arguments: Arguments<'_>) -> Result<usize> {
-    Spi::connect_mut(|client| client.update(statement, None, arguments).map(|rows| rows.len()))
-        .map_err(internal)
+/// that it returned or changed.
+fn execute(statement: &'static str, arguments: Arguments<'_>) -> Result<usize> {
+    Spi::connect_mut(|client| {
+        let plan = plan(client, statement, arguments, true)?;
+        client.update(plan, None, arguments).map(|rows| rows.len())
+    })
+    .map_err(internal)
 }
 
 /// The first row of a statement, read by `read`; it sees what this transaction has changed.
 fn one<T>(
-    statement: &str,
+    statement: &'static str,
     arguments: Arguments<'_>,
     read: impl FnOnce(&SpiTupleTable<'_>) -> spi::Result<T>,
 ) -> Result<Option<T>> {
     Spi::connect_mut(|client| {
-        let rows = client.update(statement, None, arguments)?.first();
+        let plan = plan(client, statement, arguments, true)?;
+        let rows = client.update(plan, None, arguments)?.first();
         if rows.is_empty() { Ok(None) } else { read(&rows).map(Some) }
     })
     .map_err(internal)
@@ -53,12 +83,13 @@ fn one<T>(
 
 /// All rows of a statement that changes nothing, as of the current snapshot; takes no transaction id.
 fn rows<T>(
-    statement: &str,
+    statement: &'static str,
     arguments: Arguments<'_>,
     read: impl Fn(&SpiHeapTupleData<'_>) -> spi::Result<T>,
 ) -> Result<Vec<T>> {
     Spi::connect(|client| -> spi::Result<Vec<T>> {
-        client.select(statement, None, arguments)?.map(|row| read(&row)).collect()
+        let plan = plan(client, statement, arguments, false)?;
+        client.select(plan, None, arguments)?.map(|row| read(&row)).collect()
     })
     .map_err(internal)
 }

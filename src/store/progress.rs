@@ -111,7 +111,13 @@ pub fn fail_feed(sync_id: Uuid, feed: &str, failure: &Failure, retry_at: Timesta
     fail(statement!("worker/fail_feed"), sync_id, feed, failure, retry_at)
 }
 
-fn fail(statement: &str, sync_id: Uuid, name: &str, failure: &Failure, retry_at: Timestamp) -> Result<()> {
+fn fail(
+    statement: &'static str,
+    sync_id: Uuid,
+    name: &str,
+    failure: &Failure,
+    retry_at: Timestamp,
+) -> Result<()> {
     let arguments = [
         sync_id.into(),
         name.into(),
