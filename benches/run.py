@@ -4,6 +4,7 @@ usage: benches/run.py [NAME…]    the benchmarks to run, all of them unless nam
 Needs the extension installed (`make install`). The exit status is 0 if everything ran, whatever the figures.
 """
 
+import signal
 import sys
 import time
 import traceback
@@ -29,6 +30,8 @@ def main(names: list[str]) -> int:
             f"no benchmark is called {', '.join(unknown)}; there are {', '.join(BENCHMARKS)}", file=sys.stderr
         )
         return 2
+    # Ended from outside, the clusters are removed all the same.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     report = Report()
     failed = []
     for name in names or BENCHMARKS:

@@ -7,8 +7,9 @@ CREATE TABLE sequin.records (
     id                  uuid        NOT NULL,
     sync_id             uuid        NOT NULL,
     provider            text        NOT NULL,
-    collection_id       text        NOT NULL,
-    upstream_id         text        NOT NULL,
+    -- Identifiers have no language: compared byte by byte they are faster, and no new locale breaks their index.
+    collection_id       text        NOT NULL COLLATE "C",
+    upstream_id         text        NOT NULL COLLATE "C",
     data                jsonb       NOT NULL,
     deleted             boolean     NOT NULL DEFAULT false,
     updated_idx         bigint      NOT NULL,
@@ -20,7 +21,7 @@ CREATE TABLE sequin.records (
     -- Half the SHA-256 of the text that "data" was read from.
     data_hash           uuid        NOT NULL,
     -- In a nested collection: the upstream_id of the parent.
-    parent_id           text,
+    parent_id           text        COLLATE "C",
     PRIMARY KEY (stream_id, id),
     CONSTRAINT records_upstream_key UNIQUE (stream_id, collection_id, upstream_id, sync_id)
 );
@@ -82,10 +83,11 @@ CREATE FUNCTION sequin._apply_page(
 LANGUAGE plpgsql
 AS $$
 DECLARE
-    -- Positions in the arrays: of objects that are not stored, and of those that are and may differ, with their ids.
+    -- Positions in the arrays: of objects that are not stored, and of those that are and may differ, with their rows.
     fresh int[];
     suspects int[];
     suspect_ids uuid[];
+    suspect_rows tid[];
 BEGIN
     PERFORM sequin._lock_stream(the_stream);
     -- Who deletes a sync holds the same lock, so it is there until this transaction ends, or gone for good.
@@ -97,11 +99,12 @@ BEGIN
 
     SELECT pg_catalog.array_agg(n) FILTER (WHERE old.id IS NULL AND NOT deletions[n]),
            pg_catalog.array_agg(n) FILTER (WHERE old.id IS NOT NULL),
-           pg_catalog.array_agg(old.id) FILTER (WHERE old.id IS NOT NULL)
-    INTO fresh, suspects, suspect_ids
+           pg_catalog.array_agg(old.id) FILTER (WHERE old.id IS NOT NULL),
+           pg_catalog.array_agg(old.ctid) FILTER (WHERE old.id IS NOT NULL)
+    INTO fresh, suspects, suspect_ids, suspect_rows
     FROM pg_catalog.unnest(upstream_ids) WITH ORDINALITY AS new (upstream_id, n)
     LEFT JOIN LATERAL (
-        SELECT r.id, r.data_hash, r.deleted
+        SELECT r.id, r.ctid, r.data_hash, r.deleted
         FROM sequin.records AS r
         WHERE r.stream_id = the_stream AND r.collection_id = the_collection
           -- Written as a range and ordered, so that of the table's indexes only that of the upstream key will do,
@@ -135,11 +138,15 @@ BEGIN
             observed_at = observed,
             parent_id = coalesce(parents[n], r.parent_id)
         FROM (
-            SELECT n, id, datas[n]::jsonb AS document
-            FROM ROWS FROM (pg_catalog.unnest(suspects), pg_catalog.unnest(suspect_ids)) AS suspect (n, id)
+            SELECT n, id, place, datas[n]::jsonb AS document
+            FROM ROWS FROM (
+                     pg_catalog.unnest(suspects), pg_catalog.unnest(suspect_ids), pg_catalog.unnest(suspect_rows)
+                 ) AS suspect (n, id, place)
             OFFSET 0
         ) AS new
-        WHERE r.stream_id = the_stream
+        -- By its place, as an index could be one that the planner thought right for a tiny table: all of the stream's
+        -- rows would be read for each object.
+        WHERE r.ctid = new.place
           AND r.id = new.id
           AND r.observed_at <= observed
           AND (updated[n] IS NULL OR r.upstream_updated_at IS NULL OR updated[n] >= r.upstream_updated_at)

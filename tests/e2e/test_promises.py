@@ -303,3 +303,21 @@ def test_a_record_that_comes_back_keeps_its_id(database: Database, stripe: Upstr
     stripe.create("product", **data)
     sync.converge(15)
     assert sync.records("product")[key].id == identity
+
+
+def test_plans_made_for_a_tiny_table_serve_a_larger_one(database: Database) -> None:
+    """A session keeps the plans that it made when there was next to nothing."""
+    create_writable(database, "main")
+    keys = [f"key {number}" for number in range(4000)]
+    with database.connect() as connection:
+        for setting in ("seqscan", "hashjoin", "mergejoin", "bitmapscan", "sort", "incremental_sort"):
+            connection.execute(f"SET enable_{setting} = off")
+        for round_ in range(20):
+            apply_page(connection, "main", ["first"], round_)
+        took = []
+        for round_ in (1, 2):
+            began = time.monotonic()
+            apply_page(connection, "main", keys, round_)
+            took.append(time.monotonic() - began)
+    inserting, changing = took
+    assert changing < 10 * inserting, f"inserting took {inserting:.2f} s and changing {changing:.2f} s"
