@@ -57,9 +57,9 @@ pub fn find(name: &str) -> Result<Option<Sync>> {
     one(statement!("syncs/find"), &[name.into()], |row| {
         Ok(Sync {
             id: first(row, 1)?,
-            stream_id: first(row, 3)?,
-            provider: first(row, 4)?,
-            collections: first(row, 5)?,
+            stream_id: first(row, 2)?,
+            provider: first(row, 3)?,
+            collections: first(row, 4)?,
         })
     })
 }

@@ -77,7 +77,6 @@ struct Fetch {
 
 /// The children of one parent, while they are listed.
 struct Children {
-    position: Position,
     seen: Vec<String>,
     began: Option<SystemTime>,
 }
@@ -191,8 +190,7 @@ impl FeedJob {
                 }
                 Key::Children { parent_id, .. } => {
                     let position = Position::of_parent(parent_id);
-                    fetch.children =
-                        Some(Children { position: position.clone(), seen: Vec::new(), began: None });
+                    fetch.children = Some(Children { seen: Vec::new(), began: None });
                     Question::Page { listing: Arc::new(Listing { collection, since: None }), position }
                 }
             };
@@ -321,7 +319,6 @@ impl FeedJob {
         let began = *children.began.get_or_insert(sent_at);
         let then = match next {
             Some(position) => {
-                children.position = position.clone();
                 if let Some(collection) = self.sync.collection(collection_id) {
                     let question =
                         Question::Page { listing: Arc::new(Listing { collection, since: None }), position };

@@ -1,4 +1,4 @@
-SELECT s.id, s.name, s.stream_id, s.provider, s.collections, s.status, s.max_age
+SELECT s.id, s.stream_id, s.provider, s.collections
 FROM sequin.syncs AS s
 WHERE s.name = $1
 FOR UPDATE
