@@ -18,6 +18,8 @@ extension_sql_file!(
 );
 extension_sql_file!("../sql/schema/consumer_take.sql", name = "consumer_take", requires = ["consumer_feed"]);
 extension_sql_file!("../sql/schema/consume.sql", name = "consume", requires = ["consumer_take"]);
+extension_sql_file!("../sql/schema/fetch.sql", name = "fetch", requires = ["consume"]);
+extension_sql_file!("../sql/schema/notify.sql", name = "notify", requires = ["consumer_feed"]);
 extension_sql_file!("../sql/schema/consumer_settle.sql", name = "consumer_settle", requires = ["consume"]);
 extension_sql_file!("../sql/schema/consumer_status.sql", name = "consumer_status", requires = ["consume"]);
 extension_sql_file!("../sql/schema/read_stream.sql", name = "read_stream", requires = ["consumer_feed"]);

@@ -324,6 +324,45 @@ mod tests {
         is_true("(SELECT sequin.record_json(r) -> 'data' = r.data FROM sequin.records r)");
     }
 
+    /// What the extension puts together byte by byte is what PostgreSQL would have made, down to the last one.
+    #[pg_test]
+    fn a_record_is_the_jsonb_that_postgresql_would_build() {
+        run("CREATE FUNCTION pg_temp.iso(t timestamptz) RETURNS text LANGUAGE sql AS
+             $$ SELECT to_char(timezone('UTC', t), 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"') $$");
+        run(r#"CREATE TEMPORARY TABLE documents AS
+               SELECT d::jsonb AS d FROM unnest(ARRAY[
+                   '{}', '{"a": 1}', '[]', '[1, [2, {"b": null}]]', '7', '-1.5e300', '"text"', 'true', 'false', 'null',
+                   '{"x": "é\u0001", "nested": {"deep": [[[]]], "n": 123456789012345678901234567890.5}}']) AS d
+               UNION ALL SELECT jsonb_object_agg('key ' || n, n) FROM generate_series(1, 100) AS n
+               UNION ALL SELECT to_jsonb(repeat('long ', 20000))"#);
+        run("CREATE TEMPORARY TABLE built AS
+             SELECT sequin._build_record_json(id, id, sync, ext, p, c, u, d, deleted, t, idx, t, t2) AS ours,
+                    jsonb_build_object(
+                        'id', id, 'stream_id', id, 'sync', sync, 'sync_external_id', ext, 'provider', p,
+                        'collection_id', c, 'upstream_id', u, 'data', d, 'deleted', deleted,
+                        'inserted_at', pg_temp.iso(t), 'updated_idx', idx, 'upstream_created_at', pg_temp.iso(t),
+                        'upstream_updated_at', pg_temp.iso(t2)) AS theirs
+             FROM documents,
+                  (VALUES ('{\"external_id\": null, \"metadata\": {}}'::jsonb, 'x-1', true), (NULL, NULL, NULL))
+                      AS s (sync, ext, deleted),
+                  (VALUES ('stripe', 'stripe:customer', 'cus_1'), ('', 'é', repeat('u', 5000)), (NULL, NULL, 'a'))
+                      AS n (p, c, u),
+                  (VALUES ('2025-05-06 07:08:09.000001+02'::timestamptz, NULL::timestamptz, 1::bigint),
+                          ('0001-01-01 00:00:00+00', '9999-12-31 23:59:59.999999+00', 9223372036854775807),
+                          ('1969-12-31 23:59:59.999999+00', '2000-01-01', -10000), (NULL, NULL, NULL))
+                      AS v (t, t2, idx),
+                  (VALUES (gen_random_uuid())) AS i (id)");
+        is_true("(SELECT count(*) = 13 * 2 * 3 * 4 FROM built)");
+        let differing = "SELECT string_agg(left(ours::text, 300), E'\\n') FROM built
+                         WHERE ours <> theirs OR jsonb_send(ours) <> jsonb_send(theirs)
+                            OR pg_column_size(ours) <> pg_column_size(theirs)
+                            OR jsonb_hash_extended(ours, 0) <> jsonb_hash_extended(theirs, 0)
+                            OR ours -> 'data' IS DISTINCT FROM theirs -> 'data'
+                            OR (SELECT jsonb_agg(v) FROM jsonb_each(ours) AS e (k, v))
+                               <> (SELECT jsonb_agg(v) FROM jsonb_each(theirs) AS e (k, v))";
+        assert_eq!(get::<String>(differing), None);
+    }
+
     #[pg_test]
     fn a_stream_is_read_page_by_page() {
         make_sync();

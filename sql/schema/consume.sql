@@ -1,21 +1,6 @@
-CREATE FUNCTION sequin.consume(consumer text, batch_size int DEFAULT 1, wait_for interval DEFAULT '0')
-RETURNS TABLE (ack_token text, record jsonb, updated_idx bigint, deliver_count int)
-LANGUAGE plpgsql
--- The plans are kept, and have to suit tables that grow from nothing.
-SET search_path = pg_catalog, pg_temp
-SET enable_seqscan = off SET enable_bitmapscan = off SET plan_cache_mode = force_generic_plan SET jit = off
+CREATE FUNCTION sequin._check_pull(batch_size int, wait_for interval) RETURNS void
+LANGUAGE plpgsql STABLE
 AS $$
-#variable_conflict use_column
-DECLARE
-    look record;
-    c sequin.consumers;
-    give_up timestamptz := clock_timestamp() + wait_for;
-    pause interval;
-    seen_to bigint := 0;
-    worth_it boolean;
-    is_last boolean;
-    fruitless int := 0;
-    has_waited boolean := false;
 BEGIN
     IF batch_size IS NULL OR batch_size < 1 OR batch_size > 10000 THEN
         RAISE invalid_parameter_value USING
@@ -35,7 +20,47 @@ BEGIN
                             wait_for, upper(current_setting('transaction_isolation'))),
             HINT = 'Leave wait_for out, or begin the transaction with ISOLATION LEVEL READ COMMITTED.';
     END IF;
+END
+$$;
+COMMENT ON FUNCTION sequin._check_pull(int, interval) IS
+    'Raises invalid_parameter_value or feature_not_supported for what sequin.consume and sequin.fetch can''t do.';
 
+CREATE FUNCTION sequin._check_mode(c sequin.consumers, mode text) RETURNS void
+LANGUAGE plpgsql STABLE
+AS $$
+BEGIN
+    IF c.mode <> mode THEN
+        RAISE object_not_in_prerequisite_state USING
+            MESSAGE = pg_catalog.format('consumer %L has mode %s', c.name, c.mode),
+            DETAIL = pg_catalog.format('Its records are taken with sequin.%s.',
+                                       CASE c.mode WHEN 'batch' THEN 'fetch' ELSE 'consume' END),
+            HINT = pg_catalog.format('Call that one, or create another consumer with mode => %L.', mode);
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION sequin._check_mode(sequin.consumers, text) IS
+    'Raises object_not_in_prerequisite_state unless the consumer has the mode.';
+
+CREATE FUNCTION sequin.consume(consumer text, batch_size int DEFAULT 1, wait_for interval DEFAULT '0')
+RETURNS TABLE (ack_token text, record jsonb, updated_idx bigint, deliver_count int)
+LANGUAGE plpgsql
+-- The plans are kept, and have to suit tables that grow from nothing.
+SET search_path = pg_catalog, pg_temp
+SET enable_seqscan = off SET enable_bitmapscan = off SET plan_cache_mode = force_generic_plan SET jit = off
+AS $$
+#variable_conflict use_column
+DECLARE
+    look record;
+    c sequin.consumers;
+    give_up timestamptz := clock_timestamp() + wait_for;
+    pause interval;
+    seen_to bigint := 0;
+    worth_it boolean;
+    is_last boolean;
+    fruitless int := 0;
+    has_waited boolean := false;
+BEGIN
+    PERFORM sequin._check_pull(batch_size, wait_for);
     LOOP
         is_last := wait_for = interval '0' OR clock_timestamp() >= give_up;
         IF is_last AND has_waited THEN
@@ -63,7 +88,7 @@ BEGIN
             WHERE l.consumer_no = found_consumer.no AND l.id >= tail.lease_floor) AS leases
         WHERE found_consumer.name = consumer;
         IF NOT FOUND THEN
-            PERFORM sequin._find_consumer(consumer);
+            PERFORM sequin._check_mode(sequin._find_consumer(consumer), 'queue');
         END IF;
         c := look.consumer;
         worth_it := look.due <= clock_timestamp() OR look.has_ranges;
@@ -124,4 +149,5 @@ COMMENT ON FUNCTION sequin.consume(text, int, interval) IS
     'wait_for: how long to wait until there is anything; READ COMMITTED only. A call passes over at most some million '
     'records that the filter leaves out and may then return none. It all happens in the caller''s transaction. '
     'Raises undefined_object for an unknown consumer, invalid_parameter_value for a bad batch_size or wait_for, '
-    'feature_not_supported for waiting in REPEATABLE READ or above.';
+    'feature_not_supported for waiting in REPEATABLE READ or above, object_not_in_prerequisite_state for a consumer '
+    'whose mode is batch.';

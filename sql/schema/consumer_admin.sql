@@ -18,12 +18,7 @@ LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-    IF c.name IS NULL OR c.name = '' THEN
-        RAISE invalid_parameter_value USING
-            MESSAGE = 'a consumer needs a name',
-            DETAIL = format('name is %s.', coalesce(quote_literal(c.name), 'NULL')),
-            HINT = 'Pass a name that no other consumer has.';
-    END IF;
+    PERFORM sequin._check_name('consumer', c.name);
     PERFORM sequin._check_ack_wait(c.ack_wait);
     IF c.max_deliver < 1 THEN
         RAISE invalid_parameter_value USING
@@ -35,6 +30,27 @@ BEGIN
             MESSAGE = 'max_ack_pending must be at least 1',
             DETAIL = format('max_ack_pending is %s.', coalesce(c.max_ack_pending::text, 'NULL')),
             HINT = 'Pass how many records may be in flight at a time.';
+    ELSIF c.mode IS DISTINCT FROM 'queue' AND c.mode IS DISTINCT FROM 'batch' THEN
+        RAISE invalid_parameter_value USING
+            MESSAGE = 'bad mode',
+            DETAIL = format('mode is %s.', coalesce(quote_literal(c.mode), 'NULL')),
+            HINT = 'It is queue, for sequin.consume, or batch, for sequin.fetch.';
+    ELSIF c.mode = 'batch' AND c.max_deliver IS NOT NULL THEN
+        RAISE invalid_parameter_value USING
+            MESSAGE = 'max_deliver is for consumers whose mode is queue',
+            DETAIL = format('mode is batch, and max_deliver is %s.', c.max_deliver),
+            HINT = 'Leave max_deliver out, or make the consumer with mode => ''queue''.';
+    ELSIF c.notify <= interval '0' THEN
+        RAISE invalid_parameter_value USING
+            MESSAGE = 'notify must be positive',
+            DETAIL = format('notify is %s.', c.notify),
+            HINT = 'Pass the time in which there is at most one notification, such as ''1 s''; NULL for none.';
+    ELSIF c.notify IS NOT NULL AND octet_length('sequin:' || c.name) > 63 THEN
+        RAISE invalid_parameter_value USING
+            MESSAGE = 'the name is too long for a channel of notifications',
+            DETAIL = format('The channel would be %s, of %s bytes; 63 are allowed.', quote_ident('sequin:' || c.name),
+                            octet_length('sequin:' || c.name)),
+            HINT = 'Choose a name of at most 56 bytes, or leave notify out.';
     ELSIF c.metadata IS NULL THEN
         RAISE null_value_not_allowed USING
             MESSAGE = 'metadata must not be NULL',
@@ -143,7 +159,7 @@ COMMENT ON FUNCTION sequin._position_since(uuid, timestamptz) IS
 CREATE FUNCTION sequin.create_consumer(
     name text, stream text, filter jsonb DEFAULT '{}', deliver_policy text DEFAULT 'all',
     ack_wait interval DEFAULT '30 s', max_deliver int DEFAULT NULL, max_ack_pending int DEFAULT 1000,
-    metadata jsonb DEFAULT '{}'
+    metadata jsonb DEFAULT '{}', mode text DEFAULT 'queue', notify interval DEFAULT NULL
 ) RETURNS uuid
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -176,6 +192,8 @@ BEGIN
     c.max_deliver := nullif(max_deliver, -1);
     c.max_ack_pending := max_ack_pending;
     c.metadata := metadata;
+    c.mode := mode;
+    c.notify := notify;
     PERFORM sequin._check_consumer(c);
 
     CASE deliver_policy
@@ -204,9 +222,9 @@ BEGIN
     END CASE;
 
     INSERT INTO sequin.consumers (name, stream_id, filter, providers, syncs, collection_ids, deliver_policy, ack_wait,
-                                  max_deliver, max_ack_pending, metadata)
+                                  max_deliver, max_ack_pending, metadata, mode, notify)
     VALUES (c.name, c.stream_id, c.filter, c.providers, c.syncs, c.collection_ids, c.deliver_policy, c.ack_wait,
-            c.max_deliver, c.max_ack_pending, c.metadata)
+            c.max_deliver, c.max_ack_pending, c.metadata, c.mode, c.notify)
     ON CONFLICT ON CONSTRAINT consumers_name_key DO NOTHING
     RETURNING id, no INTO c.id, c.no;
     IF NOT FOUND THEN
@@ -215,21 +233,30 @@ BEGIN
             DETAIL = format('name is %s.', quote_literal(name)),
             HINT = 'Choose another name, or change it with sequin.update_consumer.';
     END IF;
-    INSERT INTO sequin._consumer_tails (consumer_no, lo) VALUES (c.no, coalesce(start, 1) - 1);
+    IF mode = 'queue' THEN
+        INSERT INTO sequin._consumer_tails (consumer_no, lo) VALUES (c.no, coalesce(start, 1) - 1);
+    ELSE
+        INSERT INTO sequin._consumer_cursors (consumer_no, position) VALUES (c.no, coalesce(start, 1) - 1);
+    END IF;
+    IF notify IS NOT NULL THEN
+        PERFORM sequin._announce_work();
+    END IF;
     RETURN c.id;
 END
 $$;
-COMMENT ON FUNCTION sequin.create_consumer(text, text, jsonb, text, interval, int, int, jsonb) IS
+COMMENT ON FUNCTION sequin.create_consumer(text, text, jsonb, text, interval, int, int, jsonb, text, interval) IS
     'Creates a consumer of a stream and returns its id. filter: {"provider", "sync", "collection_id"}, a string or an '
     'array each; all must match. deliver_policy: all, new (what changes from now on), last (from the last matching '
     'record on) or an interval (from what was observed in that time on). ack_wait: how long a delivery lives. '
     'max_deliver: after so many deliveries a version goes to sequin.dead_letters; NULL or -1: never. max_ack_pending: '
-    'how many records can be in flight. Raises undefined_object for an unknown stream or sync, duplicate_object for a '
+    'how many records can be in flight. mode: queue, for sequin.consume, or batch, for sequin.fetch, to which ack_wait '
+    'and max_ack_pending mean nothing. notify: when there is something to take, the worker notifies the channel '
+    '"sequin:" and the name, at most once in this time; NULL: never. Raises undefined_object for an unknown stream or sync, duplicate_object for a '
     'name that is taken, invalid_parameter_value for anything else.';
 
 CREATE FUNCTION sequin.update_consumer(
     name text, filter jsonb DEFAULT NULL, ack_wait interval DEFAULT NULL, max_deliver int DEFAULT NULL,
-    max_ack_pending int DEFAULT NULL, metadata jsonb DEFAULT NULL
+    max_ack_pending int DEFAULT NULL, metadata jsonb DEFAULT NULL, notify interval DEFAULT NULL
 ) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -246,6 +273,7 @@ BEGIN
     c.max_deliver := nullif(coalesce(max_deliver, c.max_deliver), -1);
     c.max_ack_pending := coalesce(max_ack_pending, c.max_ack_pending);
     c.metadata := coalesce(metadata, c.metadata);
+    c.notify := nullif(coalesce(notify, c.notify), interval '0');
     PERFORM sequin._check_consumer(c);
     UPDATE sequin.consumers AS u
     SET filter = c.filter,
@@ -253,13 +281,14 @@ BEGIN
         syncs = sequin._filter_names(c.filter, 'sync'),
         collection_ids = sequin._filter_names(c.filter, 'collection_id'),
         ack_wait = c.ack_wait, max_deliver = c.max_deliver, max_ack_pending = c.max_ack_pending,
-        metadata = c.metadata, updated_at = now()
+        metadata = c.metadata, notify = c.notify, updated_at = clock_timestamp()
     WHERE u.no = c.no;
     PERFORM sequin._announce_change(c.stream_id);
+    PERFORM sequin._announce_work();
 END
 $$;
-COMMENT ON FUNCTION sequin.update_consumer(text, jsonb, interval, int, int, jsonb) IS
-    'Changes what is not NULL; max_deliver -1: no limit. The filter decides on what is delivered from now on; what the '
+COMMENT ON FUNCTION sequin.update_consumer(text, jsonb, interval, int, int, jsonb, interval) IS
+    'Changes what is not NULL; max_deliver -1: no limit; notify 0: no more notifications. The filter decides on what is delivered from now on; what the '
     'consumer has passed over does not come back (see sequin.replay), and ack_wait counts for deliveries to come. '
     'Errors as sequin.create_consumer.';
 
@@ -327,6 +356,11 @@ BEGIN
                 HINT = 'Pass one of them.';
         END IF;
         before := sequin._position_since(c.stream_id, since) - 1;
+    END IF;
+    IF c.mode = 'batch' THEN
+        PERFORM sequin._move_cursor(k, least(before, k.position), 0) FROM sequin._lock_cursor(c) AS k;
+        PERFORM sequin._announce_change(c.stream_id);
+        RETURN;
     END IF;
     UPDATE sequin._consumer_tails AS t SET lo = least(t.lo, before), range_floor = least(t.range_floor, before)
     WHERE t.consumer_no = c.no;

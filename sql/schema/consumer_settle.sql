@@ -4,11 +4,13 @@
 CREATE FUNCTION sequin._check_tokens(tokens text[]) RETURNS void
 LANGUAGE plpgsql IMMUTABLE
 AS $$
+DECLARE
+    bad text;
 BEGIN
-    IF tokens IS NULL THEN
+    IF tokens IS NULL OR pg_catalog.array_position(tokens, NULL) IS NOT NULL THEN
         RAISE null_value_not_allowed USING
             MESSAGE = 'ack_tokens must not be NULL',
-            DETAIL = 'ack_tokens is NULL.',
+            DETAIL = CASE WHEN tokens IS NULL THEN 'ack_tokens is NULL.' ELSE 'One of the tokens is NULL.' END,
             HINT = 'Pass the ack_token of each record that sequin.consume returned, as an array.';
     ELSIF pg_catalog.cardinality(tokens) > 100000 THEN
         RAISE invalid_parameter_value USING
@@ -17,10 +19,18 @@ BEGIN
                                        pg_catalog.cardinality(tokens)),
             HINT = 'Pass them in several calls.';
     END IF;
+    SELECT token INTO bad FROM pg_catalog.unnest(tokens) AS token
+    WHERE token !~ '^[0-9]{1,18}-[0-9]{1,5}$' LIMIT 1;
+    IF FOUND THEN
+        RAISE invalid_parameter_value USING
+            MESSAGE = 'malformed ack_token',
+            DETAIL = pg_catalog.format('One of the tokens is %s.', pg_catalog.left(bad, 100)),
+            HINT = 'Pass the ack_token of each record that sequin.consume returned, as it is.';
+    END IF;
 END
 $$;
 COMMENT ON FUNCTION sequin._check_tokens(text[]) IS
-    'Raises null_value_not_allowed for NULL, invalid_parameter_value for more than 100000 tokens.';
+    'Raises null_value_not_allowed for NULL or a NULL in it, invalid_parameter_value for more than 100000 tokens or a malformed one.';
 
 CREATE FUNCTION sequin._read_tokens(tokens text[]) RETURNS TABLE (lease_id bigint, elements int[])
 LANGUAGE sql IMMUTABLE
@@ -28,13 +38,12 @@ AS $$
     SELECT pg_catalog.split_part(token, '-', 1)::bigint AS lease_id,
            pg_catalog.array_agg(DISTINCT pg_catalog.split_part(token, '-', 2)::int)
     FROM pg_catalog.unnest(tokens) AS token
-    WHERE token ~ '^[0-9]{1,18}-[0-9]{1,5}$'
     GROUP BY 1
     -- Whoever locks several leases locks them in this order.
     ORDER BY 1
 $$;
 COMMENT ON FUNCTION sequin._read_tokens(text[]) IS
-    'The leases that the tokens name and the elements of each, ascending; malformed tokens are left out.';
+    'The leases that the tokens name and the elements of each, ascending.';
 
 CREATE FUNCTION sequin._live_elements(lease sequin._leases, elements int[]) RETURNS int[]
 LANGUAGE plpgsql
@@ -187,9 +196,9 @@ END
 $$;
 COMMENT ON FUNCTION sequin.ack(text, text[]) IS
     'Ends deliveries with success. consumer: its name; ack_tokens: tokens from sequin.consume, at most 100000. '
-    'Returns how many were live: tokens that are settled, expired, malformed or another consumer''s count nothing. '
+    'Returns how many were live: tokens that are settled, expired or another consumer''s count nothing. '
     'Raises undefined_object for an unknown consumer, null_value_not_allowed for a NULL array, '
-    'invalid_parameter_value for too many tokens.';
+    'invalid_parameter_value for too many tokens or a malformed one.';
 
 CREATE FUNCTION sequin.nack(consumer text, ack_tokens text[], delay interval DEFAULT '0') RETURNS bigint
 LANGUAGE plpgsql

@@ -63,7 +63,12 @@ SELECT c.name AS consumer,
        t.lo AS position
 FROM sequin.consumers AS c
 JOIN sequin.streams AS s ON s.id = c.stream_id
-JOIN sequin._consumer_tails AS t ON t.consumer_no = c.no
+CROSS JOIN LATERAL (
+    SELECT t.lo, t.range_floor, t.lease_floor, t.fed, t.fed_at, t.fed_before, t.before_at
+    FROM sequin._consumer_tails AS t WHERE t.consumer_no = c.no
+    UNION ALL
+    (SELECT k.position, 0, 0, k.fed, k.fed_at, k.fed_before, k.before_at
+     FROM sequin._consumer_cursors AS k WHERE k.consumer_no = c.no ORDER BY k.id DESC LIMIT 1)) AS t
 CROSS JOIN LATERAL sequin._count_beyond(c, t.lo) AS beyond
 LEFT JOIN LATERAL (
     SELECT pg_catalog.sum(g.amount)::bigint AS amount, pg_catalog.max(g.taken_at) AS taken_at, pg_catalog.min(g.lo) AS lo

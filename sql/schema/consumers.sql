@@ -18,6 +18,8 @@ CREATE TABLE sequin.consumers (
     ack_wait        interval    NOT NULL,
     max_deliver     int,
     max_ack_pending int         NOT NULL,
+    mode            text        NOT NULL CHECK (mode IN ('queue', 'batch')),
+    notify          interval,
     paused          boolean     NOT NULL DEFAULT false,
     metadata        jsonb       NOT NULL DEFAULT '{}',
     inserted_at     timestamptz NOT NULL DEFAULT pg_catalog.now(),
@@ -26,6 +28,8 @@ CREATE TABLE sequin.consumers (
 CREATE INDEX ON sequin.consumers (stream_id);
 COMMENT ON TABLE sequin.consumers IS 'Consumers and their settings; sequin.consumer_status tells how they are doing.';
 COMMENT ON COLUMN sequin.consumers.max_deliver IS 'NULL: without limit.';
+COMMENT ON COLUMN sequin.consumers.mode IS 'queue: for sequin.consume; batch: for sequin.fetch.';
+COMMENT ON COLUMN sequin.consumers.notify IS 'At most one notification in this time; NULL: none.';
 
 CREATE TABLE sequin._consumer_tails (
     consumer_no  int         PRIMARY KEY,
@@ -113,6 +117,22 @@ CREATE TABLE sequin._dead_letters (
 );
 COMMENT ON TABLE sequin._dead_letters IS 'What a consumer gave up on; look at sequin.dead_letters.';
 
+-- A row is not updated but replaced by one with a later id: the latest is found first, however many that are gone can't
+-- be vacuumed yet.
+CREATE TABLE sequin._consumer_cursors (
+    consumer_no  int         NOT NULL,
+    id           bigint      NOT NULL DEFAULT pg_catalog.nextval('sequin._lease_id'),
+    -- Everything after it has yet to be fetched.
+    position     bigint      NOT NULL,
+    -- For consumer_status, as in _consumer_tails.
+    fed          bigint      NOT NULL DEFAULT 0,
+    fed_at       timestamptz,
+    fed_before   bigint      NOT NULL DEFAULT 0,
+    before_at    timestamptz,
+    PRIMARY KEY (consumer_no, id)
+);
+COMMENT ON TABLE sequin._consumer_cursors IS 'Where consumers are whose mode is batch.';
+
 SELECT pg_catalog.pg_extension_config_dump('sequin.consumers', '');
 SELECT pg_catalog.pg_extension_config_dump('sequin.consumers_no_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('sequin._consumer_tails', '');
@@ -123,6 +143,7 @@ SELECT pg_catalog.pg_extension_config_dump('sequin._retries', '');
 SELECT pg_catalog.pg_extension_config_dump('sequin._retries_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('sequin._aside', '');
 SELECT pg_catalog.pg_extension_config_dump('sequin._dead_letters', '');
+SELECT pg_catalog.pg_extension_config_dump('sequin._consumer_cursors', '');
 
 -- Foreign keys would lock the consumer's row for each lease.
 CREATE FUNCTION sequin._forget_consumer() RETURNS trigger
@@ -136,6 +157,7 @@ BEGIN
     DELETE FROM sequin._retries WHERE consumer_no = old.no;
     DELETE FROM sequin._aside WHERE consumer_no = old.no;
     DELETE FROM sequin._dead_letters WHERE consumer_no = old.no;
+    DELETE FROM sequin._consumer_cursors WHERE consumer_no = old.no;
     RETURN NULL;
 END
 $$;

@@ -63,6 +63,8 @@ COMMENT ON FUNCTION sequin._in_transaction_block() IS
     'Whether the caller is in a transaction of its own, which goes on after this statement.';
 COMMENT ON FUNCTION sequin._announce_extension() IS
     'Tells the launcher, once the transaction has committed, that this database has the extension.';
+COMMENT ON FUNCTION sequin._check_name(text, text) IS
+    'Raises invalid_parameter_value, or null_value_not_allowed, for what can''t be the name of a consumer or the like.';
 COMMENT ON FUNCTION sequin._stream_id(text) IS 'The id of the stream of this name. Errors: undefined_object.';
 COMMENT ON FUNCTION sequin._sync_id(text) IS 'The id of the sync of this name. Errors: undefined_object.';
 COMMENT ON FUNCTION sequin._failure_hint(text) IS 'What would help against a failure of this class.';

@@ -1,6 +1,6 @@
 //! Credentials: what is secret is sealed before it reaches a table, and never stands in an error.
 
-use super::{kind_of, new_name, object, secret_object};
+use super::{kind_of, names::new_name, object, secret_object};
 use crate::{
     error::{Result, error, invalid, required, unknown},
     secret::{Key, Secrets},

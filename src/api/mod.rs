@@ -3,25 +3,14 @@
 mod backfills;
 pub mod catalogue;
 mod credentials;
+pub mod names;
 mod streams;
 mod syncs;
 pub mod waiting;
 
 use crate::error::{Result, invalid, required};
 use pgrx::JsonB;
-use sequin_domain::name;
 use serde_json::{Map, Value};
-
-/// The name of something that is made.
-fn new_name<'a>(kind: &str, given: Option<&'a str>) -> Result<&'a str> {
-    let given = required("name", given)?;
-    name::check(given).map_err(|problem| {
-        invalid(format!("invalid name of a {kind}"))
-            .set_detail(format!("{problem}: {:?}.", given.chars().take(50).collect::<String>()))
-            .set_hint("Use letters, digits, and what else can be read back.")
-    })?;
-    Ok(given)
-}
 
 /// An argument that must be a JSON object.
 fn object(argument: &str, value: Option<JsonB>) -> Result<Map<String, Value>> {

@@ -1,6 +1,6 @@
 //! Streams.
 
-use super::{new_name, object};
+use super::{names::new_name, object};
 use crate::{
     error::{Result, duplicate, error, required, unknown},
     store,

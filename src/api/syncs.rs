@@ -1,6 +1,6 @@
 //! Syncs.
 
-use super::{credentials, new_name, object, streams};
+use super::{credentials, names::new_name, object, streams};
 use crate::{
     error::{Result, duplicate, error, invalid, required, unknown},
     store::{

@@ -2,7 +2,9 @@
 
 pub mod database;
 pub mod extension;
+mod jsonb;
 pub mod process;
+mod record_json;
 pub mod shared;
 pub mod transaction;
 pub mod utility_hook;

@@ -4,13 +4,13 @@ use pgrx::prelude::*;
 use std::{
     ffi::c_void,
     ptr,
-    sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU32, Ordering::SeqCst},
+    sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU32, AtomicU64, Ordering::SeqCst},
     time::Duration,
 };
 
 /// How many databases of a cluster can have a worker.
 pub const MAX_DATABASES: usize = 128;
-/// Streams are spread over so many condition variables; two that share one wake each other for nothing, which is harmless.
+/// Streams are spread over so many places.
 const CHANGE_VARIABLES: usize = 128;
 
 /// A database, from the moment that the launcher knows of it.
@@ -26,6 +26,8 @@ pub struct Slot {
     absent: AtomicBool,
     /// There is something new for the worker.
     woken: AtomicBool,
+    /// The worker wants to know of each change of a stream.
+    watching: AtomicBool,
     /// The backend that needs the database to itself, or 0.
     held_by: AtomicI32,
 }
@@ -34,6 +36,8 @@ pub struct Slot {
 struct Shared {
     launcher: AtomicI32,
     slots: [Slot; MAX_DATABASES],
+    /// How often streams have changed, and who waits for that.
+    counts: [AtomicU64; CHANGE_VARIABLES],
     changes: [pg_sys::ConditionVariable; CHANGE_VARIABLES],
 }
 
@@ -147,6 +151,7 @@ impl Slot {
     pub fn assign(&self, database: pg_sys::Oid) {
         self.worker.store(0, SeqCst);
         self.absent.store(false, SeqCst);
+        self.watching.store(false, SeqCst);
         self.announced.store(false, SeqCst);
         self.held_by.store(0, SeqCst);
         self.database.store(database.to_u32(), SeqCst);
@@ -174,6 +179,11 @@ impl Slot {
 
     pub fn is_absent(&self) -> bool {
         self.absent.load(SeqCst)
+    }
+
+    /// Whether the worker is woken by each change of a stream.
+    pub fn set_watching(&self, watching: bool) {
+        self.watching.store(watching, SeqCst);
     }
 
     pub fn take_woken(&self) -> bool {
@@ -209,16 +219,34 @@ fn set_latch_of(pid: i32) {
     }
 }
 
+/// The place of a stream; streams that share one are taken for one another, which costs no more than a vain look.
+fn place_of(stream: &[u8; 16]) -> usize {
+    // The last bytes of a UUID are random in every version in use.
+    usize::from(stream[15]) % CHANGE_VARIABLES
+}
+
 fn change_variable(stream: &[u8; 16]) -> Option<*mut pg_sys::ConditionVariable> {
     let shared = SHARED.load(SeqCst);
-    // The last bytes of a UUID are random in every version in use.
-    let n = usize::from(stream[15]) % CHANGE_VARIABLES;
     // SAFETY: the pointer is to shared memory, and the index within the array.
-    (!shared.is_null()).then(|| unsafe { &raw mut (*shared).changes[n] })
+    (!shared.is_null()).then(|| unsafe { &raw mut (*shared).changes[place_of(stream)] })
+}
+
+/// A number that grows with each change of the stream.
+pub fn changes_of(stream: &[u8; 16]) -> u64 {
+    shared().map_or(0, |shared| shared.counts[place_of(stream)].load(SeqCst))
 }
 
 /// Wakes all that wait for a change of the stream.
 pub fn announce_change(stream: &[u8; 16]) {
+    if let Some(shared) = shared() {
+        shared.counts[place_of(stream)].fetch_add(1, SeqCst);
+    }
+    // SAFETY: it is a plain global of this backend.
+    if let Some(slot) = slot_of(unsafe { pg_sys::MyDatabaseId })
+        && slot.watching.load(SeqCst)
+    {
+        set_latch_of(slot.worker.load(SeqCst));
+    }
     if let Some(variable) = change_variable(stream) {
         // SAFETY: the variable was initialised at start-up.
         unsafe { pg_sys::ConditionVariableBroadcast(variable) };

@@ -2,6 +2,7 @@
 
 pub mod backfills;
 pub mod credentials;
+pub mod listeners;
 pub mod pages;
 pub mod plan;
 pub mod progress;

@@ -6,6 +6,7 @@
 use super::{
     apply,
     job::{Done, Orders, Tag, Then, Work},
+    notifier::Notifier,
     plan::{Plan, SyncContext},
     request::Answered,
     roster::{self, Job, Role},
@@ -78,6 +79,7 @@ pub struct Engine {
     next_alarm: HashMap<JobId, Instant>,
     /// Credentials that the API does not accept: nothing is asked with them until then.
     barred: HashMap<Uuid, Instant>,
+    notifier: Notifier,
     last_id: u64,
     plan_at: Option<Instant>,
     stumbles: u32,
@@ -106,6 +108,7 @@ impl Engine {
             alarms: BinaryHeap::new(),
             next_alarm: HashMap::new(),
             barred: HashMap::new(),
+            notifier: Notifier::default(),
             last_id: 0,
             plan_at: None,
             stumbles: 0,
@@ -142,6 +145,12 @@ impl Engine {
                 Err(problem) => self.stumble(&problem),
             }
         }
+        if self.notifier.due().is_some_and(|at| at <= Instant::now()) {
+            return self.notify().unwrap_or_else(|problem| {
+                self.stumble(&problem);
+                true
+            });
+        }
         self.ring_alarms();
         self.receive();
         if self.works.is_empty() {
@@ -162,12 +171,29 @@ impl Engine {
             return;
         }
         let alarm = self.alarms.peek().map(|Reverse((at, _))| *at);
-        let next = alarm.into_iter().chain(self.plan_at).min();
+        let next = alarm.into_iter().chain(self.plan_at).chain(self.notifier.due()).min();
         self.bell.wait(next.map(|at| at.saturating_duration_since(Instant::now())));
     }
 
     fn is_alive(&self) -> bool {
         extension::oid() == Some(self.extension)
+    }
+
+    /// Whether the worker has to be woken by each change of a stream.
+    pub fn is_watching(&self) -> bool {
+        !self.notifier.is_idle()
+    }
+
+    /// False where the extension is gone.
+    fn notify(&mut self) -> Result<bool, SqlError> {
+        let Self { extension, notifier, .. } = self;
+        transaction(|| {
+            let is_alive = extension::oid() == Some(*extension);
+            if is_alive {
+                notifier.notify()?;
+            }
+            Ok(is_alive)
+        })
     }
 
     /// `None` where the extension is gone.
@@ -191,6 +217,7 @@ impl Engine {
             }
         }
         self.syncs = syncs;
+        self.notifier.adopt(std::mem::take(&mut plan.listeners));
         let outdated = |role: &Role, job: &Job| {
             let current = self.syncs.get(&role.sync()).is_some_and(|sync| Rc::ptr_eq(sync, job.sync()));
             !current || matches!(role, Role::Backfill { id, .. } if !unfinished.contains(id))

@@ -74,6 +74,7 @@ fn run(engine: &mut Engine, slot: &Slot) {
         if !alive {
             return;
         }
+        slot.set_watching(engine.is_watching());
         engine.wait();
     }
 }

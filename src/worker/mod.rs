@@ -6,6 +6,7 @@ mod feed;
 mod job;
 mod launcher;
 mod main;
+mod notifier;
 mod plan;
 mod request;
 mod roster;

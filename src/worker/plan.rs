@@ -5,7 +5,11 @@ use crate::{
     error::Result,
     secret::Key,
     settings::Settings,
-    store::{pages::Place, plan},
+    store::{
+        listeners::{self, Listener},
+        pages::Place,
+        plan,
+    },
 };
 use pgrx::Uuid;
 use sequin_domain::{
@@ -67,6 +71,7 @@ pub struct Plan {
     pub collections: Vec<plan::Collection>,
     pub feeds: Vec<plan::Feed>,
     pub backfills: Vec<plan::Backfill>,
+    pub listeners: Vec<Listener>,
 }
 
 /// The lane of a credential: all that uses it shares one budget.
@@ -108,7 +113,14 @@ impl Plan {
             syncs.insert(row.id, Rc::new(context));
         }
         let lanes = budgets.into_iter().map(|(lane, budget)| (lane, limits(budget))).collect();
-        Ok(Self { syncs, lanes, collections, feeds, backfills: plan::backfills()? })
+        Ok(Self {
+            syncs,
+            lanes,
+            collections,
+            feeds,
+            backfills: plan::backfills()?,
+            listeners: listeners::all()?,
+        })
     }
 }
 

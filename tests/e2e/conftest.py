@@ -1,11 +1,12 @@
 """Fixtures of the end-to-end tests, and the check after each that the server saw nothing ugly."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import count
 
 import pytest
 from harness import Cluster, Database, Fake, Upstream
+from harness.consumers import Connection, make_stream
 from house.test_providers import validate_request
 
 # What must never be in a server log. "terminated by signal" also covers a backend that aborted.
@@ -61,6 +62,21 @@ def database(cluster: Cluster) -> Iterator[Database]:
         if not cluster.running():
             cluster.start()
         database.drop()
+
+
+@pytest.fixture
+def db(database: Database) -> Iterator[Callable[[], Connection]]:
+    """Gives connections to a database with the stream "s" and two syncs that nobody works on."""
+    opened: list[Connection] = []
+
+    def connect() -> Connection:
+        opened.append(database.connect())
+        return opened[-1]
+
+    make_stream(connect())
+    yield connect
+    for conn in opened:
+        conn.close()
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 //! Points in time, as PostgreSQL keeps them: whole microseconds.
 
 use std::time::{Duration, SystemTime};
+use time::OffsetDateTime;
 
 /// Microseconds since 1970-01-01 00:00 UTC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -27,6 +28,22 @@ impl Timestamp {
     /// Whole seconds, rounded down.
     pub fn unix_seconds(self) -> i64 {
         self.0.div_euclid(1_000_000)
+    }
+
+    /// ISO 8601 in UTC, with microseconds and Z.
+    pub fn iso_8601(self) -> String {
+        // RANGE is what `time` can hold, too.
+        let time = OffsetDateTime::UNIX_EPOCH + time::Duration::microseconds(self.0);
+        format!(
+            "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:06}Z",
+            time.year(),
+            u8::from(time.month()),
+            time.day(),
+            time.hour(),
+            time.minute(),
+            time.second(),
+            time.microsecond()
+        )
     }
 
     /// Moved into the past, at most to the first instant.
@@ -56,6 +73,19 @@ impl From<SystemTime> for Timestamp {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn is_written_as_iso_8601() {
+        for (micros, text) in [
+            (0, "1970-01-01T00:00:00.000000Z"),
+            (1_746_508_089_500_001, "2025-05-06T05:08:09.500001Z"),
+            (-1, "1969-12-31T23:59:59.999999Z"),
+            (*RANGE.start(), "0001-01-01T00:00:00.000000Z"),
+            (*RANGE.end(), "9999-12-31T23:59:59.999999Z"),
+        ] {
+            assert_eq!(Timestamp(micros).iso_8601(), text);
+        }
+    }
 
     #[test]
     fn stays_within_what_postgres_prints() {
