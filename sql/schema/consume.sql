@@ -68,12 +68,10 @@ BEGIN
         END IF;
         SELECT found_consumer AS consumer, tail, leases.*,
                (SELECT r.due FROM sequin._retries AS r
-                WHERE r.consumer_no = found_consumer.no
-                  AND (r.lease_id IS NULL
-                       OR NOT EXISTS (SELECT FROM sequin._leases AS l
-                                      WHERE l.consumer_no = found_consumer.no AND l.id = r.lease_id
-                                        AND r.record_key = ANY (l.keys)))
+                WHERE r.consumer_no = found_consumer.no AND r.lease_id IS NULL
                 ORDER BY r.due LIMIT 1) AS due,
+               EXISTS (SELECT FROM sequin._retries AS r
+                       WHERE r.consumer_no = found_consumer.no AND r.lease_id IS NOT NULL) AS has_waiting,
                EXISTS (SELECT FROM sequin._consumer_ranges AS g
                        WHERE g.consumer_no = found_consumer.no AND g.hi > tail.range_floor) AS has_ranges,
                EXISTS (SELECT FROM sequin.records AS r
@@ -91,6 +89,14 @@ BEGIN
             PERFORM sequin._check_mode(sequin._find_consumer(consumer), 'queue');
         END IF;
         c := look.consumer;
+        IF look.has_waiting THEN
+            look.due := least(look.due, (
+                SELECT min(r.due) FROM sequin._retries AS r
+                WHERE r.consumer_no = c.no AND r.lease_id IS NOT NULL
+                  AND r.record_key NOT IN (SELECT key FROM sequin._leases AS l, unnest(l.keys) AS key
+                                           WHERE l.consumer_no = c.no AND l.id >= (look.tail).lease_floor
+                                             AND key IS NOT NULL)));
+        END IF;
         worth_it := look.due <= clock_timestamp() OR look.has_ranges;
         IF worth_it IS NOT TRUE AND look.has_more THEN
             worth_it := true;

@@ -1,5 +1,5 @@
--- A token is "<lease>-<element>". A lease's id is drawn for each delivery and never again, so a token lives as long as
--- its element of its lease and no other delivery answers to it.
+-- A token is "<lease>-<position>". A lease's id is drawn for each delivery and never again, so a token lives as long as
+-- its position is in its lease and no other delivery answers to it.
 
 CREATE FUNCTION sequin._check_tokens(tokens text[]) RETURNS void
 LANGUAGE plpgsql IMMUTABLE
@@ -20,7 +20,7 @@ BEGIN
             HINT = 'Pass them in several calls.';
     END IF;
     SELECT token INTO bad FROM pg_catalog.unnest(tokens) AS token
-    WHERE token !~ '^[0-9]{1,18}-[0-9]{1,5}$' LIMIT 1;
+    WHERE token !~ '^[0-9]{1,18}-[0-9]{1,18}$' LIMIT 1;
     IF FOUND THEN
         RAISE invalid_parameter_value USING
             MESSAGE = 'malformed ack_token',
@@ -32,31 +32,31 @@ $$;
 COMMENT ON FUNCTION sequin._check_tokens(text[]) IS
     'Raises null_value_not_allowed for NULL or a NULL in it, invalid_parameter_value for more than 100000 tokens or a malformed one.';
 
-CREATE FUNCTION sequin._read_tokens(tokens text[]) RETURNS TABLE (lease_id bigint, elements int[])
+CREATE FUNCTION sequin._read_tokens(tokens text[]) RETURNS TABLE (lease_id bigint, positions bigint[])
 LANGUAGE sql IMMUTABLE
 AS $$
     SELECT pg_catalog.split_part(token, '-', 1)::bigint AS lease_id,
-           pg_catalog.array_agg(DISTINCT pg_catalog.split_part(token, '-', 2)::int)
+           pg_catalog.array_agg(DISTINCT pg_catalog.split_part(token, '-', 2)::bigint)
     FROM pg_catalog.unnest(tokens) AS token
     GROUP BY 1
     -- Whoever locks several leases locks them in this order.
     ORDER BY 1
 $$;
 COMMENT ON FUNCTION sequin._read_tokens(text[]) IS
-    'The leases that the tokens name and the elements of each, ascending.';
+    'The leases that the tokens name and the positions in each, ascending.';
 
-CREATE FUNCTION sequin._live_elements(lease sequin._leases, elements int[]) RETURNS int[]
+CREATE FUNCTION sequin._live_elements(lease sequin._leases, named bigint[]) RETURNS int[]
 LANGUAGE plpgsql
 AS $$
 BEGIN
     RETURN array_agg(k)
-    FROM unnest(elements) AS k
-    WHERE lease.positions[k] IS NOT NULL
-      AND coalesce(lease.deadlines[k], lease.deadline) > clock_timestamp();
+    FROM unnest(lease.positions) WITH ORDINALITY AS element (position, k)
+    JOIN unnest(named) AS position USING (position)
+    WHERE coalesce(lease.deadlines[k], lease.deadline) > clock_timestamp();
 END
 $$;
-COMMENT ON FUNCTION sequin._live_elements(sequin._leases, int[]) IS
-    'Which of the elements are neither settled nor expired; NULL: none.';
+COMMENT ON FUNCTION sequin._live_elements(sequin._leases, bigint[]) IS
+    'Where in the lease those of the positions are that are neither settled nor expired; NULL: none.';
 
 CREATE FUNCTION sequin._strike(lease sequin._leases, elements int[]) RETURNS void
 LANGUAGE plpgsql
@@ -149,20 +149,19 @@ AS $$
 DECLARE
     c sequin.consumers;
     amount int := cardinality(ack_tokens);
-    prefix text := rtrim(ack_tokens[1], '1');
+    first text := ack_tokens[1];
     waited_for uuid;
     given record;
     lease sequin._leases;
     elements int[];
 BEGIN
     -- The common case: all tokens of a lease, as they came. They need not be taken apart.
-    IF amount <= 10000 AND prefix ~ '^[0-9]{1,18}-$'
-       AND (CASE WHEN amount = 1 THEN ack_tokens[1] = prefix || '1'
-                ELSE ack_tokens = ARRAY(SELECT prefix || k FROM generate_series(1, amount) AS k) END) THEN
+    IF amount <= 10000 AND first ~ '^[0-9]{1,18}-[0-9]{1,18}$' THEN
         DELETE FROM sequin._leases AS l
         USING sequin.consumers AS owner
-        WHERE owner.name = consumer AND l.consumer_no = owner.no AND l.id = rtrim(prefix, '-')::bigint
-          AND l.live = amount AND cardinality(l.positions) = amount AND l.deadline > clock_timestamp()
+        WHERE owner.name = consumer AND l.consumer_no = owner.no AND l.id = split_part(first, '-', 1)::bigint
+          AND l.live = amount AND l.deadline > clock_timestamp()
+          AND ack_tokens = ARRAY(SELECT l.id || '-' || p FROM unnest(l.positions) AS p)
         RETURNING (SELECT owner.stream_id FROM sequin._retries AS r
                    WHERE r.consumer_no = owner.no AND r.lease_id IS NOT NULL LIMIT 1)
         INTO waited_for;
@@ -182,7 +181,7 @@ BEGIN
         WHERE l.consumer_no = c.no AND l.id = given.lease_id
         FOR UPDATE;
         CONTINUE WHEN NOT FOUND;
-        elements := sequin._live_elements(lease, given.elements);
+        elements := sequin._live_elements(lease, given.positions);
         CONTINUE WHEN elements IS NULL;
         PERFORM sequin._strike(lease, elements);
         amount := amount + cardinality(elements);
@@ -223,7 +222,7 @@ BEGIN
         WHERE l.consumer_no = c.no AND l.id = given.lease_id
         FOR UPDATE;
         CONTINUE WHEN NOT FOUND;
-        elements := sequin._live_elements(lease, given.elements);
+        elements := sequin._live_elements(lease, given.positions);
         CONTINUE WHEN elements IS NULL;
         PERFORM sequin._give_back(c, lease, elements, clock_timestamp() + delay);
         amount := amount + cardinality(elements);
@@ -259,7 +258,7 @@ BEGIN
         WHERE l.consumer_no = c.no AND l.id = given.lease_id
         FOR UPDATE;
         CONTINUE WHEN NOT FOUND;
-        elements := sequin._live_elements(lease, given.elements);
+        elements := sequin._live_elements(lease, given.positions);
         CONTINUE WHEN elements IS NULL;
         new_deadline := clock_timestamp() + ack_wait;
         new_deadlines := NULL;

@@ -68,8 +68,8 @@ BEGIN
     FROM (SELECT r.* FROM sequin._retries AS r
           WHERE r.consumer_no = c.no AND r.due <= clock_timestamp()
             AND (r.lease_id IS NULL
-                 OR NOT EXISTS (SELECT FROM sequin._leases AS l
-                                WHERE l.consumer_no = c.no AND l.id = r.lease_id AND r.record_key = ANY (l.keys)))
+                 OR r.record_key NOT IN (SELECT key FROM sequin._leases AS l, unnest(l.keys) AS key
+                                         WHERE l.consumer_no = c.no AND l.id >= lease_floor AND key IS NOT NULL))
           ORDER BY r.due, r.id
           FOR UPDATE SKIP LOCKED
           LIMIT room) AS d;
@@ -187,7 +187,7 @@ BEGIN
         FROM picked AS p
         HAVING count(*) > 0
     )
-    SELECT lease || '-' || row_number() OVER (), p.json, p.position, p.times
+    SELECT lease || '-' || p.position, p.json, p.position, p.times
     FROM picked AS p;
 END
 $$;
@@ -333,8 +333,9 @@ BEGIN
             END IF;
 
             lease := nextval('sequin._lease_id');
+            -- Read twice from one snapshot: that is cheaper than to keep the JSON in between.
             RETURN QUERY
-            WITH picked AS MATERIALIZED (
+            WITH picked AS NOT MATERIALIZED (
                 SELECT r.updated_idx AS position, r.id, sequin._record_json(r, s.json, s.external_id) AS json
                 FROM sequin.records AS r
                 LEFT JOIN LATERAL (SELECT s.* FROM sequin._record_syncs AS s WHERE s.id = r.sync_id OFFSET 0) AS s ON true
@@ -353,7 +354,7 @@ BEGIN
                 FROM picked AS p
                 HAVING count(*) > 0
             )
-            SELECT lease || '-' || row_number() OVER (), p.json, p.position, 1
+            SELECT lease || '-' || p.position, p.json, p.position, 1
             FROM picked AS p;
             GET DIAGNOSTICS got = ROW_COUNT;
 

@@ -96,7 +96,8 @@ CREATE TABLE sequin._retries (
     lease_id      bigint,
     record_key    bigint
 );
-CREATE INDEX ON sequin._retries (consumer_no, due);
+CREATE INDEX ON sequin._retries (consumer_no, due, id);
+CREATE INDEX ON sequin._retries (consumer_no, due) WHERE lease_id IS NULL;
 CREATE INDEX ON sequin._retries (consumer_no, lease_id) WHERE lease_id IS NOT NULL;
 CREATE INDEX ON sequin._retries (consumer_no, position);
 COMMENT ON TABLE sequin._retries IS 'What is to be delivered again, or was put off behind an older version in flight.';
