@@ -85,7 +85,8 @@ BEGIN
         tail.fed_before := tail.fed;
     END IF;
     UPDATE sequin._consumer_tails AS t
-    SET lo = last, range_floor = coalesce(lowest_range, last) - 1,
+    -- The piece may have to be stored yet.
+    SET lo = last, range_floor = coalesce(least(lowest_range, piece.hi), last) - 1,
         lease_floor = tail.lease_floor, next_floor = tail.next_floor,
         fed = tail.fed + found_amount, fed_at = clock_timestamp(),
         fed_before = tail.fed_before, before_at = tail.before_at

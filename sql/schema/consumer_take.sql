@@ -236,7 +236,9 @@ BEGIN
     IF isolated OR sequin._in_transaction_block() THEN
         tells := sequin._may_tell(room);
     END IF;
-    PERFORM sequin._enter(c.no, tells);
+    IF NOT sequin._enter(c.no, tells) THEN
+        RETURN;
+    END IF;
     IF NOT tells AND NOT sequin._is_free(sequin._aside_key(c.no)) THEN
         room := least(room, 1000);
         tells := sequin._may_tell(room);

@@ -65,7 +65,7 @@ END
 $$;
 COMMENT ON FUNCTION sequin._last_ticket() IS 'The last ticket, or lease id, that was drawn.';
 
-CREATE FUNCTION sequin._enter(consumer_no int, tells boolean) RETURNS void
+CREATE FUNCTION sequin._enter(consumer_no int, tells boolean) RETURNS boolean
 LANGUAGE plpgsql
 AS $$
 DECLARE
@@ -78,20 +78,19 @@ BEGIN
         -- One ticket does for the whole transaction: an older one only makes others more careful.
         mark := current_setting(setting, true);
         IF mark = txid_current()::text OR (tells AND mark = txid_current() || ' tells') THEN
-            RETURN;
+            RETURN true;
         END IF;
-        PERFORM set_config(setting, txid_current() || CASE WHEN tells THEN ' tells' ELSE '' END, true);
+        mark := set_config(setting, txid_current() || CASE WHEN tells THEN ' tells' ELSE '' END, true);
     END IF;
     ticket := ((nextval('sequin._lease_id') & 4294967295)::bit(32))::int;
-    IF tells THEN
-        PERFORM pg_advisory_xact_lock_shared(class, ticket);
-    ELSE
-        PERFORM pg_advisory_xact_lock(class, ticket);
-    END IF;
+    -- Nobody else ever asks for this lock, so there is nothing to wait for.
+    RETURN CASE WHEN tells THEN pg_try_advisory_xact_lock_shared(class, ticket)
+                ELSE pg_try_advisory_xact_lock(class, ticket) END;
 END
 $$;
 COMMENT ON FUNCTION sequin._enter(int, boolean) IS
-    'Makes the transaction known as one that takes records for the consumer. tells: it locks each.';
+    'Makes the transaction known as one that takes records for the consumer. tells: it locks each. '
+    'False: it can''t be, which does not happen.';
 
 CREATE FUNCTION sequin._other_takers(consumer_no int, fence bigint) RETURNS int
 LANGUAGE plpgsql
@@ -143,8 +142,8 @@ DECLARE
     others bigint;
 BEGIN
     -- First say how much, then look at the others. Whoever looks later sees this; whoever has ended has left leases.
-    PERFORM pg_advisory_xact_lock_shared(sequin._amount_class(c.no), room);
-    IF room <= modest THEN
+    -- Nobody takes this lock but to share it.
+    IF pg_try_advisory_xact_lock_shared(sequin._amount_class(c.no), room) AND room <= modest THEN
         FOR place IN 0..7 LOOP
             placed := pg_try_advisory_xact_lock(sequin._modest_key(c.no, (pg_backend_pid() + place) % 8));
             EXIT WHEN placed;

@@ -983,3 +983,16 @@ def test_every_function_is_documented(db: Callable[[], Connection]) -> None:
         .fetchall()
     )
     assert undocumented == []
+
+
+def test_what_could_not_be_taken_at_once_is_not_lost(db: Callable[[], Connection]) -> None:
+    """A piece of the stream that a call cut for itself and had to leave ends before what is filtered out."""
+    conn, other = db(), db()
+    create(conn, filter={"collection_id": CHARGE})
+    put(conn, "a", collection=CHARGE)
+    put(conn, "z")
+    with other.transaction(force_rollback=True):
+        # As a call that has taken very many records and doesn't tell which.
+        other.execute("SELECT sequin._enter(no, false) FROM sequin.consumers")
+        assert consume(conn) == []
+    assert keys(consume(conn)) == ["a"]

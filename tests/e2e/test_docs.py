@@ -2,13 +2,21 @@
 
 import json
 import re
+import threading
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
+import psycopg
 import pytest
-from harness import Cluster, Database, Upstream
+from harness import Cluster, Database, Upstream, eventually
+from harness.consumers import Connection, consume, create, put
+from harness.sync import start_sync
 from house.test_docs import FENCE, REFERENCE, documented, settings
 
-README = Path(__file__).resolve().parents[2] / "README.md"
+CHECKOUT = Path(__file__).resolve().parents[2]
+README = CHECKOUT / "README.md"
+GUIDE = CHECKOUT / "docs" / "consumers.md"
 RUN = re.compile(r"<!-- run -->\n" + FENCE.pattern.removeprefix("^"), re.MULTILINE | re.DOTALL)
 KEY = '"api_key": "rk_test_..."'
 
@@ -31,13 +39,17 @@ def catalogue(shared_cluster: Cluster) -> Database:
     database.drop()
 
 
-def run(cluster: Cluster, database: Database, stripe: Upstream, blocks: list[str]) -> str:
-    """Runs SQL in psql as a reader would, with the fake in place of Stripe; returns what psql prints."""
+def with_account(blocks: list[str], stripe: Upstream) -> list[str]:
+    """The SQL with the fake in place of Stripe."""
     account = f'"api_key": {json.dumps(stripe.api_key)}, "base_url": {json.dumps(stripe.url)}'
-    text = "\n".join(blocks)
-    assert KEY in text
+    assert any(KEY in block for block in blocks)
+    return [block.replace(KEY, account) for block in blocks]
+
+
+def run(cluster: Cluster, database: Database, blocks: list[str]) -> str:
+    """Runs SQL in psql as a reader would; returns what psql prints."""
     script = cluster.directory / f"{database.name}.sql"
-    script.write_text(text.replace(KEY, account), encoding="utf-8")
+    script.write_text("\n".join(blocks), encoding="utf-8")
     return cluster.run(
         "psql", "-X", "-v", "ON_ERROR_STOP=1", "-h", str(cluster.directory), "-U", "postgres",
         "-d", database.name, "-f", str(script),
@@ -53,7 +65,7 @@ def test_the_first_sync_of_the_readme(cluster: Cluster, stripe: Upstream) -> Non
     assert len(blocks) >= 4
     database = cluster.database("readme", extension=False)
     try:
-        printed = run(cluster, database, stripe, blocks)
+        printed = run(cluster, database, with_account(blocks, stripe))
         live = database.value("SELECT count(*) FROM sequin.records WHERE NOT deleted")
         assert live == sum(
             len(stripe.objects(name)) for name in ("customer", "product", "price", "subscription", "invoice")
@@ -75,8 +87,59 @@ def test_every_example_of_the_reference(cluster: Cluster, database: Database, st
         if entry.signature and f"sequin.{entry.name}(" not in "".join(examples)
     }
     assert not unused, f"without an example: {sorted(unused)}"
-    run(cluster, database, stripe, examples)
+    run(cluster, database, with_account(examples, stripe))
     assert database.value("SELECT count(*) FROM crm_contacts") == 10
+
+
+def test_the_guide_to_consumers(cluster: Cluster, database: Database, stripe: Upstream) -> None:
+    stripe.seed(customer=30)
+    start_sync(database, stripe, ["customer"]).wait()
+    guide = GUIDE.read_text(encoding="utf-8")
+    run(cluster, database, [found[1] for found in RUN.finditer(guide)])
+    assert database.value("SELECT count(*) FROM contacts") > 20
+    assert database.value("SELECT count(*) FROM customers") == 30
+
+    # It ends with a replay: everything is to be handled again, and then what changes.
+    handled: list[str] = []
+    (block,) = re.findall(r"^```python\n(.*?)^```$", guide, re.MULTILINE | re.DOTALL)
+    names = {"psycopg": psycopg, "handle": lambda record: handled.append(record["upstream_id"])}
+    exec(block, names)
+    connection = database.connect()
+
+    def work() -> None:
+        with suppress(psycopg.OperationalError):
+            names["work"](connection)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    try:
+        eventually(lambda: sorted(set(handled)) == sorted(stripe.objects("customer")))
+        changed = stripe.any_id("customer")
+        before = len(handled)
+        stripe.update("customer", changed, email="other@example.com")
+        eventually(lambda: handled[before:] == [changed], timeout=8)
+    finally:
+        database.sql("SELECT pg_terminate_backend(%s)", connection.info.backend_pid)
+        thread.join()
+
+
+def test_a_wait_holds_what_the_guide_says(db: Callable[[], Connection]) -> None:
+    conn, waiting = db(), db()
+    create(conn)
+    thread = threading.Thread(target=consume, args=(waiting,), kwargs={"wait": "20 s"})
+    thread.start()
+    pid = waiting.info.backend_pid
+    horizon = "SELECT backend_xid, backend_xmin FROM pg_stat_activity WHERE pid = %s"
+    (xid, xmin) = eventually(
+        lambda: conn.execute(horizon + " AND wait_event_type = 'Extension'", [pid]).fetchone()
+    )
+    assert xid is None and xmin is not None
+    assert conn.execute(
+        "SELECT DISTINCT locktype, mode FROM pg_locks WHERE pid = %s AND locktype <> 'virtualxid'", [pid]
+    ).fetchall() == [("relation", "AccessShareLock")]
+    put(conn, "a")
+    thread.join()
+    assert conn.execute(horizon, [pid]).fetchone() == (None, None)
 
 
 # What exists
