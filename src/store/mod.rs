@@ -1,6 +1,7 @@
 //! Every statement of the extension, from named files under `sql/store`, with typed calls around them.
 
 pub mod backfills;
+pub mod consumers;
 pub mod credentials;
 pub mod listeners;
 pub mod pages;
