@@ -48,12 +48,17 @@ fn consume(call: &Call) -> Option<pg_sys::Datum> {
 fn take(call: &Call, consumer: &Consumer, batch_size: i32, results: &ResultSet) -> i32 {
     let room = batch_size.min(consumer.max_ack_pending);
     // As sequin._admit and sequin._enter do it, whose locks are the same.
-    let modest = consumer.max_ack_pending / 16;
+    let modest = (consumer.max_ack_pending / 16).max(1);
+    let needed = usize::try_from(room).unwrap_or(usize::MAX).div_ceil(usize::try_from(modest).unwrap_or(1));
     let places = consumer.modest_keys.len();
     let first = usize::try_from(process::my_pid()).unwrap_or(0);
-    let is_admitted = room <= modest
+    let is_admitted = needed <= places
         && advisory::try_share_pair(consumer.amount_class, room)
-        && (0..places).any(|place| advisory::try_own(consumer.modest_keys[(first + place) % places]))
+        && (0..places)
+            .filter(|place| advisory::try_own(consumer.modest_keys[(first + place) % places]))
+            .take(needed)
+            .count()
+            == needed
         && advisory::is_free(consumer.immodest_key);
     if !is_admitted {
         return 0;
@@ -64,7 +69,7 @@ fn take(call: &Call, consumer: &Consumer, batch_size: i32, results: &ResultSet) 
     if !(advisory::try_own_pair(consumer.taker_class, key) && advisory::is_free(consumer.aside_key)) {
         return 0;
     }
-    let others = i32::try_from(places - 1).unwrap_or(0) * modest;
+    let others = i32::try_from(places - needed).unwrap_or(0) * modest;
     let taken = consumers::take(call.datum(0), consumer, room, ticket, others, results);
     i32::try_from(taken).unwrap_or(room)
 }
