@@ -3,6 +3,7 @@
 use pgrx::{GucContext, GucFlags, GucRegistry, GucSetting};
 use std::{ffi::CString, path::PathBuf, time::Duration};
 
+static WORKERS: GucSetting<i32> = GucSetting::<i32>::new(1);
 static POLL_INTERVAL: GucSetting<i32> = GucSetting::<i32>::new(2_000);
 static ALLOW_PRIVATE_NETWORKS: GucSetting<bool> = GucSetting::<bool>::new(false);
 static KEY_FILE: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c"sequin.key"));
@@ -10,8 +11,18 @@ static REQUEST_TIMEOUT: GucSetting<i32> = GucSetting::<i32>::new(60_000);
 static MAX_RESPONSE_SIZE: GucSetting<i32> = GucSetting::<i32>::new(64 * 1024);
 static DELETE_GUARD: GucSetting<f64> = GucSetting::<f64>::new(0.5);
 
-/// To be called when the library is loaded.
-pub fn define() {
+/// To be called when the library is loaded. `most_workers`: how many workers a database can have.
+pub fn define(most_workers: usize) {
+    GucRegistry::define_int_guc(
+        c"sequin.workers",
+        c"How many workers each database has that has the extension.",
+        c"They share the credentials among them. Each needs one of max_worker_processes.",
+        &WORKERS,
+        1,
+        i32::try_from(most_workers).unwrap_or(1),
+        GucContext::Sighup,
+        GucFlags::default(),
+    );
     GucRegistry::define_int_guc(
         c"sequin.poll_interval",
         c"Time between two looks for changes of a continuous sync.",
@@ -91,6 +102,11 @@ impl Settings {
             delete_guard: DELETE_GUARD.get(),
         }
     }
+}
+
+/// How many workers a database shall have.
+pub fn workers() -> usize {
+    usize::try_from(WORKERS.get()).unwrap_or(1)
 }
 
 pub fn allow_private_networks() -> bool {

@@ -3,6 +3,7 @@
 pub mod backfills;
 pub mod consumers;
 pub mod credentials;
+pub mod leases;
 pub mod listeners;
 pub mod pages;
 pub mod plan;

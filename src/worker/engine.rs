@@ -6,6 +6,7 @@
 use super::{
     apply,
     job::{Done, Orders, Tag, Then, Work},
+    leases::Leases,
     notifier::Notifier,
     plan::{Plan, SyncContext},
     request::Answered,
@@ -14,6 +15,7 @@ use super::{
 use crate::{
     pg::{
         extension,
+        shared::Slot,
         transaction::{SqlError, transaction},
         wait::Bell,
     },
@@ -28,7 +30,7 @@ use sequin_domain::{
 use sequin_net::{Completion, LaneId, Net, Refusal};
 use std::{
     cmp::Reverse,
-    collections::{BTreeMap, BinaryHeap, HashMap, HashSet, VecDeque},
+    collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, HashSet, VecDeque},
     rc::Rc,
     time::{Duration, Instant, SystemTime},
 };
@@ -61,6 +63,8 @@ struct Observing {
 pub struct Engine {
     extension: pg_sys::Oid,
     settings: Settings,
+    slot: &'static Slot,
+    leases: Leases,
     bell: Bell,
     net: Rc<Net<Answered>>,
     syncs: HashMap<Uuid, Rc<SyncContext>>,
@@ -87,13 +91,19 @@ pub struct Engine {
 
 impl Engine {
     /// An engine without jobs, and the network that it works with.
-    pub fn start(extension: pg_sys::Oid, settings: Settings) -> Result<(Self, Rc<Net<Answered>>), String> {
+    pub fn start(
+        extension: pg_sys::Oid,
+        settings: Settings,
+        slot: &'static Slot,
+    ) -> Result<(Self, Rc<Net<Answered>>), String> {
         let (bell, ring) = Bell::new().map_err(|problem| problem.to_string())?;
         let net = Net::start(net_settings(&settings), ring).map_err(|problem| problem.to_string())?;
         let net = Rc::new(net);
         let engine = Self {
             extension,
             settings,
+            slot,
+            leases: Leases::default(),
             bell,
             net: net.clone(),
             syncs: HashMap::new(),
@@ -140,7 +150,12 @@ impl Engine {
         if self.plan_at.is_some_and(|at| at <= Instant::now()) {
             self.plan_at = None;
             match self.read_plan() {
-                Ok(Some(plan)) => self.adopt(plan),
+                Ok(Some(plan)) => {
+                    let excess = self.adopt(plan);
+                    if let Err(problem) = self.release(&excess) {
+                        self.stumble(&problem);
+                    }
+                }
                 Ok(None) => return false,
                 Err(problem) => self.stumble(&problem),
             }
@@ -179,9 +194,9 @@ impl Engine {
         extension::oid() == Some(self.extension)
     }
 
-    /// Whether the worker has to be woken by each change of a stream.
-    pub fn is_watching(&self) -> bool {
-        !self.notifier.is_idle()
+    /// Whether a worker has to be woken by each change of a stream; `None` where another one knows.
+    pub fn is_watching(&self) -> Option<bool> {
+        self.leases.notifies().then(|| !self.notifier.is_idle())
     }
 
     /// False where the extension is gone.
@@ -197,12 +212,29 @@ impl Engine {
     }
 
     /// `None` where the extension is gone.
-    fn read_plan(&self) -> Result<Option<Plan>, SqlError> {
-        transaction(|| if self.is_alive() { Plan::read(&self.settings).map(Some) } else { Ok(None) })
+    fn read_plan(&mut self) -> Result<Option<Plan>, SqlError> {
+        let Self { extension, settings, leases, slot, .. } = self;
+        transaction(|| {
+            if extension::oid() == Some(*extension) {
+                Plan::read(settings, leases, slot.all_workers().count()).map(Some)
+            } else {
+                Ok(None)
+            }
+        })
     }
 
-    /// Brings the jobs into step with the plan. Those of syncs that are as they were go on.
-    fn adopt(&mut self, mut plan: Plan) {
+    /// Lets other workers have credentials, of which nothing is under way any more.
+    fn release(&mut self, credentials: &BTreeSet<Uuid>) -> Result<(), SqlError> {
+        if !credentials.is_empty() {
+            transaction(|| self.leases.release(credentials))?;
+            self.slot.wake_all();
+        }
+        Ok(())
+    }
+
+    /// Brings the jobs into step with the plan. Those of syncs that are as they were go on. Returns the credentials that
+    /// other workers are to have.
+    fn adopt(&mut self, mut plan: Plan) -> BTreeSet<Uuid> {
         for (lane, limits) in &plan.lanes {
             self.net.set_lane(*lane, Some(*limits));
         }
@@ -236,6 +268,7 @@ impl Engine {
         for id in ids {
             self.drive(id);
         }
+        plan.excess
     }
 
     fn add_job(&mut self, role: Role, job: Job) -> JobId {

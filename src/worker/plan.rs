@@ -1,6 +1,6 @@
 //! What the tables ask for, made ready to be worked on.
 
-use super::request::Target;
+use super::{leases::Leases, request::Target};
 use crate::{
     error::Result,
     secret::Key,
@@ -23,7 +23,12 @@ use sequin_provider::{
     catalogue,
     declaration::{CollectionRef, Declaration},
 };
-use std::{collections::HashMap, rc::Rc, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeSet, HashMap},
+    rc::Rc,
+    sync::Arc,
+    time::Duration,
+};
 
 /// A sync, as its jobs see it.
 pub struct SyncContext {
@@ -72,6 +77,8 @@ pub struct Plan {
     pub feeds: Vec<plan::Feed>,
     pub backfills: Vec<plan::Backfill>,
     pub listeners: Vec<Listener>,
+    /// Credentials that other workers are to have.
+    pub excess: BTreeSet<Uuid>,
 }
 
 /// The lane of a credential: all that uses it shares one budget.
@@ -80,9 +87,11 @@ fn lane(credential: Uuid) -> LaneId {
 }
 
 impl Plan {
-    /// Reads the plan; within a transaction.
-    pub fn read(settings: &Settings) -> Result<Self> {
-        let (rows, collections, feeds) = (plan::syncs()?, plan::collections()?, plan::feeds()?);
+    /// Reads what this worker has to do, being one of `workers`; within a transaction.
+    pub fn read(settings: &Settings, leases: &mut Leases, workers: usize) -> Result<Self> {
+        let (mut rows, collections, feeds) = (plan::syncs()?, plan::collections()?, plan::feeds()?);
+        let excess = leases.take(&rows.iter().map(|row| row.credential_id).collect(), workers)?;
+        rows.retain(|row| leases.holds(&row.credential_id) && !excess.contains(&row.credential_id));
         let budgets = budgets(&rows);
         let pollers = pollers(&rows, &collections, &feeds);
         let mut syncs = HashMap::new();
@@ -119,7 +128,8 @@ impl Plan {
             collections,
             feeds,
             backfills: plan::backfills()?,
-            listeners: listeners::all()?,
+            listeners: if leases.notifies() { listeners::all()? } else { Vec::new() },
+            excess,
         })
     }
 }

@@ -105,7 +105,7 @@ impl<T: Interpretation> Dispatcher<T> {
                     alarm: None,
                     closing: false,
                 });
-                slot.lane.set_limits(limits);
+                slot.lane.set_limits(limits, Instant::now());
                 slot.gauge = gauge;
                 slot.closing = false;
                 self.serve(id);
