@@ -26,6 +26,7 @@ use pgrx::prelude::*;
 use sequin_domain::{
     failure::{Failure, FailureClass},
     observation::Observations,
+    timestamp::Timestamp,
 };
 use sequin_net::{Completion, LaneId, Net, Refusal};
 use std::{
@@ -42,6 +43,8 @@ const FULL_PAUSE: Duration = Duration::from_millis(50);
 /// When to try again after the database could not do what it should, at first and at last.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// What is stored can be that much newer than what workers have noted besides.
+const NOTED_SELDOM: Duration = Duration::from_secs(60);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 type JobId = u64;
@@ -235,6 +238,7 @@ impl Engine {
     /// Brings the jobs into step with the plan. Those of syncs that are as they were go on. Returns the credentials that
     /// other workers are to have.
     fn adopt(&mut self, mut plan: Plan) -> BTreeSet<Uuid> {
+        self.keep_time(plan.last_noted);
         for (lane, limits) in &plan.lanes {
             self.net.set_lane(*lane, Some(*limits));
         }
@@ -269,6 +273,15 @@ impl Engine {
             self.drive(id);
         }
         plan.excess
+    }
+
+    /// Where the clock has been set back while no worker ran, time goes on from where it was: else what is seen from now
+    /// on would be taken for older than what is stored.
+    fn keep_time(&self, last_noted: Option<Timestamp>) {
+        let now = Timestamp::from(SystemTime::now());
+        if let Some(noted) = last_noted.filter(|noted| *noted > now) {
+            self.net.clock().not_before(SystemTime::from(noted) + NOTED_SELDOM);
+        }
     }
 
     fn add_job(&mut self, role: Role, job: Job) -> JobId {
@@ -410,7 +423,7 @@ impl Engine {
                 Ok(()) => {
                     let observes = ask.shows.map(|collection| {
                         let collection = (sync.id, collection);
-                        let begun = SystemTime::now();
+                        let begun = self.net.clock().now();
                         self.observations.entry(collection.clone()).or_default().begin(request, begun);
                         Observing { collection, request, begun }
                     });

@@ -17,6 +17,7 @@ use sequin_domain::{
     failure::{Failure, FailureClass},
     frequency::Frequency,
     rate_limit::RateLimit,
+    timestamp::Timestamp,
 };
 use sequin_net::{LaneId, Limits};
 use sequin_provider::{
@@ -77,6 +78,8 @@ pub struct Plan {
     pub feeds: Vec<plan::Feed>,
     pub backfills: Vec<plan::Backfill>,
     pub listeners: Vec<Listener>,
+    /// When workers last noted anything.
+    pub last_noted: Option<Timestamp>,
     /// Credentials that other workers are to have.
     pub excess: BTreeSet<Uuid>,
 }
@@ -129,6 +132,7 @@ impl Plan {
             feeds,
             backfills: plan::backfills()?,
             listeners: if leases.notifies() { listeners::all()? } else { Vec::new() },
+            last_noted: plan::last_noted()?,
             excess,
         })
     }

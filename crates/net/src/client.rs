@@ -1,8 +1,7 @@
 //! One request, one answer: the only place that drives reqwest.
 
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, StatusCode};
@@ -10,6 +9,7 @@ use reqwest::redirect::Policy;
 use url::{Host, Url};
 
 use crate::address::{self, Resolver};
+use crate::clock::Clock;
 use crate::error::{Failure, StartError, TransportError};
 use crate::settings::Settings;
 use crate::task::{Request, Response};
@@ -33,19 +33,6 @@ pub(crate) struct Client {
     trusting: bool,
     max_response_bytes: u64,
     clock: Clock,
-}
-
-/// The wall clock, but never backwards: what was sent later must not seem older.
-#[derive(Clone, Default)]
-struct Clock(Arc<Mutex<Option<SystemTime>>>);
-
-impl Clock {
-    fn now(&self) -> SystemTime {
-        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = SystemTime::now();
-        let now = last.map_or(now, |last| last.max(now));
-        *last.insert(now)
-    }
 }
 
 /// Whether a URL may be asked at all. What is behind a name is judged when the name is resolved.
@@ -75,7 +62,7 @@ pub fn check_url(url: &Url, allow_private_networks: bool) -> Result<(), Transpor
 }
 
 impl Client {
-    pub(crate) fn new(settings: &Settings) -> Result<Self, StartError> {
+    pub(crate) fn new(settings: &Settings, clock: Clock) -> Result<Self, StartError> {
         let (tls, trusting) = tls::configuration()?;
         let proxy = settings.proxy.as_ref();
         let mut builder = reqwest::Client::builder()
@@ -104,7 +91,7 @@ impl Client {
             allow_private_networks: settings.allow_private_networks,
             trusting,
             max_response_bytes: settings.max_response_bytes,
-            clock: Clock::default(),
+            clock,
         })
     }
 

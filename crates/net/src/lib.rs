@@ -38,6 +38,7 @@
 
 mod address;
 mod client;
+mod clock;
 mod dispatcher;
 mod error;
 mod gauge;
@@ -51,6 +52,7 @@ mod thread;
 mod tls;
 
 pub use client::check_url;
+pub use clock::Clock;
 pub use error::{Dead, Failure, Panicked, Refusal, Rejected, StartError, TransportError};
 pub use gauge::LaneState;
 pub use handle::Net;
