@@ -9,5 +9,6 @@ pub mod frequency;
 pub mod name;
 pub mod observation;
 pub mod rate_limit;
+pub mod schedule;
 pub mod suggestion;
 pub mod timestamp;

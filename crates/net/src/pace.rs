@@ -147,6 +147,42 @@ mod tests {
         assert!(at > now + Duration::from_secs(10) && at < now + Duration::from_secs(11));
     }
 
+    /// A daily and an hourly quota over three weeks, in which the process is started anew at odd times, and asks now in
+    /// bursts and now not at all.
+    #[test]
+    fn quotas_of_a_day_hold_over_weeks() {
+        let (hour, day) = (Duration::from_secs(3600), Duration::from_secs(86_400));
+        for (allowed, interval) in [(1000, day), (5000, hour), (1, day)] {
+            let limits = limits(allowed, interval);
+            let start = Instant::now();
+            let mut pace = Pace::new(&limits, None, start);
+            let mut seed: u64 = 42;
+            let mut random = |below: u64| {
+                seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                (seed >> 33) % below
+            };
+            let (mut now, mut taken) = (start, Vec::new());
+            while now < start + 21 * day {
+                match random(50) {
+                    0 => {
+                        now += Duration::from_millis(random(5_000));
+                        pace = Pace::new(&limits, None, now);
+                    }
+                    1 => now += Duration::from_secs(random(36_000)),
+                    _ => match pace.take(now) {
+                        Ok(()) => taken.push(now),
+                        Err(at) => now = at,
+                    },
+                }
+            }
+            for pair in taken.windows(allowed as usize + 1) {
+                let apart = pair[allowed as usize] - pair[0];
+                assert!(apart > interval, "{allowed} in {interval:?}: {apart:?}");
+            }
+            assert!(taken.len() > 15 || allowed > 1, "{allowed} in {interval:?}: only {}", taken.len());
+        }
+    }
+
     #[test]
     fn a_beginning_is_no_burst() {
         let now = Instant::now();
