@@ -9,6 +9,7 @@ static ALLOW_PRIVATE_NETWORKS: GucSetting<bool> = GucSetting::<bool>::new(false)
 static KEY_FILE: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c"sequin.key"));
 static REQUEST_TIMEOUT: GucSetting<i32> = GucSetting::<i32>::new(60_000);
 static MAX_RESPONSE_SIZE: GucSetting<i32> = GucSetting::<i32>::new(64 * 1024);
+static WORKER_MEMORY: GucSetting<i32> = GucSetting::<i32>::new(256 * 1024);
 static DELETE_GUARD: GucSetting<f64> = GucSetting::<f64>::new(0.5);
 
 /// To be called when the library is loaded. `most_workers`: how many workers a database can have.
@@ -69,6 +70,16 @@ pub fn define(most_workers: usize) {
         GucContext::Sighup,
         GucFlags::UNIT_KB,
     );
+    GucRegistry::define_int_guc(
+        c"sequin.worker_memory",
+        c"The most memory that large answers may take together in a worker.",
+        c"An answer larger than a 64th of sequin.max_response_size waits until there is room; there is always room for one.",
+        &WORKER_MEMORY,
+        1024,
+        i32::MAX / 1024,
+        GucContext::Sighup,
+        GucFlags::UNIT_KB,
+    );
     GucRegistry::define_float_guc(
         c"sequin.delete_guard",
         c"The largest share of a collection's records that one sweep may mark as deleted.",
@@ -88,17 +99,20 @@ pub struct Settings {
     pub allow_private_networks: bool,
     pub request_timeout: Duration,
     pub max_response_bytes: u64,
+    pub max_memory: u64,
     pub delete_guard: f64,
 }
 
 impl Settings {
     pub fn current() -> Self {
         let millis = |setting: &GucSetting<i32>| Duration::from_millis(setting.get().unsigned_abs().into());
+        let bytes = |setting: &GucSetting<i32>| u64::from(setting.get().unsigned_abs()) * 1024;
         Self {
             poll_interval: millis(&POLL_INTERVAL),
             allow_private_networks: allow_private_networks(),
             request_timeout: millis(&REQUEST_TIMEOUT),
-            max_response_bytes: u64::from(MAX_RESPONSE_SIZE.get().unsigned_abs()) * 1024,
+            max_response_bytes: bytes(&MAX_RESPONSE_SIZE),
+            max_memory: bytes(&WORKER_MEMORY),
             delete_guard: DELETE_GUARD.get(),
         }
     }

@@ -28,7 +28,7 @@ use sequin_domain::{
     observation::Observations,
     timestamp::Timestamp,
 };
-use sequin_net::{Completion, LaneId, Net, Refusal};
+use sequin_net::{Completion, LaneId, Net, Refusal, Room};
 use std::{
     cmp::Reverse,
     collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, HashSet, VecDeque},
@@ -61,6 +61,8 @@ struct Observing {
     collection: (Uuid, String),
     request: u64,
     begun: SystemTime,
+    /// What a large answer takes, until it is stored.
+    room: Option<Room>,
 }
 
 pub struct Engine {
@@ -425,7 +427,7 @@ impl Engine {
                         let collection = (sync.id, collection);
                         let begun = self.net.clock().now();
                         self.observations.entry(collection.clone()).or_default().begin(request, begun);
-                        Observing { collection, request, begun }
+                        Observing { collection, request, begun, room: None }
                     });
                     self.open.insert(request, Open { job: id, tag: ask.tag, observes });
                 }
@@ -441,7 +443,7 @@ impl Engine {
     }
 
     fn end_observing(&mut self, observes: Option<Observing>) {
-        let Some(Observing { collection, request, begun }) = observes else {
+        let Some(Observing { collection, request, begun, room: _ }) = observes else {
             return;
         };
         if let Some(observations) = self.observations.get_mut(&collection) {
@@ -483,9 +485,12 @@ impl Engine {
     }
 
     fn take(&mut self, completion: Completion<Answered>) {
-        let Some(Open { job, tag, observes }) = self.open.remove(&completion.id) else {
+        let Some(Open { job, tag, mut observes }) = self.open.remove(&completion.id) else {
             return;
         };
+        if let Some(observes) = &mut observes {
+            observes.room = completion.room;
+        }
         let answered = completion.value.unwrap_or_else(|_| Answered {
             sent_at: SystemTime::now(),
             result: Err(Failure::new(
@@ -601,6 +606,7 @@ fn net_settings(settings: &Settings) -> sequin_net::Settings {
     sequin_net::Settings {
         allow_private_networks: settings.allow_private_networks,
         max_response_bytes: settings.max_response_bytes,
+        max_memory: settings.max_memory,
         connect_timeout: CONNECT_TIMEOUT,
         ..sequin_net::Settings::default()
     }
