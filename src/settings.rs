@@ -76,7 +76,7 @@ pub fn define(most_workers: usize) {
         c"An answer larger than a 64th of sequin.max_response_size waits until there is room; there is always room for one.",
         &WORKER_MEMORY,
         1024,
-        i32::MAX / 1024,
+        2047 * 1024,
         GucContext::Sighup,
         GucFlags::UNIT_KB,
     );

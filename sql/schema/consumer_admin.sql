@@ -362,7 +362,8 @@ BEGIN
         PERFORM sequin._announce_change(c.stream_id);
         RETURN;
     END IF;
-    UPDATE sequin._consumer_tails AS t SET lo = least(t.lo, before), range_floor = least(t.range_floor, before)
+    -- A range may come to end just there.
+    UPDATE sequin._consumer_tails AS t SET lo = least(t.lo, before), range_floor = least(t.range_floor, before - 1)
     WHERE t.consumer_no = c.no;
     UPDATE sequin._consumer_ranges AS g SET hi = before
     WHERE g.consumer_no = c.no AND g.lo < before AND g.hi > before;

@@ -134,9 +134,12 @@ CREATE FUNCTION sequin._admit(c sequin.consumers, room int, lease_floor bigint) 
 LANGUAGE plpgsql
 AS $$
 DECLARE
+    setting CONSTANT text := 'sequin_consume.amount_' || c.no;
+    -- Earlier calls of this transaction among it.
+    total CONSTANT int := room + coalesce(nullif(current_setting(setting, true), ''), '0')::int;
     -- Who gets a place for each so many records, of eight there are, need not be asked how many it takes.
     modest CONSTANT int := greatest(c.max_ack_pending / 16, 1);
-    needed CONSTANT int := (room + modest - 1) / modest;
+    needed CONSTANT int := (total + modest - 1) / modest;
     patience CONSTANT timestamptz := clock_timestamp() + interval '10 ms';
     places int := 0;
     placed boolean;
@@ -144,8 +147,9 @@ DECLARE
     others bigint;
 BEGIN
     -- First say how much, then look at the others. Whoever looks later sees this; whoever has ended has left leases.
+    PERFORM set_config(setting, total::text, true);
     -- Nobody takes this lock but to share it.
-    IF pg_try_advisory_xact_lock_shared(sequin._amount_class(c.no), room) AND needed <= 8 THEN
+    IF pg_try_advisory_xact_lock_shared(sequin._amount_class(c.no), total) AND needed <= 8 THEN
         FOR place IN 0..7 LOOP
             IF pg_try_advisory_xact_lock(sequin._modest_key(c.no, (pg_backend_pid() + place) % 8)) THEN
                 places := places + 1;
@@ -160,12 +164,15 @@ BEGIN
     LOOP
         placed := placed AND sequin._is_free(sequin._immodest_key(c.no));
         IF NOT placed THEN
-            SELECT coalesce(sum(l.objid::bigint), 0) INTO others
-            FROM pg_locks AS l
-            WHERE l.locktype = 'advisory' AND l.objsubid = 2
-              AND l.classid = (sequin._amount_class(c.no)::bigint & 4294967295)::oid
-              AND l.database = (SELECT d.oid FROM pg_database AS d WHERE d.datname = current_database())
-              AND l.pid IS DISTINCT FROM pg_backend_pid();
+            SELECT coalesce(sum(o.amount), 0) INTO others
+            FROM (SELECT max(l.objid::bigint) AS amount
+                  FROM pg_locks AS l
+                  WHERE l.locktype = 'advisory' AND l.objsubid = 2
+                    AND l.classid = (sequin._amount_class(c.no)::bigint & 4294967295)::oid
+                    AND l.database = (SELECT d.oid FROM pg_database AS d WHERE d.datname = current_database())
+                    AND l.pid IS DISTINCT FROM pg_backend_pid()
+                  -- Each call of a transaction has said how much it is by then.
+                  GROUP BY l.pid) AS o;
         END IF;
         SELECT c.max_ack_pending - coalesce(sum(l.live), 0), CASE WHEN placed THEN (8 - needed) * modest ELSE others END
         INTO vacant, others

@@ -4,7 +4,7 @@ use crate::{
     pg::{
         advisory,
         call::{Call, ResultSet, function},
-        process, sequence, shared, transaction,
+        process, sequence, setting, shared, transaction,
     },
     store::consumers::{self, Consumer},
 };
@@ -47,6 +47,11 @@ fn consume(call: &Call) -> Option<pg_sys::Datum> {
 /// Takes what it can in the common case; how many. What it doesn't take is left to `sequin._consume`.
 fn take(call: &Call, consumer: &Consumer, batch_size: i32, results: &ResultSet) -> i32 {
     let room = batch_size.min(consumer.max_ack_pending);
+    let amount = format!("sequin_consume.amount_{}", consumer.no);
+    if setting::is_set(&amount) {
+        // Not the first call of the transaction.
+        return 0;
+    }
     // As sequin._admit and sequin._enter do it, whose locks are the same.
     let modest = (consumer.max_ack_pending / 16).max(1);
     let needed = usize::try_from(room).unwrap_or(usize::MAX).div_ceil(usize::try_from(modest).unwrap_or(1));
@@ -71,6 +76,9 @@ fn take(call: &Call, consumer: &Consumer, batch_size: i32, results: &ResultSet) 
     }
     let others = i32::try_from(places - needed).unwrap_or(0) * modest;
     let taken = consumers::take(call.datum(0), consumer, room, ticket, others, results);
+    if taken > 0 {
+        setting::set_local(&amount, &taken.to_string());
+    }
     i32::try_from(taken).unwrap_or(room)
 }
 

@@ -8,6 +8,7 @@ mod jsonb;
 pub mod process;
 mod record_json;
 pub mod sequence;
+pub mod setting;
 pub mod shared;
 pub mod statement;
 pub mod transaction;

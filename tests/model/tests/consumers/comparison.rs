@@ -14,7 +14,7 @@ use std::{
 
 /// How long a record may take to come once nothing stands in its way: one that was met in another transaction is looked
 /// at again after 10 ms.
-const PATIENCE: Duration = Duration::from_secs(1);
+const PATIENCE: Duration = Duration::from_millis(200);
 
 type Result<T = ()> = std::result::Result<T, Box<dyn Error>>;
 
@@ -123,9 +123,10 @@ impl<'a> Comparison<'a> {
         tokens.map(|(_, token)| *token).collect()
     }
 
-    /// While a transaction is open that has taken records, it would wait.
+    /// While a transaction is open that has taken records, it would wait; and what one gives back meanwhile may come
+    /// both again and anew.
     fn replay(&mut self, from: usize) -> Result {
-        if self.model.has_takers() {
+        if self.model.has_effects() {
             return Ok(());
         }
         let position = from.checked_sub(1).and_then(|number| self.model.positions().into_iter().nth(number));

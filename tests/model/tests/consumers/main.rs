@@ -1,6 +1,6 @@
 //! Random operations of several sessions on a real server do what a model in memory says.
 //!
-//! `make test-e2e ARGS="-k consumer_model"` makes the server and runs it; PROPTEST_CASES says how many cases.
+//! `make test-e2e ARGS="-k consumer_model"` makes the server and runs it; `PROPTEST_CASES` says how many cases.
 
 mod comparison;
 mod model;

@@ -59,9 +59,9 @@ struct Transaction {
 }
 
 impl Transaction {
-    fn taken(&self) -> impl Iterator<Item = (Token, usize)> {
+    fn taken(&self) -> impl Iterator<Item = usize> {
         self.effects.iter().filter_map(|effect| match effect {
-            Effect::Take(token, delivery) => Some((*token, delivery.record)),
+            Effect::Take(_, delivery) => Some(delivery.record),
             _ => None,
         })
     }
@@ -177,8 +177,7 @@ impl Model {
     /// Takes over what `sequin.consume` gave, or tells what it must not have given.
     pub fn consume(&mut self, session: usize, batch: &[Delivered]) -> Result<(), String> {
         let mut view = self.view(session);
-        let elsewhere: BTreeSet<usize> =
-            self.others(session).flat_map(Transaction::taken).map(|(_, record)| record).collect();
+        let elsewhere: BTreeSet<usize> = self.others(session).flat_map(Transaction::taken).collect();
         let mut effects = Vec::new();
         for delivered in batch {
             let Delivered { token, record, version, count } = *delivered;
@@ -220,9 +219,9 @@ impl Model {
         self.open.iter().all(Option::is_none)
     }
 
-    /// Whether a transaction that is open has taken records.
-    pub fn has_takers(&self) -> bool {
-        self.open.iter().flatten().any(|transaction| transaction.taken().next().is_some())
+    /// Whether a transaction that is open has taken or settled anything.
+    pub fn has_effects(&self) -> bool {
+        self.open.iter().flatten().any(|transaction| !transaction.effects.is_empty())
     }
 
     pub fn positions(&self) -> BTreeSet<i64> {

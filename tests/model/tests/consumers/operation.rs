@@ -71,7 +71,7 @@ fn operation() -> impl Strategy<Value = Operation> {
         2 => session().prop_map(|session| Operation::Begin { session }),
         2 => session().prop_map(|session| Operation::Commit { session }),
         1 => session().prop_map(|session| Operation::Rollback { session }),
-        8 => (session(), 1..=10usize).prop_map(|(session, batch_size)| Operation::Consume { session, batch_size }),
+        8 => (session(), prop_oneof![3 => 1..=3usize, 1 => 4..=10usize]).prop_map(|(session, batch_size)| Operation::Consume { session, batch_size }),
         8 => (session(), action(), choice(), prop::bool::weighted(0.05)).prop_map(
             |(session, action, choice, foreign)| Operation::Settle { session, action, choice, foreign }
         ),

@@ -99,6 +99,7 @@ impl Server {
     /// Begins a case: a stream with a consumer and another one, of which nothing is consumed.
     pub fn prepare(&mut self, settings: Settings) -> Result<()> {
         for session in &mut self.sessions {
+            // A case that failed may have left a transaction open.
             session.batch_execute("ROLLBACK")?;
         }
         self.cases += 1;

@@ -78,11 +78,11 @@ impl State {
     }
 
     fn give_back(&mut self, position: i64, pending: Pending, max_deliver: Option<i32>) {
-        if self.pending.contains_key(&position) {
-            // A replay has made sure that it comes once more, and its count begins anew.
-        } else if max_deliver.is_some_and(|max| pending.count >= max) {
+        // After a replay it comes once more in any case, and its count begins anew.
+        let is_replayed = self.pending.contains_key(&position);
+        if !is_replayed && max_deliver.is_some_and(|max| pending.count >= max) {
             self.dead.insert(position);
-        } else {
+        } else if !is_replayed {
             self.pending.insert(position, pending);
         }
     }
