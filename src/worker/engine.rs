@@ -203,8 +203,11 @@ impl Engine {
 
     /// Brings the jobs into step with the plan. Those of syncs that are as they were go on.
     fn adopt(&mut self, mut plan: Plan) {
-        for (lane, limits) in &plan.lanes {
-            self.net.set_lane(*lane, Some(*limits));
+        for (id, lane) in &plan.lanes {
+            self.net.set_lane(*id, Some(lane.limits));
+            if let Some(pause) = lane.pause {
+                self.net.pause_lane(*id, pause);
+            }
         }
         let mut syncs = std::mem::take(&mut plan.syncs);
         let unfinished: HashSet<Uuid> = plan.backfills.iter().map(|backfill| backfill.id).collect();

@@ -8,6 +8,7 @@ mod launcher;
 mod main;
 mod notifier;
 mod plan;
+mod range;
 mod request;
 mod roster;
 mod walk;
