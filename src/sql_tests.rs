@@ -244,6 +244,65 @@ mod tests {
     }
 
     #[pg_test]
+    fn a_backfill_begins_with_one_range() {
+        make_sync();
+        run("SELECT sequin.start_backfill('s', 'customer', since => '2026-01-01')");
+        is_true(
+            "(SELECT count(*) = 3 AND bool_and(r.no = 1 AND r.from_at IS NULL AND r.before_at IS NULL AND NOT r.done)
+              FROM sequin.backfills b JOIN sequin._backfill_ranges r ON r.backfill_id = b.id)",
+        );
+        is_true("(SELECT bool_and(ranges = 1 AND ranges_done = 0) FROM sequin.backfill_progress)");
+        run("SELECT sequin.delete_sync('s')");
+        is_true("NOT EXISTS (SELECT FROM sequin._backfill_ranges)");
+    }
+
+    #[pg_test]
+    fn ranges_with_known_ends_give_an_estimate() {
+        make_sync();
+        let progress = |column: &str| {
+            text(&format!(
+                "SELECT {column}::text FROM sequin.backfill_progress WHERE collection_id = 'stripe:customer'"
+            ))
+        };
+        let ranges = |change: &str| {
+            run(&format!(
+                "WITH b AS (SELECT id FROM sequin.backfills WHERE collection_id = 'stripe:customer') {change}"
+            ));
+        };
+        assert_eq!(progress("estimated_records"), "");
+        run("UPDATE sequin.backfills
+             SET state = 'running', records = 300, started_at = '2026-01-11', last_page_at = '2026-01-11 00:00:30'
+             WHERE collection_id = 'stripe:customer'");
+        // A hundred a day, and two days to go.
+        ranges(
+            "UPDATE sequin._backfill_ranges r
+             SET from_at = '2026-01-06', reached_at = '2026-01-08', records = 300, pages = 3, position = '{}'
+             FROM b WHERE r.backfill_id = b.id",
+        );
+        assert_eq!(progress("estimated_records"), "500");
+        assert_eq!(progress("estimated_time_left"), "00:00:20");
+        // Five days of which nothing is known yet.
+        ranges(
+            "INSERT INTO sequin._backfill_ranges (backfill_id, no, from_at, before_at)
+             SELECT id, 2, '2026-01-01', '2026-01-06' FROM b",
+        );
+        assert_eq!(progress("estimated_records"), "1000");
+        ranges(
+            "INSERT INTO sequin._backfill_ranges (backfill_id, no, before_at) SELECT id, 3, '2026-01-01' FROM b",
+        );
+        assert_eq!(progress("estimated_records"), "", "nobody knows how far it goes");
+        let unfinished = "SELECT jsonb_array_length(cursor -> 'backfill')::text FROM sequin.sync_collections
+                          WHERE collection_id = 'stripe:customer'";
+        assert_eq!(text(unfinished), "3");
+        ranges(
+            "UPDATE sequin._backfill_ranges r SET done = true FROM b WHERE r.backfill_id = b.id AND r.no = 3",
+        );
+        assert_eq!(progress("estimated_records"), "1000");
+        assert_eq!(progress("ranges || ' ' || ranges_done"), "3 1");
+        assert_eq!(text(unfinished), "2");
+    }
+
+    #[pg_test]
     fn who_cancels_the_initial_backfill_does_without_the_past() {
         make_sync();
         run("SELECT sequin.cancel_backfill(id) FROM sequin.backfills");

@@ -10,7 +10,7 @@ SELECT c.stream_id,
            ELSE 'syncing'
        END AS state,
        pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object(
-           'backfill', b.position, 'newest', c.cursor, 'feed', f.cursor
+           'backfill', b.ranges, 'newest', c.cursor, 'feed', f.cursor
        )) AS cursor,
        CASE
            WHEN coalesce(c.failure_class, f.failure_class) IS NULL THEN 'healthy'
@@ -34,7 +34,14 @@ FROM sequin._sync_collections AS c
 JOIN sequin.syncs AS s ON s.id = c.sync_id
 LEFT JOIN sequin._feeds AS f ON f.sync_id = c.sync_id AND f.feed = c.feed
 LEFT JOIN LATERAL (
-    SELECT b.state, b.position
+    SELECT b.state,
+           CASE b.state WHEN 'running' THEN (
+               SELECT pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object(
+                   'from', r.from_at, 'before', r.before_at, 'position', r.position
+               ) ORDER BY r.no)
+               FROM sequin._backfill_ranges AS r
+               WHERE r.backfill_id = b.id AND NOT r.done
+           ) END AS ranges
     FROM sequin.backfills AS b
     WHERE b.sync_id = c.sync_id AND b.collection_id = c.collection_id AND b.state IN ('pending', 'running')
     ORDER BY b.requested_at
@@ -105,8 +112,9 @@ SELECT b.id,
        b.records,
        b.changes,
        b.rejected,
+       r.ranges,
+       r.ranges_done,
        round((b.records / nullif(extract(epoch FROM b.last_page_at - b.started_at), 0))::numeric, 1) AS records_per_second,
-       -- A sweep walks through what is known; how much an API has that was never seen, it doesn't say.
        e.records AS estimated_records,
        CASE WHEN e.records > b.records AND b.records > 0 THEN
            (b.last_page_at - b.started_at) * ((e.records - b.records)::double precision / b.records)
@@ -118,15 +126,52 @@ SELECT b.id,
        b.finished_at
 FROM sequin.backfills AS b
 JOIN sequin.syncs AS s ON s.id = b.sync_id
+CROSS JOIN LATERAL (
+    -- What lies ahead in a range is taken to be as dense as what has been read of it, or else of the others. NULL while
+    -- one has no end that is known.
+    SELECT pg_catalog.count(*) AS ranges,
+           pg_catalog.count(*) FILTER (WHERE w.done) AS ranges_done,
+           CASE WHEN pg_catalog.bool_and(w.ahead IS NOT NULL) THEN
+               pg_catalog.sum(coalesce(
+                   w.ahead * w.records / nullif(w.behind, 0),
+                   w.ahead * w.all_records / nullif(w.all_behind, 0)
+               ))
+           END AS records_ahead
+    FROM (
+        SELECT v.*,
+               pg_catalog.sum(v.records) OVER () AS all_records,
+               pg_catalog.sum(v.behind) OVER () AS all_behind
+        FROM (
+            SELECT r.done,
+                   r.records,
+                   -- The API's clock may be ahead.
+                   greatest(0, extract(epoch FROM
+                       coalesce(r.before_at, b.started_at)
+                       - CASE WHEN r.done THEN coalesce(r.from_at, r.reached_at) ELSE r.reached_at END
+                   )) AS behind,
+                   CASE WHEN r.done THEN 0
+                        ELSE extract(epoch FROM coalesce(r.reached_at, r.before_at, b.started_at) - r.from_at)
+                   END AS ahead
+            FROM sequin._backfill_ranges AS r
+            WHERE r.backfill_id = b.id
+        ) AS v
+    ) AS w
+) AS r
 LEFT JOIN LATERAL (
-    SELECT pg_catalog.max(done.records) AS records
-    FROM sequin.backfills AS done
-    WHERE done.sync_id = b.sync_id AND done.collection_id = b.collection_id AND done.state = 'completed'
-      AND done.since IS NULL
-) AS e ON b.since IS NULL AND b.state IN ('pending', 'running');
+    SELECT coalesce(
+               b.records + pg_catalog.round(r.records_ahead)::bigint,
+               -- Where the bounds don't tell, the last complete walk does: how much an API has that was never seen, it
+               -- doesn't say.
+               (SELECT pg_catalog.max(done.records)
+                FROM sequin.backfills AS done
+                WHERE done.sync_id = b.sync_id AND done.collection_id = b.collection_id AND done.state = 'completed'
+                  AND done.since IS NULL AND b.since IS NULL)
+           ) AS records
+) AS e ON b.state IN ('pending', 'running');
 COMMENT ON VIEW sequin.backfill_progress IS
     'How far each backfill is: pages and records so far, those that were new or changed, those that were set aside, '
-    'and the rate. The estimate is the size of the last complete walk through the collection.';
+    'the ranges of creation time that it is read in, and the rate. The estimate is by what the ranges have before them, '
+    'where each has an end that is known; otherwise it is the size of the last complete walk through the collection.';
 
 CREATE FUNCTION sequin._lease_key(credential_id uuid) RETURNS bigint
 LANGUAGE sql IMMUTABLE

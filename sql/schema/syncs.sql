@@ -15,6 +15,12 @@ CREATE TABLE sequin._credentials (
 );
 COMMENT ON TABLE sequin._credentials IS 'Credentials with their sealed secrets; look at sequin.credentials.';
 
+-- Until when an API has asked all that uses a credential to be silent.
+CREATE TABLE sequin._credential_pauses (
+    credential_id uuid        PRIMARY KEY REFERENCES sequin._credentials ON DELETE CASCADE,
+    paused_until  timestamptz NOT NULL
+);
+
 CREATE VIEW sequin.credentials AS
 SELECT id,
        name,
@@ -94,7 +100,6 @@ CREATE TABLE sequin.backfills (
     since         timestamptz,
     state         text        NOT NULL DEFAULT 'pending'
                   CHECK (state IN ('pending', 'running', 'completed', 'cancelled')),
-    position      jsonb,
     pages         bigint      NOT NULL DEFAULT 0,
     records       bigint      NOT NULL DEFAULT 0,
     changes       bigint      NOT NULL DEFAULT 0,
@@ -112,6 +117,24 @@ COMMENT ON TABLE sequin.backfills IS
     'Walks through whole collections: the initial ones, those asked for with start_backfill, and sweeps, '
     'which compare the whole list with the stream.';
 
+-- The ranges of creation time that a backfill is read in side by side; one at first, which is open at both ends. Each has
+-- what was created from from_at on and before before_at. A number is never given twice: a page of a range that is gone
+-- finds it gone.
+CREATE TABLE sequin._backfill_ranges (
+    backfill_id uuid        NOT NULL REFERENCES sequin.backfills ON DELETE CASCADE,
+    no          int         NOT NULL,
+    from_at     timestamptz,
+    before_at   timestamptz,
+    -- The list comes newest first, and has been read down to here.
+    reached_at  timestamptz,
+    -- Where it goes on. NULL: at the start, or nowhere if it is done.
+    position    jsonb,
+    pages       bigint      NOT NULL DEFAULT 0,
+    records     bigint      NOT NULL DEFAULT 0,
+    done        boolean     NOT NULL DEFAULT false,
+    PRIMARY KEY (backfill_id, no)
+);
+
 -- Which objects a sweep has seen: a row a page, gone when the sweep is done.
 CREATE TABLE sequin._sweep_pages (
     backfill_id  uuid   NOT NULL REFERENCES sequin.backfills ON DELETE CASCADE,
@@ -122,10 +145,12 @@ CREATE TABLE sequin._sweep_pages (
 
 SELECT pg_catalog.pg_extension_config_dump('sequin.streams', '');
 SELECT pg_catalog.pg_extension_config_dump('sequin._credentials', '');
+SELECT pg_catalog.pg_extension_config_dump('sequin._credential_pauses', '');
 SELECT pg_catalog.pg_extension_config_dump('sequin.syncs', '');
 SELECT pg_catalog.pg_extension_config_dump('sequin._feeds', '');
 SELECT pg_catalog.pg_extension_config_dump('sequin._sync_collections', '');
 SELECT pg_catalog.pg_extension_config_dump('sequin.backfills', '');
+SELECT pg_catalog.pg_extension_config_dump('sequin._backfill_ranges', '');
 SELECT pg_catalog.pg_extension_config_dump('sequin._sweep_pages', '');
 
 -- Whoever changes what is to be done, wakes the worker: the API, and a restore as well.

@@ -27,7 +27,7 @@ fn start_backfill(
         .set_hint("Add it with sequin.update_sync: that starts a backfill by itself."));
     }
     let has_since =
-        CollectionRef::new(declaration, id.name()).is_some_and(|collection| collection.since.is_some());
+        CollectionRef::new(declaration, id.name()).is_some_and(|collection| collection.created.is_some());
     if since.is_some() && !has_since {
         return Err(invalid(format!("{id} can't be listed from an instant on"))
             .set_detail("The API has no such filter for this collection.")

@@ -3,7 +3,8 @@
 use super::{Result, column, rows, statement};
 use crate::secret::Sealed;
 use pgrx::{JsonB, Uuid, datum::TimestampWithTimeZone};
-use sequin_domain::timestamp::Timestamp;
+use sequin_domain::{ranges::Span, timestamp::Timestamp};
+use std::collections::HashMap;
 
 /// A sync that is not paused.
 pub struct Sync {
@@ -18,6 +19,8 @@ pub struct Sync {
     pub sealed: Sealed,
     /// Changes with the sync's and the credential's settings.
     pub version: String,
+    /// Until when the API has asked all that uses the credential to be silent, where that is still to come.
+    pub paused_until: Option<Timestamp>,
 }
 
 pub struct Collection {
@@ -47,7 +50,18 @@ pub struct Backfill {
     pub collection_id: String,
     pub kind: String,
     pub since: Option<Timestamp>,
+    pub pages: u64,
+    pub ranges: Vec<Range>,
+}
+
+/// A range of creation time of a backfill.
+pub struct Range {
+    pub no: i32,
+    pub span: Span,
+    /// Where it goes on, as JSON; `None` at the start.
     pub position: Option<String>,
+    pub pages: u64,
+    pub done: bool,
 }
 
 pub fn syncs() -> Result<Vec<Sync>> {
@@ -63,6 +77,7 @@ pub fn syncs() -> Result<Vec<Sync>> {
             credential_settings: column(row, 8)?,
             sealed: Sealed { bytes: column(row, 9)?, key_id: column(row, 10)? },
             version: column(row, 11)?,
+            paused_until: row.get(12)?.map(from_postgres),
         })
     })
 }
@@ -96,16 +111,42 @@ pub fn feeds() -> Result<Vec<Feed>> {
 }
 
 pub fn backfills() -> Result<Vec<Backfill>> {
-    rows(statement!("worker/backfills"), &[], |row| {
+    let mut backfills = rows(statement!("worker/backfills"), &[], |row| {
         Ok(Backfill {
             id: column(row, 1)?,
             sync_id: column(row, 2)?,
             collection_id: column(row, 3)?,
             kind: column(row, 4)?,
             since: row.get(5)?.map(from_postgres),
-            position: row.get(6)?,
+            pages: column::<i64>(row, 6)?.unsigned_abs(),
+            ranges: Vec::new(),
         })
-    })
+    })?;
+    let mut ranges = backfill_ranges()?;
+    for backfill in &mut backfills {
+        backfill.ranges = ranges.remove(&backfill.id).unwrap_or_default();
+    }
+    Ok(backfills)
+}
+
+/// The ranges of the unfinished backfills, by backfill.
+fn backfill_ranges() -> Result<HashMap<Uuid, Vec<Range>>> {
+    let second = |time: Option<TimestampWithTimeZone>| time.map(|time| from_postgres(time).unix_seconds());
+    let rows = rows(statement!("worker/backfill_ranges"), &[], |row| {
+        let range = Range {
+            no: column(row, 2)?,
+            span: Span { from: second(row.get(3)?), before: second(row.get(4)?) },
+            position: row.get(5)?,
+            pages: column::<i64>(row, 6)?.unsigned_abs(),
+            done: column(row, 7)?,
+        };
+        Ok((column::<Uuid>(row, 1)?, range))
+    })?;
+    let mut ranges: HashMap<Uuid, Vec<Range>> = HashMap::new();
+    for (backfill, range) in rows {
+        ranges.entry(backfill).or_default().push(range);
+    }
+    Ok(ranges)
 }
 
 /// The collections of a feed whose initial backfill is behind them.

@@ -7,29 +7,66 @@ use super::{
 };
 use crate::error::invalid;
 use pgrx::{Uuid, datum::TimestampWithTimeZone};
-use sequin_domain::{failure::Failure, timestamp::Timestamp};
+use sequin_domain::{failure::Failure, ranges::Span, timestamp::Timestamp};
+
+/// Where a range of a backfill stands after a page.
+#[derive(Debug, Clone)]
+pub struct Standing {
+    pub no: i32,
+    pub span: Span,
+    /// The second down to which the list has been read, where that is known.
+    pub reached: Option<i64>,
+    /// Where the range goes on, as JSON; `None` at its end.
+    pub position: Option<String>,
+}
+
+/// A range that is cut off another one.
+#[derive(Debug, Clone, Copy)]
+pub struct Piece {
+    pub no: i32,
+    pub span: Span,
+}
 
 /// What a page adds to a backfill.
 pub struct Step<'a> {
-    /// Where the backfill goes on, as JSON.
-    pub position: Option<&'a str>,
+    pub range: &'a Standing,
     pub records: i64,
     pub changes: i64,
     pub rejected: i64,
     pub observed_at: Timestamp,
 }
 
-/// False where the backfill has been cancelled or is gone.
+/// False where the backfill has been cancelled or sent back to its start, or is gone.
 pub fn advance_backfill(id: Uuid, step: &Step<'_>) -> Result<bool> {
+    let Step { range, records, changes, rejected, observed_at } = step;
     let arguments = [
         id.into(),
-        step.position.into(),
-        step.records.into(),
-        step.changes.into(),
-        step.rejected.into(),
-        to_postgres(step.observed_at).into(),
+        range.no.into(),
+        (*records).into(),
+        (*changes).into(),
+        (*rejected).into(),
+        to_postgres(*observed_at).into(),
+        instant(range.span.from).into(),
+        instant(range.reached).into(),
+        range.position.as_deref().into(),
     ];
     execute(statement!("worker/advance_backfill"), &arguments).map(|advanced| advanced > 0)
+}
+
+/// Adds a range that is cut off one of the backfill's.
+pub fn cut_range(backfill: Uuid, piece: Piece) -> Result<()> {
+    let arguments = [
+        backfill.into(),
+        piece.no.into(),
+        instant(piece.span.from).into(),
+        instant(piece.span.before).into(),
+    ];
+    execute(statement!("worker/cut_range"), &arguments).map(drop)
+}
+
+/// A whole second since 1970.
+fn instant(second: Option<i64>) -> Option<TimestampWithTimeZone> {
+    second.and_then(Timestamp::from_unix_seconds).and_then(to_postgres)
 }
 
 /// A sweep has seen these objects.
@@ -130,4 +167,10 @@ fn fail(
 
 pub fn recover_collection(sync_id: Uuid, collection_id: &str) -> Result<()> {
     execute(statement!("worker/recover_collection"), &[sync_id.into(), collection_id.into()]).map(drop)
+}
+
+/// All that uses the credential has to be silent until then, also after a restart.
+pub fn pause_credential(credential_id: Uuid, until: Timestamp) -> Result<()> {
+    let arguments = [credential_id.into(), to_postgres(until).into()];
+    execute(statement!("worker/pause_credential"), &arguments).map(drop)
 }

@@ -15,12 +15,18 @@ use sequin_domain::{
     timestamp::Timestamp,
 };
 use sequin_provider::record::{Record, Rejected};
-use std::{collections::HashSet, rc::Rc, time::SystemTime};
+use std::{
+    collections::HashSet,
+    rc::Rc,
+    time::{Duration, SystemTime},
+};
 
 /// How many objects that a sweep has missed are looked at in one go.
 const MISSING: i64 = 100;
 /// Fewer missing objects than this are never held back by the guard.
 const UNGUARDED: i64 = 100;
+/// A pause that is no longer is over before another worker is there.
+const SHORT_PAUSE: Duration = Duration::from_secs(1);
 
 /// Does all of `works`, and gives what came of each.
 ///
@@ -135,12 +141,14 @@ fn follow(sync: &SyncContext, work: &Work, counts: &Counts, settings: &Settings)
     let observed_at = work.batch.as_ref().map_or_else(SystemTime::now, |batch| batch.observed_at).into();
     match &work.then {
         Then::Nothing | Then::Fetched { .. } => {}
-        Then::Advance { backfill, position, noted, newest } => {
+        Then::Advance { backfill, range, cut, noted, newest } => {
             let Counts { records, changes, rejected } = *counts;
-            let position = position.as_deref();
-            let step = progress::Step { position, records, changes, rejected, observed_at };
+            let step = progress::Step { range, records, changes, rejected, observed_at };
             if !progress::advance_backfill(*backfill, &step)? {
                 return Ok(Done::Gone);
+            }
+            if let Some(piece) = cut {
+                progress::cut_range(*backfill, *piece)?;
             }
             if let Some(batch) = &work.batch {
                 if *noted {
@@ -187,18 +195,28 @@ fn follow(sync: &SyncContext, work: &Work, counts: &Counts, settings: &Settings)
             }
         }
         Then::FailCollection { collection_id, failure, retry_in } => {
-            progress::fail_collection(
-                sync.id,
-                collection_id,
-                failure,
-                (SystemTime::now() + *retry_in).into(),
-            )?;
+            let retry_at = SystemTime::now() + *retry_in;
+            progress::fail_collection(sync.id, collection_id, failure, retry_at.into())?;
+            keep_pause(sync, failure)?;
         }
         Then::FailFeed { feed, failure, retry_in } => {
-            progress::fail_feed(sync.id, feed, failure, (SystemTime::now() + *retry_in).into())?;
+            let retry_at = SystemTime::now() + *retry_in;
+            progress::fail_feed(sync.id, feed, failure, retry_at.into())?;
+            keep_pause(sync, failure)?;
         }
     }
     Ok(Done::Well)
+}
+
+/// What the API has asked for holds for the worker that comes after this one, too.
+fn keep_pause(sync: &SyncContext, failure: &Failure) -> Result<()> {
+    match failure.pause().filter(|pause| *pause > SHORT_PAUSE) {
+        Some(pause) => {
+            let until = SystemTime::now() + pause;
+            store::progress::pause_credential(sync.credential_id, until.into())
+        }
+        None => Ok(()),
+    }
 }
 
 /// The ids that a page has shown, those of objects set aside among them.

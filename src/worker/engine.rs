@@ -241,8 +241,11 @@ impl Engine {
     /// other workers are to have.
     fn adopt(&mut self, mut plan: Plan) -> BTreeSet<Uuid> {
         self.keep_time(plan.last_noted);
-        for (lane, limits) in &plan.lanes {
-            self.net.set_lane(*lane, Some(*limits));
+        for (id, lane) in &plan.lanes {
+            self.net.set_lane(*id, Some(lane.limits));
+            if let Some(pause) = lane.pause {
+                self.net.pause_lane(*id, pause);
+            }
         }
         let mut syncs = std::mem::take(&mut plan.syncs);
         let unfinished: HashSet<Uuid> = plan.backfills.iter().map(|backfill| backfill.id).collect();

@@ -191,7 +191,7 @@ impl FeedJob {
                 Key::Children { parent_id, .. } => {
                     let position = Position::of_parent(parent_id);
                     fetch.children = Some(Children { seen: Vec::new(), began: None });
-                    Question::Page { listing: Arc::new(Listing { collection, since: None }), position }
+                    Question::Page { listing: Arc::new(Listing::whole(collection)), position }
                 }
             };
             orders.asks.push(Ask { tag: Tag::Fetch(key), question, priority: Priority::Polling, shows });
@@ -311,7 +311,7 @@ impl FeedJob {
         let Some(children) = self.fetches.get_mut(&key).and_then(|fetch| fetch.children.as_mut()) else {
             return;
         };
-        let Page { records, rejected, next } = page;
+        let Page { records, rejected, next, .. } = page;
         let ids = records.iter().map(|record| &record.upstream_id);
         children
             .seen
@@ -320,8 +320,7 @@ impl FeedJob {
         let then = match next {
             Some(position) => {
                 if let Some(collection) = self.sync.collection(collection_id) {
-                    let question =
-                        Question::Page { listing: Arc::new(Listing { collection, since: None }), position };
+                    let question = Question::Page { listing: Arc::new(Listing::whole(collection)), position };
                     let shows = Some(collection_id.clone());
                     orders.asks.push(Ask {
                         tag: Tag::Fetch(key.clone()),

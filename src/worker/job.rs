@@ -1,7 +1,10 @@
 //! What jobs order from the engine: questions to an API, work in the database, and to be looked after later.
 
 use super::request::Question;
-use crate::store::pages::Place;
+use crate::store::{
+    pages::Place,
+    progress::{Piece, Standing},
+};
 use pgrx::Uuid;
 use sequin_domain::{failure::Failure, timestamp::Timestamp};
 use sequin_net::Priority;
@@ -11,7 +14,8 @@ use std::time::{Duration, Instant, SystemTime};
 /// Which of a job's questions an answer belongs to.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Tag {
-    Page,
+    /// A page of the range of this number.
+    Page(i32),
     Events,
     /// An object that a sweep has missed.
     Check(String),
@@ -61,10 +65,12 @@ pub struct Work {
 #[derive(Debug, Clone)]
 pub enum Then {
     Nothing,
-    /// A page of a backfill is behind it.
+    /// A page of a range of a backfill is behind it.
     Advance {
         backfill: Uuid,
-        position: Option<String>,
+        range: Standing,
+        /// What was cut off the range because of the page.
+        cut: Option<Piece>,
         noted: bool,
         newest: Option<Timestamp>,
     },
@@ -175,12 +181,17 @@ impl Retry {
         Self { failures, at: left.map(|left| Instant::now() + left) }
     }
 
-    /// Counts a failure; gives the time until the next try.
+    /// Counts a failure; gives the time until the next try. What was under way when another request failed, and fails
+    /// too, counts as one with it.
     pub fn failed(&mut self, failure: &Failure) -> Duration {
-        self.failures = self.failures.saturating_add(1);
-        let delay = failure.delay(self.failures, jitter());
-        self.at = Some(Instant::now() + delay);
-        delay
+        let now = Instant::now();
+        let waits_until = self.waits_until(now);
+        if waits_until.is_none() {
+            self.failures = self.failures.saturating_add(1);
+        }
+        let at = waits_until.unwrap_or(now).max(now + failure.delay(self.failures, jitter()));
+        self.at = Some(at);
+        at - now
     }
 
     /// True where there had been failures.

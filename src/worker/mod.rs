@@ -9,6 +9,7 @@ mod leases;
 mod main;
 mod notifier;
 mod plan;
+mod range;
 mod request;
 mod roster;
 mod walk;

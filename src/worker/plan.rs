@@ -28,7 +28,7 @@ use std::{
     collections::{BTreeSet, HashMap},
     rc::Rc,
     sync::Arc,
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 /// A sync, as its jobs see it.
@@ -38,6 +38,8 @@ pub struct SyncContext {
     pub credential_id: Uuid,
     pub declaration: Arc<Declaration>,
     pub frequency: Frequency,
+    /// What all that uses the credential may ask for.
+    pub budget: RateLimit,
     /// Why nothing can be asked, where the credential can't be used.
     pub target: std::result::Result<Target, Failure>,
     /// Changes with whatever the jobs of the sync depend on.
@@ -70,10 +72,17 @@ impl SyncContext {
     }
 }
 
+/// What holds for all that uses a credential.
+pub struct Lane {
+    pub limits: Limits,
+    /// For how long the API has asked for silence.
+    pub pause: Option<Duration>,
+}
+
 /// Everything that is to be done, as of one moment.
 pub struct Plan {
     pub syncs: HashMap<Uuid, Rc<SyncContext>>,
-    pub lanes: HashMap<LaneId, Limits>,
+    pub lanes: HashMap<LaneId, Lane>,
     pub collections: Vec<plan::Collection>,
     pub feeds: Vec<plan::Feed>,
     pub backfills: Vec<plan::Backfill>,
@@ -97,6 +106,7 @@ impl Plan {
         rows.retain(|row| leases.holds(&row.credential_id) && !excess.contains(&row.credential_id));
         let budgets = budgets(&rows);
         let pollers = pollers(&rows, &collections, &feeds);
+        let pauses = pauses(&rows);
         let mut syncs = HashMap::new();
         for row in rows {
             let Some(declaration) = catalogue::find(&row.provider) else { continue };
@@ -119,12 +129,19 @@ impl Plan {
                 credential_id: row.credential_id,
                 declaration: declaration.clone(),
                 frequency,
-                version: format!("{} {settings:?} {poll_interval:?} {ids:?}", row.version),
+                budget: *budget,
+                version: format!("{} {settings:?} {budget:?} {poll_interval:?} {ids:?}", row.version),
                 poll_interval,
             };
             syncs.insert(row.id, Rc::new(context));
         }
-        let lanes = budgets.into_iter().map(|(lane, budget)| (lane, limits(budget))).collect();
+        let lanes = budgets
+            .into_iter()
+            .map(|(lane, budget)| {
+                let pause = pauses.get(&lane).copied();
+                (lane, Lane { limits: limits(budget), pause })
+            })
+            .collect();
         Ok(Self {
             syncs,
             lanes,
@@ -155,6 +172,13 @@ fn budgets(syncs: &[plan::Sync]) -> HashMap<LaneId, RateLimit> {
     }
     default.extend(given);
     default
+}
+
+/// For how long the API has asked those who use a credential for silence.
+fn pauses(syncs: &[plan::Sync]) -> HashMap<LaneId, Duration> {
+    let now = SystemTime::now();
+    let left = |sync: &plan::Sync| SystemTime::from(sync.paused_until?).duration_since(now).ok();
+    syncs.iter().filter_map(|sync| Some((lane(sync.credential_id), left(sync)?))).collect()
 }
 
 /// How many feeds and collections are looked at continuously with each credential.

@@ -73,12 +73,7 @@ pub struct Answered {
 
 impl Interpretation for Answered {
     fn pause(&self) -> Option<Duration> {
-        match &self.result {
-            Err(failure) if failure.class == FailureClass::RateLimited => {
-                Some(failure.retry_after.unwrap_or(Duration::from_secs(1)))
-            }
-            _ => None,
-        }
+        self.result.as_ref().err().and_then(Failure::pause)
     }
 }
 

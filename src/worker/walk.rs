@@ -3,30 +3,36 @@
 use super::{
     job::{Ask, Batch, Done, Orders, Retry, Tag, Then, Work},
     plan::SyncContext,
+    range::Range,
     request::{Answered, Question, Reply},
 };
 use crate::{settings::Settings, store::plan};
 use pgrx::Uuid;
 use sequin_domain::{
     failure::{Failure, FailureClass},
+    ranges::{Span, Tally},
     timestamp::Timestamp,
 };
 use sequin_net::Priority;
 use sequin_provider::{
     declaration::CollectionRef,
-    listing::{Listing, Page, Position},
-    record::Record,
+    listing::{Listing, Page},
+    record::{Record, Rejected},
 };
 use std::{
     collections::{HashSet, VecDeque},
-    hash::{BuildHasher, BuildHasherDefault, DefaultHasher},
     rc::Rc,
-    sync::Arc,
     time::{Duration, Instant, SystemTime},
 };
 
-/// How many pages may wait to be stored while the next is asked for.
-const PAGES_AHEAD: usize = 2;
+/// How many ranges are read side by side at most.
+const MOST_RANGES: usize = 16;
+/// How many pages of a walk are asked for or wait to be stored at most.
+const MOST_PAGES: usize = 24;
+/// How many requests may overtake one of the same walk: as long as it is under way, what they show is remembered.
+const MOST_OVERTAKING: u64 = 250;
+/// The least time that a request waits where the lane is full.
+const LEAST_WAIT: Duration = Duration::from_millis(5);
 /// How many objects that a sweep has missed are looked for at once.
 const CHECKS: usize = 8;
 
@@ -34,20 +40,27 @@ pub struct Walk {
     sync: Rc<SyncContext>,
     collection: CollectionRef,
     purpose: Purpose,
-    listing: Arc<Listing>,
-    /// Where to go on asking; `None` at the end of the list.
-    next: Option<Position>,
-    asked: bool,
-    unstored: usize,
+    /// Side by side from the newest object to the oldest; a poll has one, while it is under way.
+    ranges: Vec<Range>,
+    tally: Tally,
+    /// How many pages have been asked for.
+    turn: u64,
     retry: Retry,
+    /// What has to succeed before the walk counts as well again.
+    failing: Option<Tag>,
     checks: Checks,
-    /// Hashes of where it has been: a list that leads back there goes in circles.
-    trail: HashSet<u64>,
 }
 
 enum Purpose {
-    Backfill { id: Uuid, sweep: bool },
+    Backfill(Backfill),
     Poll(Poll),
+}
+
+struct Backfill {
+    id: Uuid,
+    sweep: bool,
+    /// All ranges are done, and that has been said.
+    closing: bool,
 }
 
 /// Looking for new objects again and again.
@@ -73,20 +86,15 @@ impl Walk {
         row: &plan::Backfill,
         retry: Retry,
     ) -> Self {
-        let position = row.position.as_deref().and_then(|position| serde_json::from_str(position).ok());
-        let listing = Listing { collection: collection.clone(), since: row.since };
-        Self {
-            sync,
-            purpose: Purpose::Backfill { id: row.id, sweep: row.kind == "sweep" },
-            listing: Arc::new(listing),
-            next: Some(position.unwrap_or_else(Position::start)),
-            asked: false,
-            unstored: 0,
-            retry,
-            checks: Checks::default(),
-            trail: HashSet::new(),
-            collection,
-        }
+        let ranges: Vec<Range> =
+            row.ranges.iter().map(|range| Range::restored(&collection, row.since, range)).collect();
+        let tally = Tally {
+            pages: row.pages,
+            cuts: ranges.len().saturating_sub(1) as u64,
+            in_vain: ranges.iter().filter(|range| range.was_in_vain()).count() as u64,
+        };
+        let backfill = Backfill { id: row.id, sweep: row.kind == "sweep", closing: false };
+        Self { ranges, tally, ..Self::new(sync, collection, Purpose::Backfill(backfill), retry) }
     }
 
     /// `every`: the shortest time between two polls.
@@ -104,17 +112,20 @@ impl Walk {
             due,
             began: None,
         };
+        Self::new(sync, collection, Purpose::Poll(poll), Retry::restored(row.failures, row.retry_at))
+    }
+
+    fn new(sync: Rc<SyncContext>, collection: CollectionRef, purpose: Purpose, retry: Retry) -> Self {
         Self {
             sync,
-            purpose: Purpose::Poll(poll),
-            listing: Arc::new(Listing { collection: collection.clone(), since: None }),
-            next: None,
-            asked: false,
-            unstored: 0,
-            retry: Retry::restored(row.failures, row.retry_at),
-            checks: Checks::default(),
-            trail: HashSet::new(),
             collection,
+            purpose,
+            ranges: Vec::new(),
+            tally: Tally::default(),
+            turn: 0,
+            retry,
+            failing: None,
+            checks: Checks::default(),
         }
     }
 
@@ -123,8 +134,8 @@ impl Walk {
     }
 
     fn backfill_id(&self) -> Option<Uuid> {
-        match self.purpose {
-            Purpose::Backfill { id, .. } => Some(id),
+        match &self.purpose {
+            Purpose::Backfill(backfill) => Some(backfill.id),
             Purpose::Poll(_) => None,
         }
     }
@@ -135,6 +146,7 @@ impl Walk {
     }
 
     pub fn drive(&mut self, now: Instant, orders: &mut Orders) {
+        self.close(orders);
         if let Some(until) = self.retry.waits_until(now) {
             orders.wake_at(until);
             return;
@@ -148,19 +160,12 @@ impl Walk {
             }
             poll.began = Some(SystemTime::now());
             poll.due = now + poll.every;
-            let since = poll.cursor.map(|cursor| cursor.minus(poll.lookback));
-            self.listing = Arc::new(Listing { collection: self.collection.clone(), since });
-            self.next = Some(Position::start());
-            self.trail.clear();
+            let from = poll.cursor.map(|cursor| cursor.minus(poll.lookback).unix_seconds());
+            let span = Span { from, before: None };
+            let listing = Listing { span, ..Listing::whole(self.collection.clone()) };
+            self.ranges = vec![Range::new(1, listing)];
         }
-        if !self.asked
-            && self.unstored < PAGES_AHEAD
-            && let Some(position) = &self.next
-        {
-            self.asked = true;
-            let question = Question::Page { listing: self.listing.clone(), position: position.clone() };
-            self.ask(orders, Tag::Page, question);
-        }
+        self.ask_for_pages(orders);
         while self.checks.open.len() < CHECKS
             && let Some(upstream_id) = self.checks.waiting.pop_front()
         {
@@ -171,9 +176,40 @@ impl Walk {
         }
     }
 
+    /// Says that a backfill has come to its end, once.
+    fn close(&mut self, orders: &mut Orders) {
+        if let Purpose::Backfill(backfill) = &mut self.purpose
+            && !backfill.closing
+            && !self.ranges.is_empty()
+            && self.ranges.iter().all(Range::is_done)
+        {
+            backfill.closing = true;
+            let Backfill { id, sweep, .. } = *backfill;
+            orders.work(if sweep { Then::Compare { backfill: id } } else { Then::Complete { backfill: id } });
+        }
+    }
+
+    fn ask_for_pages(&mut self, orders: &mut Orders) {
+        loop {
+            let ahead: usize = self.ranges.iter().map(Range::pages_ahead).sum();
+            let oldest = self.ranges.iter().filter_map(Range::turn).min().unwrap_or(self.turn);
+            if ahead >= MOST_PAGES || self.turn - oldest >= MOST_OVERTAKING {
+                return;
+            }
+            // The one that is the least ahead goes first.
+            let ready = self.ranges.iter_mut().filter(|range| range.is_ready());
+            let Some(range) = ready.min_by_key(|range| range.pages_ahead()) else { return };
+            self.turn += 1;
+            let (no, question) = (range.no(), range.ask(self.turn));
+            if let Some(question) = question {
+                self.ask(orders, Tag::Page(no), question);
+            }
+        }
+    }
+
     fn ask(&self, orders: &mut Orders, tag: Tag, question: Question) {
         let priority = match self.purpose {
-            Purpose::Backfill { .. } => Priority::Backfill,
+            Purpose::Backfill(_) => Priority::Backfill,
             Purpose::Poll(_) => Priority::Polling,
         };
         orders.asks.push(Ask {
@@ -187,14 +223,17 @@ impl Walk {
     pub fn answered(&mut self, tag: Tag, answered: Answered, orders: &mut Orders) {
         let Answered { sent_at, result } = answered;
         match (tag, result) {
-            (Tag::Page, Ok(Reply::Page(page))) => self.take_page(page, sent_at, orders),
+            (Tag::Page(no), Ok(Reply::Page(page))) => self.take_page(no, page, sent_at, orders),
             (Tag::Check(upstream_id), Ok(Reply::Object(object))) => {
                 let (records, rejected) = match object {
                     Ok(record) => (vec![record], Vec::new()),
                     Err(rejected) => (Vec::new(), vec![rejected]),
                 };
                 if let Some(backfill) = self.backfill_id() {
-                    self.store(records, rejected, sent_at, Then::Noted { backfill, upstream_id }, orders);
+                    let recovered = self.recover(&Tag::Check(upstream_id.clone()));
+                    let batch = self.batch(records, rejected, sent_at);
+                    let then = Then::Noted { backfill, upstream_id };
+                    orders.works.push(Work { batch: Some(batch), recovered, then });
                 }
             }
             (tag, Err(failure)) => self.failed(tag, failure, orders),
@@ -208,49 +247,61 @@ impl Walk {
         }
     }
 
-    fn take_page(&mut self, page: Page, sent_at: SystemTime, orders: &mut Orders) {
-        let Page { records, rejected, next } = page;
-        if let Some(position) = &next
-            && !self.trail.insert(BuildHasherDefault::<DefaultHasher>::default().hash_one(position))
-        {
-            let failure =
-                Failure::new(FailureClass::BadData, "the list leads back to a page that was read already");
-            self.trail.clear();
-            self.failed(Tag::Page, failure, orders);
+    fn take_page(&mut self, no: i32, page: Page, sent_at: SystemTime, orders: &mut Orders) {
+        let has_room = self.has_room(no, sent_at);
+        let next_no = 1 + self.ranges.iter().map(Range::no).max().unwrap_or_default();
+        let Some(range) = self.ranges.iter_mut().find(|range| range.no() == no) else { return };
+        if let Err(failure) = range.take(&page) {
+            self.failed(Tag::Page(no), failure, orders);
             return;
         }
-        self.asked = false;
-        let newest = records.iter().filter_map(|record| record.created_at).max();
+        range.storing();
+        let newest = page.records.iter().filter_map(|record| record.created_at).max();
         let then = match &mut self.purpose {
-            Purpose::Backfill { id, sweep } => Then::Advance {
-                backfill: *id,
-                position: next.as_ref().and_then(|position| serde_json::to_string(position).ok()),
-                noted: *sweep,
-                newest,
-            },
+            Purpose::Backfill(backfill) => {
+                self.tally.pages += 1;
+                self.tally.in_vain += u64::from(range.was_in_vain());
+                let may_be_cut = has_room && self.tally.allows_a_cut();
+                let piece = if may_be_cut { range.cut(&page, next_no) } else { None };
+                let standing = range.standing();
+                let cut = piece.as_ref().map(Range::piece);
+                self.tally.cuts += u64::from(cut.is_some());
+                self.ranges.extend(piece);
+                Then::Advance { backfill: backfill.id, range: standing, cut, noted: backfill.sweep, newest }
+            }
             Purpose::Poll(poll) => {
                 poll.cursor = poll.cursor.max(newest);
-                let began = if next.is_none() { poll.began } else { None };
+                let began = if range.is_over() { poll.began } else { None };
                 // The cursor moves with the last page only: the list is read from the newest object backwards.
-                Then::Polled { newest: if next.is_none() { poll.cursor } else { None }, began }
+                Then::Polled { newest: if range.is_over() { poll.cursor } else { None }, began }
             }
         };
-        self.next = next;
-        self.store(records, rejected, sent_at, then, orders);
+        let recovered = self.recover(&Tag::Page(no));
+        let batch = self.batch(page.records, page.rejected, sent_at);
+        orders.works.push(Work { batch: Some(batch), recovered, then });
     }
 
-    fn store(
-        &mut self,
-        records: Vec<Record>,
-        rejected: Vec<sequin_provider::record::Rejected>,
-        observed_at: SystemTime,
-        then: Then,
-        orders: &mut Orders,
-    ) {
-        self.unstored += 1;
-        let recovered = self.retry.succeeded().then(|| self.collection.id().as_str().to_owned());
-        let batch = Batch { place: self.sync.place(&self.collection), observed_at, records, rejected };
-        orders.works.push(Work { batch: Some(batch), recovered, then });
+    /// Whether another range would bring anything: neither the lane nor the database has kept this one waiting.
+    fn has_room(&self, no: i32, sent_at: SystemTime) -> bool {
+        let Some(range) = self.ranges.iter().find(|range| range.no() == no) else { return false };
+        let budget = &self.sync.budget;
+        let wanted = budget.max_concurrent_requests.get().min(MOST_RANGES);
+        let patience = (budget.window() / budget.allowed_requests.get() / 2).max(LEAST_WAIT);
+        let under_way = self.ranges.iter().filter(|range| !range.is_over()).count();
+        under_way < wanted && !range.is_unstored() && !range.was_held_back(sent_at, patience)
+    }
+
+    fn batch(&self, records: Vec<Record>, rejected: Vec<Rejected>, observed_at: SystemTime) -> Batch {
+        Batch { place: self.sync.place(&self.collection), observed_at, records, rejected }
+    }
+
+    /// The collection, where it had been failing until what `tag` stands for succeeded.
+    fn recover(&mut self, tag: &Tag) -> Option<String> {
+        if self.failing.as_ref().is_some_and(|failing| failing != tag) {
+            return None;
+        }
+        self.failing = None;
+        self.retry.succeeded().then(|| self.collection.id().as_str().to_owned())
     }
 
     /// The question is to be asked again.
@@ -260,37 +311,45 @@ impl Walk {
                 self.checks.open.remove(&upstream_id);
                 self.checks.waiting.push_back(upstream_id);
             }
-            _ => self.asked = false,
+            Tag::Page(no) => {
+                if let Some(range) = self.ranges.iter_mut().find(|range| range.no() == no) {
+                    range.give_back();
+                }
+            }
+            Tag::Events | Tag::Fetch(_) => {}
         }
     }
 
     fn failed(&mut self, tag: Tag, failure: Failure, orders: &mut Orders) {
-        self.give_back(tag);
+        self.give_back(tag.clone());
+        self.failing = Some(tag);
+        self.back_off(failure, orders);
+    }
+
+    /// Nothing is asked for a while.
+    fn back_off(&mut self, failure: Failure, orders: &mut Orders) {
+        let now = Instant::now();
+        let known_until = self.retry.waits_until(now);
         let retry_in = self.retry.failed(&failure);
-        orders.wake_at(Instant::now() + retry_in);
-        orders.work(Then::FailCollection {
-            collection_id: self.collection.id().as_str().to_owned(),
-            failure,
-            retry_in,
-        });
+        orders.wake_at(now + retry_in);
+        // Of requests that fail together one is told of, unless another one asks for more time.
+        if known_until.is_none_or(|until| now + retry_in > until) {
+            let collection_id = self.collection.id().as_str().to_owned();
+            orders.work(Then::FailCollection { collection_id, failure, retry_in });
+        }
     }
 
     /// Takes what came of the work; true where the walk has come to its end.
     pub fn done(&mut self, then: &Then, done: Done, settings: &Settings, orders: &mut Orders) -> bool {
         match (then, done) {
             (_, Done::Gone) => return true,
-            (Then::Advance { backfill, position, noted, .. }, _) => {
-                self.unstored -= 1;
-                if position.is_none() {
-                    if *noted {
-                        orders.work(Then::Compare { backfill: *backfill });
-                    } else {
-                        orders.work(Then::Complete { backfill: *backfill });
-                    }
+            (Then::Advance { range: standing, .. }, _) => {
+                if let Some(range) = self.ranges.iter_mut().find(|range| range.no() == standing.no) {
+                    range.stored();
                 }
             }
             (Then::Polled { began, .. }, _) => {
-                self.unstored -= 1;
+                self.ranges.iter_mut().for_each(Range::stored);
                 if began.is_some()
                     && let Purpose::Poll(poll) = &mut self.purpose
                 {
@@ -299,7 +358,6 @@ impl Walk {
                 }
             }
             (Then::Noted { upstream_id, backfill }, _) => {
-                self.unstored -= 1;
                 self.checks.open.remove(upstream_id);
                 if self.checks.open.is_empty() && self.checks.waiting.is_empty() {
                     orders.work(Then::Compare { backfill: *backfill });
@@ -317,7 +375,7 @@ impl Walk {
                         settings.delete_guard
                     ),
                 );
-                self.failed(Tag::Page, failure, orders);
+                self.back_off(failure, orders);
                 orders.work(Then::CancelSweep { backfill: *backfill });
             }
             (Then::Complete { .. } | Then::CancelSweep { .. }, _) => return true,

@@ -4,7 +4,7 @@ import time
 from typing import Any
 
 import pytest
-from harness import Database, Upstream, eventually
+from harness import Cluster, Database, Upstream, eventually
 from harness.sync import start_sync
 
 CUSTOMERS, PRODUCTS = r"/v1/customers\?", r"/v1/products\?"
@@ -167,6 +167,35 @@ def test_the_rate_is_never_over_the_budget_and_fills_it(database: Database, stri
     assert rates["overall"] <= 15, rates
     assert rates["concurrent_peak"] <= 4, rates
     assert rates["requests"] / took >= 0.6 * 15, f"{rates['requests']} requests in {took:.1f} s"
+
+
+def test_the_rate_is_kept_across_a_restart_of_the_worker(
+    cluster: Cluster, database: Database, stripe: Upstream
+) -> None:
+    """The next worker doesn't know that the last one has sent something a moment ago."""
+    stripe.seed(customer=10)
+    start_sync(database, stripe, ["customer"], rate_limit={"allowed_requests": 1, "interval": 3})
+    for asked in (1, 2):
+        eventually(lambda asked=asked: len(stripe.requests()) >= asked, 15, what=database.status)
+        cluster.end_worker(database.name)
+    eventually(lambda: len(stripe.requests()) >= 3, 15, what=database.status)
+    assert stripe.rates(3.0)["overall"] == 1, stripe.rates(3.0)
+
+
+def test_a_pause_outlives_the_worker(cluster: Cluster, database: Database, stripe: Upstream) -> None:
+    """What the API asks for concerns all that uses the credential, also what knows nothing of the refusal."""
+    stripe.seed(customer=10, product=10)
+    sync = start_sync(database, stripe, ["customer"]).wait(20)
+    stripe.fault("rate_limit", retry_after=6, match={"path": "/v1/events", "times": 1})
+    eventually(lambda: database.sql("SELECT 1 FROM sequin._credential_pauses"), 10, what=database.status)
+    [refused] = [request for request in stripe.requests() if request.status == 429]
+    cluster.end_worker(database.name)
+    database.sql("SELECT sequin.update_sync('main', collections => ARRAY['customer', 'product'])")
+    sync.collections.append("product")
+    sync.wait(30)
+    after = [request for request in stripe.requests() if request.number > refused.number]
+    assert after[0].received - refused.received >= 6.0
+    sync.converge()
 
 
 def test_the_default_is_a_fraction_of_stripes_limit(database: Database, stripe: Upstream) -> None:

@@ -187,13 +187,13 @@ FORMAT = _object(
         "type": "array",
         "items": _object(
             "name title path changes",
-            "retrieve query since parent record",
+            "retrieve query created parent record",
             name=NAME,
             title={"type": "string", "minLength": 1},
             path=PATH,
             retrieve={"type": "string", "pattern": r"^/v1/([a-z_]+/)+\{id\}$"},
             query={"type": "object", "additionalProperties": {"type": "string"}, "minProperties": 1},
-            since={"type": "string"},
+            created=_object("from before", **{"from": {"type": "string"}, "before": {"type": "string"}}),
             parent=_object(
                 "collection", "embedded id_from", collection=NAME, embedded=POINTER, id_from=POINTER
             ),
@@ -536,8 +536,9 @@ def test_requests_are_valid(collection: dict[str, Any]) -> None:
     pagination = DECLARATION["pagination"]
     size = pagination["page_size"]
     sent = {**_constants(collection), size["parameter"]: size["value"], pagination["parameter"]: "obj_1"}
-    if "since" in collection:
-        sent[collection["since"]] = 1_700_000_000
+    if "created" in collection:
+        sent[collection["created"]["from"]] = 1_700_000_000
+        sent[collection["created"]["before"]] = 1_800_000_000
     path = collection["path"].replace("{parent.id}", "parent_1")
     assert validate_request("GET", path, sent) == []
     if "retrieve" in collection:
@@ -546,13 +547,15 @@ def test_requests_are_valid(collection: dict[str, Any]) -> None:
 
 @each_collection
 def test_list_can_be_bounded_where_it_is_said_to(collection: dict[str, Any]) -> None:
-    """`since` bounds what `created_at` says, and none that the document offers is left unused."""
+    """`created` bounds what `created_at` says, and none that the document offers is left unused."""
     operation = _get(collection["path"])
     assert operation is not None
     offered = any(p["name"] == "created" for p in operation["parameters"])
-    assert ("since" in collection) == offered
-    if "since" in collection:
-        assert collection["since"] == "created[gte]" and _record(collection)["created_at"]
+    assert ("created" in collection) == offered
+    if "created" in collection:
+        # From a second on, and before one: side by side, two spans share no object and miss none.
+        assert collection["created"] == {"from": "created[gte]", "before": "created[lt]"}
+        assert _record(collection)["created_at"]
 
 
 @each_collection
@@ -651,7 +654,7 @@ def test_changes_are_all_found(collection: dict[str, Any]) -> None:
         assert {changes["parent_object"]} == _object_types(_items(parent))
         assert _verbs(changes["parent_object"]), f"no event tells of {changes['parent_object']}"
     elif "poll" in changes:
-        assert "since" in collection and "parent" not in collection
+        assert "created" in collection and "parent" not in collection
         mutable = {"post", "delete"} & set(_by_shape()[_shape(collection["retrieve"])])
         assert swept or not mutable
     if "feed" in changes:

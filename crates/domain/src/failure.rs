@@ -104,6 +104,12 @@ impl Failure {
         Self { class, message: message.into(), retry_after: None }
     }
 
+    /// For how long all that uses the credential has to be silent, where the API asks for that.
+    pub fn pause(&self) -> Option<Duration> {
+        const UNLESS_IT_SAYS: Duration = Duration::from_secs(1);
+        (self.class == FailureClass::RateLimited).then(|| self.retry_after.unwrap_or(UNLESS_IT_SAYS))
+    }
+
     /// How long to wait before try number `attempt + 1`, where `attempt` ≥ 1 have failed.
     ///
     /// Doubles with each try up to a cap; `jitter` in 0..1 takes up to half of it off, so that what failed
@@ -127,6 +133,15 @@ mod tests {
         let delays: Vec<u64> =
             [1, 2, 3, 9, 10, 4_000_000_000].map(|n| failure.delay(n, 0.0).as_secs()).to_vec();
         assert_eq!(delays, [1, 2, 4, 256, 300, 300]);
+    }
+
+    #[test]
+    fn only_a_rate_limit_silences_all() {
+        let retry_after = Some(Duration::from_secs(9));
+        let asked = |class| Failure { retry_after, ..Failure::new(class, "") };
+        assert_eq!(asked(FailureClass::RateLimited).pause(), retry_after);
+        assert_eq!(asked(FailureClass::Transient).pause(), None);
+        assert_eq!(Failure::new(FailureClass::RateLimited, "").pause(), Some(Duration::from_secs(1)));
     }
 
     proptest! {

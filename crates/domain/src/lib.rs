@@ -8,6 +8,7 @@ pub mod feed;
 pub mod frequency;
 pub mod name;
 pub mod observation;
+pub mod ranges;
 pub mod rate_limit;
 pub mod schedule;
 pub mod suggestion;

@@ -21,6 +21,7 @@ use crate::task::{Completion, Interpretation, LaneId, Task};
 /// What the main thread asks for.
 pub(crate) enum Command<T> {
     SetLane(LaneId, Option<Limits>, Arc<Gauge>),
+    PauseLane(LaneId, Duration),
     RemoveLane(LaneId),
     Submit(Box<Task<T>>),
     Cancel(LaneId, u64),
@@ -110,6 +111,12 @@ impl<T: Interpretation> Dispatcher<T> {
                 slot.gauge = gauge;
                 slot.closing = false;
                 self.serve(id);
+            }
+            Command::PauseLane(id, pause) => {
+                if let Some(slot) = self.slots.get_mut(&id) {
+                    slot.lane.pause(Instant::now(), pause);
+                    self.serve(id);
+                }
             }
             Command::RemoveLane(id) => {
                 if let Some(slot) = self.slots.get_mut(&id) {

@@ -95,10 +95,18 @@ impl<T: Interpretation> Net<T> {
     }
 
     /// Opens a lane, or changes its limits; `None` is no limit but the queue's. New limits count
-    /// what was sent under the old ones, and the same limits again change nothing.
+    /// what was sent under the old ones, and the same limits again change nothing. Where there were
+    /// none, the first request waits for `interval / allowed_requests`: another process may have
+    /// sent one just before.
     pub fn set_lane(&self, lane: LaneId, limits: Option<Limits>) {
         let gauge = Arc::clone(self.book.borrow_mut().lanes.entry(lane).or_default());
         self.command(Command::SetLane(lane, limits, gauge));
+    }
+
+    /// Silences a lane for `pause` from now on, as an answer can do. A pause that ends later stays in
+    /// force.
+    pub fn pause_lane(&self, lane: LaneId, pause: Duration) {
+        self.command(Command::PauseLane(lane, pause));
     }
 
     /// Closes a lane. Its queued tasks are dropped without a completion; requests in flight come

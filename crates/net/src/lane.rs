@@ -35,7 +35,8 @@ impl<J> Lane<J> {
         Lane { limits: None, pace: None, queue: Default::default(), in_flight: 0, paused_until: None }
     }
 
-    /// Puts new limits in force; `None` lifts them. What was sent before counts with the new ones.
+    /// Puts new limits in force at the time `now`; `None` lifts them. What was sent before counts
+    /// with the new ones; where nobody knows, something was sent just now.
     pub(crate) fn set_limits(&mut self, limits: Option<Limits>, now: Instant) {
         if limits != self.limits {
             self.pace = limits.as_ref().map(|limits| Pace::new(limits, self.pace.as_ref(), now));
@@ -207,9 +208,24 @@ mod tests {
         lane.set_limits(limits(1, 9), begun);
         lane.push(Polling, 1);
         lane.push(Polling, 2);
+        lane.set_limits(limits(1, 9), now);
         assert_eq!(lane.next(now), Next::Send(1));
         lane.set_limits(limits(1, 9), now);
         assert!(matches!(lane.next(now), Next::At(_)));
+    }
+
+    #[test]
+    fn limits_that_are_new_hold_the_first_request() {
+        let mut lane = Lane::new();
+        lane.push(Polling, 1);
+        let now = Instant::now();
+        lane.set_limits(limits(1, 9), now);
+        let Next::At(at) = lane.next(now) else { panic!("another process may have sent just now") };
+        assert!(at >= now + Duration::from_secs(1));
+        // They were unknown for a while.
+        lane.set_limits(None, at);
+        lane.set_limits(limits(1, 9), at);
+        assert!(matches!(lane.next(at), Next::At(later) if later >= at + Duration::from_secs(1)));
     }
 
     #[test]

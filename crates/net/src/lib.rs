@@ -29,6 +29,10 @@
 //! the interval) could push two windows into each other at the API. Nothing is sent twice on the
 //! client's own account.
 //!
+//! A lane that is opened doesn't know what was sent before, by a process that has ended: it sends
+//! nothing for as long as lies between two requests, which is all it takes. For a limit of one
+//! request an hour that is an hour.
+//!
 //! A permit is taken before a task is chosen, and then the most urgent one gets it: a mutation
 //! that arrives while backfills wait goes first.
 //!

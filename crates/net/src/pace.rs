@@ -33,16 +33,17 @@ pub(crate) struct Pace {
 }
 
 impl Pace {
-    /// The pace of `limits`, going on from `before`, if there was one, as if its last permit had
-    /// been given by this one. Else as if one had been given `now`: another process may have sent
-    /// something a moment ago.
+    /// The pace of `limits`, going on from `before` as if its last permit had been given by this
+    /// one. Without one, as if somebody had sent a request just `now`: another process may have,
+    /// and nobody remembers.
     pub(crate) fn new(limits: &Limits, before: Option<&Pace>, now: Instant) -> Self {
         let interval = limits.interval.min(MAX_INTERVAL);
         let slack = (interval / SLACK_DIVISOR).min(MAX_SLACK);
         let space = (interval + slack) / limits.allowed_requests.get();
-        let last = before.and_then(|before| before.next.checked_sub(before.space)).unwrap_or(now);
-        let next = last + space;
-        Pace { space, early: (slack / 4).min(MAX_EARLY), next }
+        let early = (slack / 4).min(MAX_EARLY);
+        // What the other process sent may have gone early itself, so this one doesn't.
+        let next = before.and_then(|before| Some(before.next.checked_sub(before.space)? + space));
+        Pace { space, early, next: next.unwrap_or(now + space + early) }
     }
 
     /// Takes a permit at the time `now`, or tells when there will be one.
@@ -116,7 +117,8 @@ mod tests {
             }
             // Timers that are late by more than the tolerance may cost throughput.
             if lateness_ms <= 3 {
-                let full = f64::from(allowed * windows);
+                // The first one is held back.
+                let full = f64::from(allowed * windows - 1);
                 let used = taken.len() as f64 / full;
                 assert!(used >= 0.95, "{allowed} in {interval:?}: only {used} used");
             }
@@ -137,10 +139,10 @@ mod tests {
 
     #[test]
     fn a_new_limit_counts_from_the_last_permit() {
-        let begun = Instant::now();
         let hour = Duration::from_secs(3600);
-        let mut slow = Pace::new(&limits(1, hour), None, begun);
-        let now = begun + 2 * hour;
+        let start = Instant::now();
+        let mut slow = Pace::new(&limits(1, hour), None, start);
+        let now = slow.take(start).expect_err("the first permit takes its time");
         slow.take(now).unwrap();
         let mut fast = Pace::new(&limits(1, Duration::from_secs(10)), Some(&slow), now);
         let at = fast.take(now).expect_err("the last permit was just now");
@@ -184,10 +186,37 @@ mod tests {
     }
 
     #[test]
-    fn a_beginning_is_no_burst() {
-        let now = Instant::now();
-        let mut pace = Pace::new(&limits(10, Duration::from_secs(1)), None, now);
-        let at = pace.take(now).expect_err("who had the budget before may have sent just now");
-        assert!(at > now + Duration::from_millis(95) && at < now + Duration::from_millis(105));
+    fn a_pace_that_begins_anew_holds_the_first_request_for_a_whole_space() {
+        let start = Instant::now();
+        for (allowed, interval) in [(1, 1), (25, 1), (1000, 1), (1, 3600)] {
+            let limits = limits(allowed, Duration::from_secs(interval));
+            let mut pace = Pace::new(&limits, None, start);
+            let at = pace.take(start).expect_err("not at once");
+            assert!(at >= start + limits.interval / allowed, "{allowed} in {interval} s");
+            assert!(at <= start + (limits.interval + limits.interval / 50) / allowed);
+            pace.take(at).expect("now");
+        }
+    }
+
+    /// A worker that is ended and started again, with no memory but the limits.
+    #[test]
+    fn no_window_exceeds_the_limit_across_restarts() {
+        let start = Instant::now();
+        for (allowed, interval_ms, alive_ms) in
+            [(25, 1000, 700), (25, 1000, 90), (100, 1000, 333), (5, 1000, 1000), (3, 60_000, 45_000)]
+        {
+            let (interval, alive) = (Duration::from_millis(interval_ms), Duration::from_millis(alive_ms));
+            let mut taken = Vec::new();
+            for life in 0..30 {
+                let born = start + alive * life;
+                let mut pace = Pace::new(&limits(allowed, interval), None, born);
+                taken.extend(permits(&mut pace, born, born + alive, Duration::from_millis(2)));
+            }
+            assert!(taken.len() > allowed as usize, "it never sends");
+            for pair in taken.windows(allowed as usize + 1) {
+                let apart = pair[allowed as usize] - pair[0];
+                assert!(apart > interval, "{allowed} in {interval:?}: {apart:?}");
+            }
+        }
     }
 }

@@ -196,12 +196,22 @@ pub struct Collection {
     /// Sent with each request for a list.
     #[serde(default)]
     pub query: BTreeMap<String, Template>,
-    /// The parameter that limits the list to objects created from an instant on.
-    pub since: Option<String>,
+    /// How the list is limited to what was created within a span of time.
+    pub created: Option<CreatedBounds>,
     #[serde(default, rename = "record")]
     shape: RecordShapeChange,
     pub parent: Option<Parent>,
     pub changes: Changes,
+}
+
+/// The parameters that limit a list by the time of creation, in seconds since 1970.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CreatedBounds {
+    /// From this second on.
+    pub from: String,
+    /// Before this second.
+    pub before: Option<String>,
 }
 
 /// A nested collection is listed once for each object of another.
@@ -299,9 +309,9 @@ impl Declaration {
                 _ => return invalid(at("/changes"), "a feed goes with either object or parent_object"),
             }
             if changes.poll.is_some()
-                && (collection.since.is_none() || self.shape(collection).created_at.is_none())
+                && (collection.created.is_none() || self.shape(collection).created_at.is_none())
             {
-                return invalid(at("/changes/poll"), "it needs since and a created_at");
+                return invalid(at("/changes/poll"), "it needs created and a created_at");
             }
             if changes.feed.is_none() && changes.poll.is_none() && changes.sweep.is_none() {
                 return invalid(at("/changes"), "one of feed, poll and sweep is needed");

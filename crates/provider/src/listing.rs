@@ -4,10 +4,11 @@ use crate::{
     answer::Answer,
     declaration::{CollectionRef, Declaration, PageSize, Pagination},
     pointer,
-    record::{Reader, Record, Rejected, identifier},
+    record::{Reader, Record, Rejected, identifier, read_moment},
 };
 use sequin_domain::{
     failure::{Failure, FailureClass},
+    ranges::Span,
     timestamp::Timestamp,
 };
 use serde::{Deserialize, Serialize};
@@ -61,6 +62,14 @@ impl Position {
         Self::Children { parents, then: None }
     }
 
+    /// How many requests there are until the list goes on behind this position; `None` where it doesn't.
+    pub fn requests(&self) -> Option<u64> {
+        match self {
+            Self::Page { .. } => Some(1),
+            Self::Children { parents, then } => then.as_ref().map(|_| parents.len() as u64 + 1),
+        }
+    }
+
     /// Where to go on when the API says that something this position names is missing: from the object before, or from
     /// the start of the list, or past a parent that is gone. `None` where nothing is left to list, as the error is about
     /// the position itself.
@@ -107,30 +116,50 @@ pub struct Page {
     pub rejected: Vec<Rejected>,
     /// `None` at the end of the list.
     pub next: Option<Position>,
+    /// When each object of the list was created, in its order; of a list of parents they are the parents, and of a list
+    /// of children it is empty.
+    pub created: Vec<Option<Timestamp>>,
 }
 
-/// A walk through a collection.
+/// A walk through a collection, or a part of it.
 #[derive(Debug, Clone)]
 pub struct Listing {
     pub collection: CollectionRef,
-    /// Only what was created from this instant on, where the API can tell.
-    pub since: Option<Timestamp>,
+    /// Which objects, by the time of their creation, where the API can tell; in a nested collection, which parents.
+    pub span: Span,
+    /// Which children: those that were created from this instant on, where the API can tell.
+    pub children_since: Option<Timestamp>,
 }
 
 impl Listing {
+    /// All of a collection.
+    pub fn whole(collection: CollectionRef) -> Self {
+        Self { collection, span: Span::default(), children_since: None }
+    }
+
+    /// Whether the list can be cut: the API bounds it on both sides, and each object says when it was created.
+    pub fn can_be_cut(&self) -> bool {
+        let parents = self.collection.parent_collection();
+        let listed = parents.as_ref().unwrap_or(&self.collection);
+        listed.created.as_ref().is_some_and(|created| created.before.is_some())
+            && listed.shape().created_at.is_some()
+    }
+
     /// The address of the page at `position`.
     pub fn url(&self, base: &Url, position: &Position) -> Url {
-        let (collection, parent, after) = match position {
-            Position::Page { after, .. } => match self.collection.parent_collection() {
-                Some(parents) => return list_url(base, &parents, None, after, None),
-                None => (&self.collection, None, after),
-            },
+        match position {
+            Position::Page { after, .. } => {
+                let parents = self.collection.parent_collection();
+                list_url(base, parents.as_ref().unwrap_or(&self.collection), None, after, self.span)
+            }
             Position::Children { parents, .. } => match parents.front() {
-                Some(parent) => (&self.collection, Some(parent.id.as_str()), &parent.after),
+                Some(parent) => {
+                    let span = Span { from: self.children_since.map(Timestamp::unix_seconds), before: None };
+                    list_url(base, &self.collection, Some(parent.id.as_str()), &parent.after, span)
+                }
                 None => unreachable!("a position without parents is never made"),
             },
-        };
-        list_url(base, collection, parent, after, self.since)
+        }
     }
 
     /// What the answer to the request at `position` says.
@@ -139,7 +168,9 @@ impl Listing {
             Ok(text) => text,
             Err(failure) if failure.class == FailureClass::Missing => {
                 return match position.past_missing() {
-                    Ok(next) => Ok(Page { records: Vec::new(), rejected: Vec::new(), next }),
+                    Ok(next) => {
+                        Ok(Page { records: Vec::new(), rejected: Vec::new(), next, created: Vec::new() })
+                    }
                     Err(NothingMissing) => Err(failure),
                 };
             }
@@ -153,25 +184,24 @@ impl Listing {
                 self.read_parents(&reader, &list, after).map_err(|problem| answer.bad_data(problem))?
             }
             Position::Page { after, restarts } => {
-                let (records, rejected, next) =
+                let Objects { records, rejected, created, next } =
                     read_objects(&reader, &list, after, None).map_err(|problem| answer.bad_data(problem))?;
-                Page {
-                    records,
-                    rejected,
-                    next: next.map(|after| Position::Page { after, restarts: *restarts }),
-                }
+                let next = next.map(|after| Position::Page { after, restarts: *restarts });
+                Page { records, rejected, next, created }
             }
             Position::Children { parents, then } => {
                 let mut parents = parents.clone();
                 let Some(parent) = parents.pop_front() else {
                     unreachable!("a position without parents is never made")
                 };
-                let (records, rejected, next) = read_objects(&reader, &list, &parent.after, Some(&parent.id))
-                    .map_err(|problem| answer.bad_data(problem))?;
+                let Objects { records, rejected, next, .. } =
+                    read_objects(&reader, &list, &parent.after, Some(&parent.id))
+                        .map_err(|problem| answer.bad_data(problem))?;
                 if let Some(after) = next {
                     parents.push_front(ParentPosition { after, ..parent });
                 }
-                Page { records, rejected, next: Position::children(parents, then.clone()) }
+                let next = Position::children(parents, then.clone());
+                Page { records, rejected, next, created: Vec::new() }
             }
         };
         Ok(page)
@@ -180,19 +210,22 @@ impl Listing {
     /// A page of parents: the children embedded in them, and who has more.
     fn read_parents(&self, reader: &Reader, list: &List<'_>, after: &After) -> Result<Page, String> {
         let parents = self.collection.parent_collection().ok_or("the collection is not nested")?;
-        let id_at = parents.shape().id;
+        let shape = parents.shape();
+        let created_at = shape.created_at.as_ref();
         let embedded = self.collection.parent.as_ref().and_then(|parent| parent.embedded.as_ref());
-        let mut page = Page { records: Vec::new(), rejected: Vec::new(), next: None };
+        let mut page = Page { records: Vec::new(), rejected: Vec::new(), next: None, created: Vec::new() };
         let mut unfinished = VecDeque::new();
         let mut ids = Vec::new();
         for item in &list.items {
-            let [id, children] =
-                pointer::follow(item.get(), [Some(&id_at), embedded]).map_err(|error| error.to_string())?;
+            let pointers = [Some(&shape.id), embedded, created_at.map(|moment| &moment.at)];
+            let [id, children, created] =
+                pointer::follow(item.get(), pointers).map_err(|error| error.to_string())?;
             let id = id.and_then(identifier).ok_or_else(|| format!("a {} has no id", parents.title))?;
             ids.push(id.clone());
+            page.created.push(created_at.zip(created).and_then(|(moment, raw)| read_moment(moment, raw)));
             let start = match children.map(|children| List::read(children.get(), &self.collection)) {
                 Some(Ok(children)) => {
-                    let (records, rejected, next) =
+                    let Objects { records, rejected, next, .. } =
                         read_objects(reader, &children, &After::default(), Some(&id))?;
                     page.records.extend(records);
                     page.rejected.extend(rejected);
@@ -210,9 +243,15 @@ impl Listing {
     }
 }
 
-type Objects = (Vec<Record>, Vec<Rejected>, Option<After>);
-
 /// The objects of a list, without repetitions, and where the list goes on.
+struct Objects {
+    records: Vec<Record>,
+    rejected: Vec<Rejected>,
+    /// Of each object that was listed, in the list's order.
+    created: Vec<Option<Timestamp>>,
+    next: Option<After>,
+}
+
 fn read_objects(
     reader: &Reader,
     list: &List<'_>,
@@ -221,22 +260,25 @@ fn read_objects(
 ) -> Result<Objects, String> {
     let mut records: Vec<Record> = Vec::with_capacity(list.items.len());
     let mut rejected = Vec::new();
+    let mut created = Vec::with_capacity(list.items.len());
     let mut ids = Vec::with_capacity(list.items.len());
     for item in &list.items {
         match reader.read(item.get(), parent) {
             Ok(record) => {
                 ids.push(record.upstream_id.clone());
+                created.push(record.created_at);
                 records.push(record);
             }
             Err(set_aside) => {
                 ids.extend(set_aside.upstream_id.clone());
+                created.push(None);
                 rejected.push(set_aside);
             }
         }
     }
     let next = list.next(ids, after)?;
     remove_repetitions(&mut records);
-    Ok((records, rejected, next))
+    Ok(Objects { records, rejected, created, next })
 }
 
 /// Of records with equal ids the last one stays.
@@ -286,13 +328,7 @@ impl<'a> List<'a> {
     }
 }
 
-fn list_url(
-    base: &Url,
-    collection: &CollectionRef,
-    parent: Option<&str>,
-    after: &After,
-    since: Option<Timestamp>,
-) -> Url {
+fn list_url(base: &Url, collection: &CollectionRef, parent: Option<&str>, after: &After, span: Span) -> Url {
     let Pagination::IdCursor { parameter, page_size: PageSize { parameter: size, value }, .. } =
         &collection.declaration.pagination;
     let names = |name: &str| (name == "parent.id").then_some(parent).flatten();
@@ -302,8 +338,11 @@ fn list_url(
     for (name, template) in &collection.query {
         query.append_pair(name, &template.fill(names));
     }
-    if let (Some(name), Some(since)) = (&collection.since, since) {
-        query.append_pair(name, &since.unix_seconds().max(0).to_string());
+    if let Some(created) = &collection.created {
+        let bounds = [(Some(&created.from), span.from), (created.before.as_ref(), span.before)];
+        for (name, second) in bounds.into_iter().filter_map(|(name, second)| name.zip(second)) {
+            query.append_pair(name, &second.max(0).to_string());
+        }
     }
     if let Some(id) = after.0.front() {
         query.append_pair(parameter, id);
@@ -339,10 +378,7 @@ mod tests {
     use std::time::SystemTime;
 
     fn listing(name: &str) -> Listing {
-        Listing {
-            collection: CollectionRef::new(catalogue::find("stripe").unwrap(), name).unwrap(),
-            since: None,
-        }
+        Listing::whole(CollectionRef::new(catalogue::find("stripe").unwrap(), name).unwrap())
     }
 
     fn answer(status: u16, body: &str) -> Answer {
@@ -379,14 +415,65 @@ mod tests {
     }
 
     #[test]
-    fn a_since_and_constant_parameters_are_sent() {
-        let since = Timestamp::from_unix_seconds(1_700_000_000);
-        let customers = Listing { since, ..listing("customer") };
+    fn bounds_and_constant_parameters_are_sent() {
+        let bounded = |from, before| {
+            let span = Span { from, before };
+            path(&Listing { span, ..listing("customer") }, &Position::start())
+        };
+        let (from, before) = ("created%5Bgte%5D=1700000000", "created%5Blt%5D=1800000000");
+        assert_eq!(bounded(Some(1_700_000_000), None), format!("/v1/customers?limit=100&{from}"));
+        assert_eq!(bounded(None, Some(1_800_000_000)), format!("/v1/customers?limit=100&{before}"));
         assert_eq!(
-            path(&customers, &Position::start()),
-            "/v1/customers?limit=100&created%5Bgte%5D=1700000000"
+            bounded(Some(1_700_000_000), Some(1_800_000_000)),
+            format!("/v1/customers?limit=100&{from}&{before}")
         );
         assert!(path(&listing("subscription"), &Position::start()).contains("status=all"));
+    }
+
+    #[test]
+    fn parents_have_bounds_of_their_own() {
+        let span = Span { from: Some(1_700_000_000), before: None };
+        let children_since = Timestamp::from_unix_seconds(1_600_000_000);
+        let attempts = Listing { span, children_since, ..listing("setup_attempt") };
+        assert_eq!(
+            path(&attempts, &Position::start()),
+            "/v1/setup_intents?limit=100&created%5Bgte%5D=1700000000"
+        );
+        assert_eq!(
+            path(&attempts, &Position::of_parent("seti_1")),
+            "/v1/setup_attempts?limit=100&setup_intent=seti_1&created%5Bgte%5D=1600000000"
+        );
+    }
+
+    #[test]
+    fn only_a_list_with_bounds_and_times_can_be_cut() {
+        assert!(listing("customer").can_be_cut());
+        assert!(listing("payment_method").can_be_cut(), "by its parents");
+        assert!(!listing("quote").can_be_cut());
+        assert!(!listing("terminal_location").can_be_cut());
+    }
+
+    #[test]
+    fn a_page_says_when_its_objects_were_created() {
+        let seconds = |page: &Page| -> Vec<Option<i64>> {
+            page.created.iter().map(|at| at.map(Timestamp::unix_seconds)).collect()
+        };
+        let page = answer(
+            200,
+            r#"{"data": [{"id": "c3", "created": 30}, {"created": 20}, {"id": "c1", "created": 10}], "has_more": false}"#,
+        );
+        let page = listing("customer").interpret(&Position::start(), &page).unwrap();
+        assert_eq!(seconds(&page), [Some(30), None, Some(10)]);
+        let page =
+            answer(200, r#"{"data": [{"id": "cus_2", "created": 20}, {"id": "cus_1"}], "has_more": true}"#);
+        let page = listing("payment_method").interpret(&Position::start(), &page).unwrap();
+        assert_eq!(seconds(&page), [Some(20), None], "those of the parents");
+        let children = page.next.unwrap();
+        assert_eq!(children.requests(), Some(3));
+        let page = answer(200, r#"{"data": [{"id": "pm_1", "created": 5}], "has_more": false}"#);
+        let page = listing("payment_method").interpret(&children, &page).unwrap();
+        assert!(page.created.is_empty());
+        assert_eq!(Position::of_parent("cus_1").requests(), None, "no list goes on behind it");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 WITH cancelled AS (
     UPDATE sequin.backfills
-    SET state = 'cancelled', finished_at = now(), position = NULL
+    SET state = 'cancelled', finished_at = now()
     WHERE id = $1 AND state IN ('pending', 'running')
     RETURNING id, sync_id, collection_id, kind
 ), pages AS (

@@ -1,4 +1,4 @@
-SELECT b.id, b.sync_id, b.collection_id, b.kind, b.since, b.position::text
+SELECT b.id, b.sync_id, b.collection_id, b.kind, b.since, b.pages
 FROM sequin.backfills AS b
 JOIN sequin.syncs AS s ON s.id = b.sync_id
 WHERE b.state IN ('pending', 'running') AND s.status = 'active'

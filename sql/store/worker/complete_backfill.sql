@@ -1,7 +1,9 @@
 WITH finished AS (
     UPDATE sequin.backfills
-    SET state = 'completed', position = NULL, finished_at = clock_timestamp()
+    SET state = 'completed', finished_at = clock_timestamp()
     WHERE id = $1 AND state IN ('pending', 'running')
+      -- It may have been sent back to its start while its end was on its way.
+      AND NOT EXISTS (SELECT FROM sequin._backfill_ranges AS r WHERE r.backfill_id = $1 AND NOT r.done)
     RETURNING id, sync_id, collection_id, kind, since, coalesce(started_at, now()) AS started_at
 ), pages AS (
     DELETE FROM sequin._sweep_pages WHERE backfill_id = $1

@@ -127,6 +127,12 @@ class Cluster:
         """kill -9, as the kernel's OOM killer does: the server restarts all its processes and recovers."""
         os.kill(pid, signal.SIGKILL)
 
+    def end_worker(self, database: str) -> None:
+        """Ends the worker of a database; the launcher starts another one."""
+        workers = "FROM pg_stat_activity WHERE backend_type = 'sequin worker' AND datname = %s"
+        ended = self.sql(f"SELECT pg_terminate_backend(pid, 2000) {workers}", database)
+        assert ended == [(True,)], ended
+
     # Connections
 
     def dsn(self, database: str = "postgres") -> str:

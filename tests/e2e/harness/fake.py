@@ -78,6 +78,10 @@ class Fake:
         except urllib.error.HTTPError as error:
             raise FakeError(f"{method} {route}: {error.read().decode(errors='replace')}") from None
 
+    def set_latency(self, ms: float) -> None:
+        """Every answer of the APIs takes so long."""
+        self.control("POST", "latency", {"ms": ms})
+
     def stop(self) -> None:
         self.process.kill()
         self.process.wait()

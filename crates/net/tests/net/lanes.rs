@@ -1,6 +1,6 @@
 //! Who goes when: rates, priorities, pauses, and lanes beside each other.
 
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use sequin_net::Priority::{Backfill, Mutation, Polling};
 use sequin_net::{Completion, LaneId, Refusal, Settings, Task};
@@ -32,6 +32,18 @@ fn the_rate_holds_at_the_server_and_is_used() {
         let ideal = interval / allowed * (count as u32 - 1);
         assert!(took < ideal.mul_f64(1.5), "{took:?} for what is {ideal:?} at the full rate");
     });
+}
+
+#[test]
+fn a_lane_that_is_opened_holds_its_first_request() {
+    let server = Server::start();
+    let interval = Duration::from_millis(800);
+    let opened = Instant::now();
+    let rig = Rig::start(local(), Some(limits(1, interval, 9)));
+    rig.submit(task(1, Mutation, &server.url("/ok")));
+    rig.next().value.expect("no panic").result.expect("an answer");
+    let waited = server.look(|log| log.arrivals[0].0) - opened;
+    assert!(waited >= interval, "{waited:?}");
 }
 
 #[test]
@@ -117,6 +129,20 @@ fn a_pause_silences_its_lane_and_no_other() {
     let silent = sent(second).duration_since(sent(first)).expect("in order");
     // The pause is measured by another clock than the times of sending.
     assert!(silent >= pause - Duration::from_millis(10), "{silent:?}");
+}
+
+#[test]
+fn a_pause_can_be_given_to_a_lane() {
+    let server = Server::start();
+    let rig = Rig::start(local(), Some(at_once(1)));
+    let pause = Duration::from_millis(800);
+    let began = Instant::now();
+    rig.net.pause_lane(LANE, pause);
+    // The longer one is in force.
+    rig.net.pause_lane(LANE, Duration::from_millis(1));
+    rig.submit(task(1, Mutation, &server.url("/ok")));
+    rig.next().value.expect("no panic").result.expect("an answer");
+    assert!(began.elapsed() >= pause, "{:?}", began.elapsed());
 }
 
 #[test]

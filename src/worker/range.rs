@@ -1,0 +1,187 @@
+//! One range of a walk: a chain of pages, each asked for where the one before ended.
+
+use super::request::Question;
+use crate::store::{
+    plan,
+    progress::{Piece, Standing},
+};
+use sequin_domain::{
+    failure::{Failure, FailureClass},
+    ranges::Course,
+    timestamp::Timestamp,
+};
+use sequin_provider::{
+    declaration::CollectionRef,
+    listing::{Listing, Page, Position},
+};
+use std::{
+    collections::HashSet,
+    hash::{BuildHasher, BuildHasherDefault, DefaultHasher},
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+/// How many pages of a range may wait to be stored while the next is asked for.
+const PAGES_AHEAD: usize = 2;
+
+pub struct Range {
+    no: i32,
+    listing: Arc<Listing>,
+    course: Course,
+    /// Where to go on asking; `None` at the end of the list.
+    next: Option<Position>,
+    asked: Option<Asked>,
+    unstored: usize,
+    /// Answers so far, the children's among them.
+    pages: u64,
+    /// Hashes of where it has been: a list that leads back there goes in circles.
+    trail: HashSet<u64>,
+}
+
+/// The page that is asked for.
+struct Asked {
+    at: SystemTime,
+    /// Which request of the walk it is.
+    turn: u64,
+}
+
+impl Range {
+    pub fn new(no: i32, listing: Listing) -> Self {
+        let course = Course::new(listing.span);
+        Self::starting(no, listing, course, Some(Position::start()))
+    }
+
+    /// A range of a backfill, as it was left in the database.
+    pub fn restored(collection: &CollectionRef, since: Option<Timestamp>, row: &plan::Range) -> Self {
+        let mut span = row.span;
+        // Parents are listed whatever their age: it is their children that must be young.
+        if span.from.is_none() && collection.parent.is_none() && collection.created.is_some() {
+            span.from = since.map(Timestamp::unix_seconds);
+        }
+        let listing = Listing { collection: collection.clone(), span, children_since: since };
+        let position = row.position.as_deref().and_then(|position| serde_json::from_str(position).ok());
+        let next = (!row.done).then(|| position.unwrap_or_else(Position::start));
+        let range = Self::starting(row.no, listing, Course::resumed(span, row.pages), next);
+        Self { pages: row.pages, ..range }
+    }
+
+    fn starting(no: i32, listing: Listing, course: Course, next: Option<Position>) -> Self {
+        let listing = Arc::new(listing);
+        Self { no, listing, course, next, asked: None, unstored: 0, pages: 0, trail: HashSet::new() }
+    }
+
+    pub fn no(&self) -> i32 {
+        self.no
+    }
+
+    /// Whether the list has come to its end.
+    pub fn is_over(&self) -> bool {
+        self.next.is_none()
+    }
+
+    /// Whether it has come to its end with its first page.
+    pub fn was_in_vain(&self) -> bool {
+        self.is_over() && self.pages <= 1
+    }
+
+    /// Whether all that there is of it is stored.
+    pub fn is_done(&self) -> bool {
+        self.is_over() && self.unstored == 0
+    }
+
+    /// Pages that are asked for or wait to be stored.
+    pub fn pages_ahead(&self) -> usize {
+        self.unstored + usize::from(self.asked.is_some())
+    }
+
+    pub fn is_unstored(&self) -> bool {
+        self.unstored > 0
+    }
+
+    /// Which request of the walk is under way for it.
+    pub fn turn(&self) -> Option<u64> {
+        self.asked.as_ref().map(|asked| asked.turn)
+    }
+
+    /// Whether its next page may be asked for.
+    pub fn is_ready(&self) -> bool {
+        !self.is_over() && self.asked.is_none() && self.unstored < PAGES_AHEAD
+    }
+
+    /// The question for its next page; `None` at the end.
+    pub fn ask(&mut self, turn: u64) -> Option<Question> {
+        let position = self.next.clone()?;
+        self.asked = Some(Asked { at: SystemTime::now(), turn });
+        Some(Question::Page { listing: self.listing.clone(), position })
+    }
+
+    /// The page is to be asked for again.
+    pub fn give_back(&mut self) {
+        self.asked = None;
+    }
+
+    /// Whether the page that is asked for had to wait for longer than `patience` before it was sent.
+    pub fn was_held_back(&self, sent_at: SystemTime, patience: Duration) -> bool {
+        let waited = self.asked.as_ref().and_then(|asked| sent_at.duration_since(asked.at).ok());
+        waited.is_some_and(|waited| waited > patience)
+    }
+
+    /// Takes the page that was asked for. Fails where the list leads back to where it was.
+    pub fn take(&mut self, page: &Page) -> Result<(), Failure> {
+        if let Some(position) = &page.next
+            && !self.trail.insert(BuildHasherDefault::<DefaultHasher>::default().hash_one(position))
+        {
+            self.trail.clear();
+            return Err(Failure::new(
+                FailureClass::BadData,
+                "the list leads back to a page that was read already",
+            ));
+        }
+        if matches!(self.next, Some(Position::Page { .. })) {
+            self.course.note(&page.created);
+        }
+        self.asked = None;
+        self.pages += 1;
+        self.next.clone_from(&page.next);
+        Ok(())
+    }
+
+    /// Cuts off a part of what is left after `page`, where that is worth it; the part becomes the range `no`.
+    pub fn cut(&mut self, page: &Page, no: i32) -> Option<Self> {
+        // It is the page of the list itself that tells, and not those of children behind it.
+        let requests =
+            self.next.as_ref().and_then(Position::requests).filter(|_| !page.created.is_empty())?;
+        if !self.listing.can_be_cut() {
+            return None;
+        }
+        let course = self.course.cut(requests)?;
+        let bounded = |span| Listing { span, ..Listing::clone(&self.listing) };
+        let listing = bounded(course.span());
+        self.listing = Arc::new(bounded(self.course.span()));
+        Some(Self::starting(no, listing, course, Some(Position::start())))
+    }
+
+    /// A page of it has been stored.
+    pub fn stored(&mut self) {
+        self.unstored = self.unstored.saturating_sub(1);
+    }
+
+    /// The page that it has taken waits to be stored.
+    pub fn storing(&mut self) {
+        self.unstored += 1;
+    }
+
+    /// What is to be written down of it.
+    pub fn standing(&self) -> Standing {
+        Standing {
+            no: self.no,
+            span: self.course.span(),
+            reached: self.course.reached(),
+            position: self.next.as_ref().and_then(|position| serde_json::to_string(position).ok()),
+        }
+    }
+
+    pub fn piece(&self) -> Piece {
+        Piece { no: self.no, span: self.course.span() }
+    }
+}
