@@ -3,7 +3,10 @@
 mod backfills;
 pub mod catalogue;
 mod credentials;
+mod guard;
 pub mod names;
+mod rejected;
+pub mod schedule;
 mod streams;
 mod syncs;
 pub mod waiting;

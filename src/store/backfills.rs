@@ -22,6 +22,13 @@ pub fn cancel(id: Uuid) -> Result<bool> {
     execute(statement!("backfills/cancel"), &[id.into()]).map(|cancelled| cancelled > 0)
 }
 
+/// Releases the deletions of a collection that the guard has held back, for one sweep; gives the sweep's id, and up to
+/// how many. `sweep`: the id of the new one, where none is under way. `None` where nothing is held back.
+pub fn confirm_deletes(sweep: Uuid, sync_id: Uuid, collection_id: &str) -> Result<Option<(Uuid, i64)>> {
+    let arguments = [sweep.into(), sync_id.into(), collection_id.into()];
+    one(statement!("backfills/confirm_deletes"), &arguments, |row| Ok((first(row, 1)?, first(row, 2)?)))
+}
+
 /// `None` where there is no such backfill.
 pub fn state(id: Uuid) -> Result<Option<String>> {
     one(statement!("backfills/state"), &[id.into()], |row| first(row, 1))

@@ -2,10 +2,13 @@
 
 pub mod backfills;
 pub mod credentials;
+pub mod history;
 pub mod listeners;
 pub mod pages;
 pub mod plan;
 pub mod progress;
+pub mod rejected;
+pub mod retention;
 pub mod streams;
 pub mod syncs;
 

@@ -4,6 +4,7 @@ use super::{Result, column, rows, statement};
 use crate::secret::Sealed;
 use pgrx::{JsonB, Uuid, datum::TimestampWithTimeZone};
 use sequin_domain::timestamp::Timestamp;
+use std::time::Duration;
 
 /// A sync that is not paused.
 pub struct Sync {
@@ -18,6 +19,8 @@ pub struct Sync {
     pub sealed: Sealed,
     /// Changes with the sync's and the credential's settings.
     pub version: String,
+    /// About so long, as months differ.
+    pub max_age: Option<Duration>,
 }
 
 pub struct Collection {
@@ -29,6 +32,8 @@ pub struct Collection {
     pub swept_at: Option<Timestamp>,
     pub failures: u32,
     pub retry_at: Option<Timestamp>,
+    /// Whether it fails because the API doesn't accept the credential.
+    pub is_refused: bool,
 }
 
 pub struct Feed {
@@ -63,6 +68,7 @@ pub fn syncs() -> Result<Vec<Sync>> {
             credential_settings: column(row, 8)?,
             sealed: Sealed { bytes: column(row, 9)?, key_id: column(row, 10)? },
             version: column(row, 11)?,
+            max_age: row.get::<i64>(12)?.map(|seconds| Duration::from_secs(seconds.unsigned_abs())),
         })
     })
 }
@@ -78,6 +84,7 @@ pub fn collections() -> Result<Vec<Collection>> {
             swept_at: row.get(6)?.map(from_postgres),
             failures: column::<i32>(row, 7)?.unsigned_abs(),
             retry_at: row.get(8)?.map(from_postgres),
+            is_refused: column(row, 9)?,
         })
     })
 }

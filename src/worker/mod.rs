@@ -8,7 +8,9 @@ mod launcher;
 mod main;
 mod notifier;
 mod plan;
+mod refetch;
 mod request;
+mod retention;
 mod roster;
 mod walk;
 

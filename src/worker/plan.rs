@@ -8,7 +8,7 @@ use crate::{
     store::{
         listeners::{self, Listener},
         pages::Place,
-        plan,
+        plan, rejected,
     },
 };
 use pgrx::Uuid;
@@ -39,6 +39,8 @@ pub struct SyncContext {
     /// Between two looks for changes: what the frequency says, but no more often than leaves half of the budget to
     /// everything else.
     pub poll_interval: Duration,
+    /// Records that were created longer ago are removed; about so long, as months differ.
+    pub max_age: Option<Duration>,
 }
 
 impl SyncContext {
@@ -71,6 +73,8 @@ pub struct Plan {
     pub collections: Vec<plan::Collection>,
     pub feeds: Vec<plan::Feed>,
     pub backfills: Vec<plan::Backfill>,
+    /// The collections with objects that were set aside and are to be fetched again.
+    pub rejected: Vec<(Uuid, String)>,
     pub listeners: Vec<Listener>,
 }
 
@@ -109,6 +113,7 @@ impl Plan {
                 frequency,
                 version: format!("{} {settings:?} {poll_interval:?} {ids:?}", row.version),
                 poll_interval,
+                max_age: row.max_age,
             };
             syncs.insert(row.id, Rc::new(context));
         }
@@ -119,6 +124,7 @@ impl Plan {
             collections,
             feeds,
             backfills: plan::backfills()?,
+            rejected: rejected::collections()?,
             listeners: listeners::all()?,
         })
     }
