@@ -22,11 +22,15 @@ pub fn cancel(id: Uuid) -> Result<bool> {
     execute(statement!("backfills/cancel"), &[id.into()]).map(|cancelled| cancelled > 0)
 }
 
-/// Releases the deletions of a collection that the guard has held back, for one sweep; gives the sweep's id, and up to
-/// how many. `sweep`: the id of the new one, where none is under way. `None` where nothing is held back.
-pub fn confirm_deletes(sweep: Uuid, sync_id: Uuid, collection_id: &str) -> Result<Option<(Uuid, i64)>> {
-    let arguments = [sweep.into(), sync_id.into(), collection_id.into()];
-    one(statement!("backfills/confirm_deletes"), &arguments, |row| Ok((first(row, 1)?, first(row, 2)?)))
+/// Lets go of the deletions of a collection that the guard has held back; how many. `None` where there are none.
+pub fn release_deletes(sync_id: Uuid, collection_id: &str) -> Result<Option<i64>> {
+    one(statement!("backfills/release_deletes"), &[sync_id.into(), collection_id.into()], |row| first(row, 1))
+}
+
+/// Lets the unfinished sweep of a collection delete so many; its id. `None` where there is no such sweep.
+pub fn allow_deletes(sync_id: Uuid, collection_id: &str, may_delete: i64) -> Result<Option<Uuid>> {
+    let arguments = [sync_id.into(), collection_id.into(), may_delete.into()];
+    one(statement!("backfills/allow_deletes"), &arguments, |row| first(row, 1))
 }
 
 /// `None` where there is no such backfill.

@@ -1,6 +1,6 @@
 WITH stopped AS (
     UPDATE sequin.backfills
-    SET state = 'cancelled', position = NULL, finished_at = clock_timestamp()
+    SET state = 'cancelled', finished_at = clock_timestamp()
     WHERE id = $1 AND state IN ('pending', 'running')
     RETURNING sync_id, collection_id
 ), pages AS (
