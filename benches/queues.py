@@ -17,22 +17,29 @@ PGMQ_CRATE = "0.34.0-alpha.7"
 
 @dataclass(frozen=True)
 class Queue:
-    """The first column of what `take` returns is what `done` is called with, as an array."""
+    """The first column of what `take` returns is what `done` is called with, as an array.
+
+    `next` does both in one statement: it settles these, and takes more.
+    """
 
     name: str
     take: str
     done: str
+    next: str
 
 
 SEQUIN = Queue(
     "sequin consume + ack",
     "SELECT * FROM sequin.consume('bench', {batch})",
     "SELECT sequin.ack('bench', $1)",
+    "SELECT c.* FROM sequin.ack('bench', $1) LEFT JOIN LATERAL sequin.consume('bench', {batch}) AS c ON true",
 )
 PGMQ = Queue(
     "pgmq read + delete",
     "SELECT * FROM pgmq.read('bench', 30, {batch})",
     "SELECT count(*) FROM pgmq.delete('bench', $1::bigint[])",
+    """SELECT r.* FROM (SELECT count(*) FROM pgmq.delete('bench', $1::bigint[])) AS d
+       LEFT JOIN LATERAL pgmq.read('bench', 30, {batch}) AS r ON true""",
 )
 
 
@@ -68,13 +75,16 @@ def fill_pgmq(database: Database) -> None:
     database.sql("VACUUM ANALYZE pgmq.q_bench")
 
 
-def drain(database: Database, queue: Queue, batch: int, sessions: int, seconds: float) -> float:
-    """Messages a second that `sessions` clients take and settle together."""
+def drain(
+    database: Database, queue: Queue, batch: int, sessions: int, seconds: float, in_one: bool = False
+) -> float:
+    """Messages a second that `sessions` clients take and settle together. `in_one`: in one statement."""
     start = multiprocessing.Barrier(sessions)
     results: multiprocessing.Queue[int] = multiprocessing.Queue()
     dsn = database.cluster.dsn(database.name)
     arguments = (dsn, queue, batch, seconds, start, results)
-    clients = [multiprocessing.Process(target=_work, args=arguments) for _ in range(sessions)]
+    work = _work_in_one if in_one else _work
+    clients = [multiprocessing.Process(target=work, args=arguments) for _ in range(sessions)]
     for client in clients:
         client.start()
     total = sum(results.get(timeout=seconds + 60) for _ in clients)
@@ -96,13 +106,33 @@ def _work(dsn: str, queue: Queue, batch: int, seconds: float, start, results) ->
             taken = _checked(raw.exec_prepared(b"take", []))
             if taken.ntuples == 0:
                 continue
-            tokens = b"{" + b",".join([taken.get_value(row, 0) for row in range(taken.ntuples)]) + b"}"
+            tokens = _tokens(taken)
             settled = _checked(raw.exec_prepared(b"done", [tokens]))
             assert settled.get_value(0, 0) == str(taken.ntuples).encode(), (
                 "not all that was taken was settled"
             )
             total += taken.ntuples
         results.put(total)
+
+
+def _work_in_one(dsn: str, queue: Queue, batch: int, seconds: float, start, results) -> None:
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        raw = connection.pgconn
+        raw.prepare(b"next", queue.next.format(batch=batch).encode())
+        start.wait()
+        total, tokens = 0, b"{}"
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            taken = _checked(raw.exec_prepared(b"next", [tokens]))
+            # Where there is nothing, the row has nothing in it.
+            is_empty = taken.get_value(0, 0) is None
+            total += 0 if is_empty else taken.ntuples
+            tokens = b"{}" if is_empty else _tokens(taken)
+        results.put(total)
+
+
+def _tokens(taken: pq.PGresult) -> bytes:
+    return b"{" + b",".join([taken.get_value(row, 0) for row in range(taken.ntuples)]) + b"}"
 
 
 def _checked(result: pq.PGresult) -> pq.PGresult:

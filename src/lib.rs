@@ -21,7 +21,7 @@ mod worker;
 
 #[pg_guard]
 pub extern "C-unwind" fn _PG_init() {
-    settings::define();
+    settings::define(pg::shared::MAX_WORKERS);
     if pg::process::is_loading_preload_libraries() && !pg::process::is_binary_upgrade() {
         pg::shared::install();
         pg::utility_hook::install();

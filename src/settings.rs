@@ -3,16 +3,28 @@
 use pgrx::{GucContext, GucFlags, GucRegistry, GucSetting};
 use std::{ffi::CString, path::PathBuf, time::Duration};
 
+static WORKERS: GucSetting<i32> = GucSetting::<i32>::new(1);
 static POLL_INTERVAL: GucSetting<i32> = GucSetting::<i32>::new(2_000);
 static ALLOW_PRIVATE_NETWORKS: GucSetting<bool> = GucSetting::<bool>::new(false);
 static KEY_FILE: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c"sequin.key"));
 static REQUEST_TIMEOUT: GucSetting<i32> = GucSetting::<i32>::new(60_000);
 static MAX_RESPONSE_SIZE: GucSetting<i32> = GucSetting::<i32>::new(64 * 1024);
+static WORKER_MEMORY: GucSetting<i32> = GucSetting::<i32>::new(256 * 1024);
 static DELETE_GUARD: GucSetting<f64> = GucSetting::<f64>::new(0.5);
 static SYNC_LOG_LIMIT: GucSetting<i32> = GucSetting::<i32>::new(1_000);
 
-/// To be called when the library is loaded.
-pub fn define() {
+/// To be called when the library is loaded. `most_workers`: how many workers a database can have.
+pub fn define(most_workers: usize) {
+    GucRegistry::define_int_guc(
+        c"sequin.workers",
+        c"How many workers each database has that has the extension.",
+        c"They share the credentials among them. Each needs one of max_worker_processes.",
+        &WORKERS,
+        1,
+        i32::try_from(most_workers).unwrap_or(1),
+        GucContext::Sighup,
+        GucFlags::default(),
+    );
     GucRegistry::define_int_guc(
         c"sequin.poll_interval",
         c"Time between two looks for changes of a continuous sync.",
@@ -59,6 +71,16 @@ pub fn define() {
         GucContext::Sighup,
         GucFlags::UNIT_KB,
     );
+    GucRegistry::define_int_guc(
+        c"sequin.worker_memory",
+        c"The most memory that large answers may take together in a worker.",
+        c"An answer larger than a 64th of sequin.max_response_size waits until there is room; there is always room for one.",
+        &WORKER_MEMORY,
+        1024,
+        i32::MAX / 1024,
+        GucContext::Sighup,
+        GucFlags::UNIT_KB,
+    );
     GucRegistry::define_float_guc(
         c"sequin.delete_guard",
         c"The largest share of a collection's records that one sweep may mark as deleted.",
@@ -89,20 +111,28 @@ pub struct Settings {
     pub allow_private_networks: bool,
     pub request_timeout: Duration,
     pub max_response_bytes: u64,
+    pub max_memory: u64,
     pub delete_guard: f64,
 }
 
 impl Settings {
     pub fn current() -> Self {
         let millis = |setting: &GucSetting<i32>| Duration::from_millis(setting.get().unsigned_abs().into());
+        let bytes = |setting: &GucSetting<i32>| u64::from(setting.get().unsigned_abs()) * 1024;
         Self {
             poll_interval: millis(&POLL_INTERVAL),
             allow_private_networks: allow_private_networks(),
             request_timeout: millis(&REQUEST_TIMEOUT),
-            max_response_bytes: u64::from(MAX_RESPONSE_SIZE.get().unsigned_abs()) * 1024,
+            max_response_bytes: bytes(&MAX_RESPONSE_SIZE),
+            max_memory: bytes(&WORKER_MEMORY),
             delete_guard: DELETE_GUARD.get(),
         }
     }
+}
+
+/// How many workers a database shall have.
+pub fn workers() -> usize {
+    usize::try_from(WORKERS.get()).unwrap_or(1)
 }
 
 pub fn allow_private_networks() -> bool {

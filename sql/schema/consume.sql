@@ -41,7 +41,7 @@ $$;
 COMMENT ON FUNCTION sequin._check_mode(sequin.consumers, text) IS
     'Raises object_not_in_prerequisite_state unless the consumer has the mode.';
 
-CREATE FUNCTION sequin.consume(consumer text, batch_size int DEFAULT 1, wait_for interval DEFAULT '0')
+CREATE FUNCTION sequin._consume(consumer text, batch_size int, wait_for interval)
 RETURNS TABLE (ack_token text, record jsonb, updated_idx bigint, deliver_count int)
 LANGUAGE plpgsql
 -- The plans are kept, and have to suit tables that grow from nothing.
@@ -60,10 +60,7 @@ DECLARE
     fruitless int := 0;
     has_waited boolean := false;
 BEGIN
-    -- An expression costs a fraction of a statement: hence the test before the call.
-    IF (batch_size BETWEEN 1 AND 10000 AND wait_for = interval '0') IS NOT TRUE THEN
-        PERFORM sequin._check_pull(batch_size, wait_for);
-    END IF;
+    PERFORM sequin._check_pull(batch_size, wait_for);
     LOOP
         is_last := wait_for = interval '0' OR clock_timestamp() >= give_up;
         IF is_last AND has_waited THEN
@@ -151,6 +148,12 @@ BEGIN
     END LOOP;
 END
 $$;
+COMMENT ON FUNCTION sequin._consume(text, int, interval) IS 'sequin.consume, whatever the case.';
+
+CREATE FUNCTION sequin.consume(consumer text, batch_size int DEFAULT 1, wait_for interval DEFAULT '0')
+RETURNS TABLE (ack_token text, record jsonb, updated_idx bigint, deliver_count int)
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'sequin_consume';
 COMMENT ON FUNCTION sequin.consume(text, int, interval) IS
     'Takes up to batch_size records (1 to 10000) that the consumer has not seen in this version, oldest first, and '
     'those due again. Each is in flight until it is acknowledged (sequin.ack), given back (sequin.nack) or its ack_wait '

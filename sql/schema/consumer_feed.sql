@@ -42,17 +42,28 @@ BEGIN
     last := tail.lo;
     FOR round IN 1..greatest(16384 / portion, 1) LOOP
         -- The fence is read after the snapshot is taken that sees the positions.
-        SELECT max(s.position) AS last, count(*) AS seen,
-               count(*) FILTER (WHERE s.hit) AS amount,
-               min(s.position) FILTER (WHERE s.hit) - 1 AS lo,
-               max(s.position) FILTER (WHERE s.hit) AS hi,
-               sequin._last_ticket() AS fence
-        INTO cut
-        FROM (SELECT r.updated_idx AS position,
-                     sequin._matches(c.providers, sync_ids, c.collection_ids, r) AS hit
-              FROM sequin.records AS r
-              WHERE r.stream_id = c.stream_id AND r.updated_idx > last
-              ORDER BY r.updated_idx LIMIT portion) AS s;
+        IF c.filter = '{}' THEN
+            -- The index has it all.
+            SELECT max(s.position) AS last, count(*) AS seen, count(*) AS amount, min(s.position) - 1 AS lo,
+                   max(s.position) AS hi, sequin._last_ticket() AS fence
+            INTO cut
+            FROM (SELECT r.updated_idx AS position
+                  FROM sequin.records AS r
+                  WHERE r.stream_id = c.stream_id AND r.updated_idx > last
+                  ORDER BY r.updated_idx LIMIT portion) AS s;
+        ELSE
+            SELECT max(s.position) AS last, count(*) AS seen,
+                   count(*) FILTER (WHERE s.hit) AS amount,
+                   min(s.position) FILTER (WHERE s.hit) - 1 AS lo,
+                   max(s.position) FILTER (WHERE s.hit) AS hi,
+                   sequin._last_ticket() AS fence
+            INTO cut
+            FROM (SELECT r.updated_idx AS position,
+                         sequin._matches(c.providers, sync_ids, c.collection_ids, r) AS hit
+                  FROM sequin.records AS r
+                  WHERE r.stream_id = c.stream_id AND r.updated_idx > last
+                  ORDER BY r.updated_idx LIMIT portion) AS s;
+        END IF;
         EXIT WHEN cut.seen = 0;
         last := cut.last;
         found_amount := found_amount + cut.amount;

@@ -141,41 +141,19 @@ $$;
 COMMENT ON FUNCTION sequin._sweep(sequin.consumers, bigint) IS
     'Gives back what has expired, some ten thousand deliveries a call at most.';
 
-CREATE FUNCTION sequin.ack(consumer text, ack_tokens text[]) RETURNS bigint
+CREATE FUNCTION sequin._ack(consumer text, ack_tokens text[]) RETURNS bigint
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 SET enable_seqscan = off SET enable_bitmapscan = off SET plan_cache_mode = force_generic_plan SET jit = off
 AS $$
 DECLARE
-    c sequin.consumers;
-    amount int := cardinality(ack_tokens);
-    first text := ack_tokens[1];
-    waited_for uuid;
+    c sequin.consumers := sequin._find_consumer(consumer);
     given record;
     lease sequin._leases;
     elements int[];
+    amount bigint := 0;
 BEGIN
-    -- The common case: all tokens of a lease, as they came. They need not be taken apart.
-    IF amount <= 10000 AND first ~ '^[0-9]{1,18}-[0-9]{1,18}$' THEN
-        DELETE FROM sequin._leases AS l
-        USING sequin.consumers AS owner
-        WHERE owner.name = consumer AND l.consumer_no = owner.no AND l.id = split_part(first, '-', 1)::bigint
-          AND l.live = amount AND l.deadline > clock_timestamp()
-          AND ack_tokens = ARRAY(SELECT l.id || '-' || p FROM unnest(l.positions) AS p)
-        RETURNING (SELECT owner.stream_id FROM sequin._retries AS r
-                   WHERE r.consumer_no = owner.no AND r.lease_id IS NOT NULL LIMIT 1)
-        INTO waited_for;
-        IF FOUND THEN
-            IF waited_for IS NOT NULL THEN
-                PERFORM sequin._announce_change(waited_for);
-            END IF;
-            RETURN amount;
-        END IF;
-    END IF;
-
-    c := sequin._find_consumer(consumer);
     PERFORM sequin._check_tokens(ack_tokens);
-    amount := 0;
     FOR given IN SELECT * FROM sequin._read_tokens(ack_tokens) LOOP
         SELECT * INTO lease FROM sequin._leases AS l
         WHERE l.consumer_no = c.no AND l.id = given.lease_id
@@ -193,6 +171,11 @@ BEGIN
     RETURN amount;
 END
 $$;
+COMMENT ON FUNCTION sequin._ack(text, text[]) IS 'sequin.ack, whatever the case.';
+
+CREATE FUNCTION sequin.ack(consumer text, ack_tokens text[]) RETURNS bigint
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'sequin_ack';
 COMMENT ON FUNCTION sequin.ack(text, text[]) IS
     'Ends deliveries with success. consumer: its name; ack_tokens: tokens from sequin.consume, at most 100000. '
     'Returns how many were live: tokens that are settled, expired or another consumer''s count nothing. '

@@ -43,7 +43,7 @@ CREATE FUNCTION sequin._modest_key(consumer_no int, place int) RETURNS bigint
 LANGUAGE sql IMMUTABLE
 AS $$ SELECT pg_catalog.hashint8extended(-3 - place, consumer_no) $$;
 COMMENT ON FUNCTION sequin._modest_key(int, int) IS
-    'The advisory locks, one for each place, of transactions that take a small part of max_ack_pending.';
+    'The advisory locks, one for each place, of transactions that take small parts of max_ack_pending.';
 
 CREATE FUNCTION sequin._record_key(consumer_no int, id uuid) RETURNS bigint
 LANGUAGE sql IMMUTABLE
@@ -134,21 +134,26 @@ CREATE FUNCTION sequin._admit(c sequin.consumers, room int, lease_floor bigint) 
 LANGUAGE plpgsql
 AS $$
 DECLARE
-    -- Who takes no more than this and gets one of eight places need not be asked how much it is.
-    modest CONSTANT int := c.max_ack_pending / 16;
+    -- Who gets a place for each so many records, of eight there are, need not be asked how many it takes.
+    modest CONSTANT int := greatest(c.max_ack_pending / 16, 1);
+    needed CONSTANT int := (room + modest - 1) / modest;
     patience CONSTANT timestamptz := clock_timestamp() + interval '10 ms';
-    placed boolean := false;
+    places int := 0;
+    placed boolean;
     vacant bigint;
     others bigint;
 BEGIN
     -- First say how much, then look at the others. Whoever looks later sees this; whoever has ended has left leases.
     -- Nobody takes this lock but to share it.
-    IF pg_try_advisory_xact_lock_shared(sequin._amount_class(c.no), room) AND room <= modest THEN
+    IF pg_try_advisory_xact_lock_shared(sequin._amount_class(c.no), room) AND needed <= 8 THEN
         FOR place IN 0..7 LOOP
-            placed := pg_try_advisory_xact_lock(sequin._modest_key(c.no, (pg_backend_pid() + place) % 8));
-            EXIT WHEN placed;
+            IF pg_try_advisory_xact_lock(sequin._modest_key(c.no, (pg_backend_pid() + place) % 8)) THEN
+                places := places + 1;
+                EXIT WHEN places = needed;
+            END IF;
         END LOOP;
     END IF;
+    placed := places = needed;
     IF NOT placed THEN
         PERFORM pg_advisory_xact_lock_shared(sequin._immodest_key(c.no));
     END IF;
@@ -162,7 +167,7 @@ BEGIN
               AND l.database = (SELECT d.oid FROM pg_database AS d WHERE d.datname = current_database())
               AND l.pid IS DISTINCT FROM pg_backend_pid();
         END IF;
-        SELECT c.max_ack_pending - coalesce(sum(l.live), 0), CASE WHEN placed THEN 7 * modest ELSE others END
+        SELECT c.max_ack_pending - coalesce(sum(l.live), 0), CASE WHEN placed THEN (8 - needed) * modest ELSE others END
         INTO vacant, others
         FROM sequin._leases AS l
         WHERE l.consumer_no = c.no AND l.id >= lease_floor;

@@ -191,4 +191,27 @@ LEFT JOIN LATERAL (
 ) AS e ON b.since IS NULL AND b.state IN ('pending', 'running');
 COMMENT ON VIEW sequin.backfill_progress IS
     'How far each backfill is: pages and records so far, those that were new or changed, those that were set aside, '
-    'those that a sweep found to be gone, and the rate. The estimate is the size of the last complete walk through the collection.';
+    'those that a sweep found to be gone, and the rate. The estimate is the size of the last complete walk through the '
+    'collection.';
+
+CREATE FUNCTION sequin._lease_key(credential_id uuid) RETURNS bigint
+LANGUAGE sql IMMUTABLE
+AS $$ SELECT pg_catalog.hashtextextended('sequin.credential:' || credential_id::text, 0) $$;
+COMMENT ON FUNCTION sequin._lease_key(uuid) IS
+    'The advisory lock of the worker that works with a credential.';
+
+CREATE VIEW sequin.workers AS
+SELECT a.pid,
+       a.backend_start AS started_at,
+       a.state,
+       ARRAY(SELECT c.name
+             FROM sequin._credentials AS c
+             JOIN pg_catalog.pg_locks AS l
+               ON l.locktype = 'advisory' AND l.objsubid = 1 AND l.pid = a.pid AND l.granted
+              AND (l.classid::bigint << 32 | l.objid::bigint) = sequin._lease_key(c.id)
+             ORDER BY c.name) AS credentials
+FROM pg_catalog.pg_stat_activity AS a
+WHERE a.datname = pg_catalog.current_database() AND a.backend_type = 'sequin worker';
+COMMENT ON VIEW sequin.workers IS
+    'The workers of this database, and which credentials each works with. Who may not see others'' activity sees '
+    'no state.';

@@ -39,7 +39,7 @@ fn start_backfill(
 fn cancel_backfill(id: Option<Uuid>) -> Result<()> {
     let id = required("id", id)?;
     if store::backfills::cancel(id)? {
-        transaction::on_commit(shared::wake_worker);
+        transaction::on_commit(shared::wake_workers);
         return Ok(());
     }
     Err(match store::backfills::state(id)? {

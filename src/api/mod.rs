@@ -2,6 +2,7 @@
 
 mod backfills;
 pub mod catalogue;
+mod consumers;
 mod credentials;
 mod guard;
 pub mod names;

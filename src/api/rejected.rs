@@ -31,7 +31,7 @@ fn retry_rejected(sync: Option<&str>, collection: default!(Option<&str>, "NULL")
     if !left_over.is_empty() {
         tell(name, &left_over);
     }
-    transaction::on_commit(shared::wake_worker);
+    transaction::on_commit(shared::wake_workers);
     Ok(asked)
 }
 

@@ -11,10 +11,10 @@ fn announce_change(stream: Uuid) {
     transaction::on_commit(move || shared::announce_change(stream.as_bytes()));
 }
 
-/// Wakes, once this transaction has committed, the worker of this database.
+/// Wakes, once this transaction has committed, the workers of this database.
 #[pg_extern(name = "_announce_work")]
 fn announce_work() {
-    transaction::on_commit(shared::wake_worker);
+    transaction::on_commit(shared::wake_workers);
 }
 
 /// Sleeps until the stream changes or the time is over; may return at any moment for no reason. True: the time is over.

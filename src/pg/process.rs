@@ -24,15 +24,15 @@ pub fn register_launcher(function: &str) {
         .load();
 }
 
-/// Starts the worker of the database in slot number `slot`; `None` where all of `max_worker_processes` are in use.
-pub fn start_worker(function: &str, slot: usize) -> Option<DynamicBackgroundWorker> {
+/// Starts a worker, which is passed `argument`; `None` where all of `max_worker_processes` are in use.
+pub fn start_worker(function: &str, argument: usize) -> Option<DynamicBackgroundWorker> {
     BackgroundWorkerBuilder::new("sequin worker")
         .set_type("sequin worker")
         .set_library(LIBRARY)
         .set_function(function)
         .enable_shmem_access(None)
         .enable_spi_access()
-        .set_argument(Some(pg_sys::Datum::from(slot)))
+        .set_argument(Some(pg_sys::Datum::from(argument)))
         .set_notify_pid(my_pid())
         .load_dynamic()
         .ok()

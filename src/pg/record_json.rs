@@ -1,7 +1,10 @@
 //! The JSON of a record. Its document goes through as it is stored, neither taken apart nor copied twice.
 
-use super::jsonb::{self, Value};
-use pgrx::{fcinfo, prelude::*, varlena};
+use super::{
+    call::{Call, function},
+    jsonb::{self, Value},
+};
+use pgrx::{prelude::*, varlena};
 use sequin_domain::timestamp::Timestamp;
 use std::slice;
 
@@ -9,48 +12,35 @@ use std::slice;
 const POSTGRES_EPOCH: i64 = 946_684_800_000_000;
 
 /// The arguments of `sequin._build_record_json`, by their places.
-struct Arguments(pg_sys::FunctionCallInfo);
+struct Arguments<'a>(&'a Call);
 
-impl Arguments {
-    fn datum(&self, n: usize) -> Option<pg_sys::Datum> {
-        // SAFETY: the function was called with as many arguments as its declaration in SQL has.
-        unsafe { fcinfo::pg_getarg_datum(self.0, n) }
-    }
-
-    fn varlena(&self, n: usize) -> Option<&[u8]> {
-        // SAFETY: the argument is declared as text or jsonb; what it points to lives as long as the call.
-        self.datum(n).map(|datum| unsafe {
-            let value = pg_sys::pg_detoast_datum_packed(datum.cast_mut_ptr());
-            slice::from_raw_parts(varlena::vardata_any(value).cast(), varlena::varsize_any_exhdr(value))
-        })
-    }
-
+impl Arguments<'_> {
     fn text(&self, n: usize) -> Value<'_> {
-        self.varlena(n).map_or(Value::Null, Value::String)
+        self.0.bytes(n).map_or(Value::Null, Value::String)
     }
 
     fn document(&self, n: usize) -> Value<'_> {
-        self.varlena(n).map_or(Value::Null, Value::Document)
+        self.0.bytes(n).map_or(Value::Null, Value::Document)
     }
 
     fn uuid(&self, n: usize) -> Option<String> {
         // SAFETY: the argument is declared as uuid, which is 16 bytes.
-        let bytes = self.datum(n).map(|datum| unsafe { *datum.cast_mut_ptr::<[u8; 16]>() })?;
+        let bytes = self.0.datum(n).map(|datum| unsafe { *datum.cast_mut_ptr::<[u8; 16]>() })?;
         Some(uuid::Uuid::from_bytes(bytes).hyphenated().to_string())
     }
 
     fn time(&self, n: usize) -> Option<String> {
-        let micros = self.datum(n)?.value() as i64;
+        let micros = self.0.datum(n)?.value() as i64;
         Timestamp::from_unix_micros(micros.checked_add(POSTGRES_EPOCH)?).map(Timestamp::iso_8601)
     }
 
     fn bool(&self, n: usize) -> Value<'_> {
-        self.datum(n).map_or(Value::Null, |datum| Value::Bool(datum.value() & 0xFF != 0))
+        self.0.datum(n).map_or(Value::Null, |datum| Value::Bool(datum.value() & 0xFF != 0))
     }
 
     fn number(&self, n: usize) -> Value<'_> {
         // SAFETY: int64_to_numeric gives a numeric with a four-byte header, in memory of the call.
-        self.datum(n).map_or(Value::Null, |datum| unsafe {
+        self.0.datum(n).map_or(Value::Null, |datum| unsafe {
             let number = pg_sys::int64_to_numeric(datum.value() as i64).cast::<pg_sys::varlena>();
             Value::Numeric(slice::from_raw_parts(number.cast(), varlena::varsize_any(number)))
         })
@@ -61,19 +51,10 @@ fn string(text: Option<&String>) -> Value<'_> {
     text.map_or(Value::Null, |text| Value::String(text.as_bytes()))
 }
 
-#[doc(hidden)]
-#[unsafe(no_mangle)]
-pub extern "C" fn pg_finfo_sequin_build_record_json() -> &'static pg_sys::Pg_finfo_record {
-    &pg_sys::Pg_finfo_record { api_version: 1 }
-}
+function!(sequin_build_record_json, pg_finfo_sequin_build_record_json, build);
 
 /// `sequin._build_record_json` of SQL, where its arguments are declared.
-///
-/// # Safety
-/// PostgreSQL calls it.
-#[pg_guard]
-#[unsafe(no_mangle)]
-pub unsafe extern "C-unwind" fn sequin_build_record_json(call: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
+fn build(call: &Call) -> Option<pg_sys::Datum> {
     let arguments = Arguments(call);
     let (id, stream_id) = (arguments.uuid(0), arguments.uuid(1));
     let (inserted_at, created_at, updated_at) = (arguments.time(9), arguments.time(11), arguments.time(12));
@@ -100,6 +81,6 @@ pub unsafe extern "C-unwind" fn sequin_build_record_json(call: pg_sys::FunctionC
         let copy = pg_sys::palloc(object.len()).cast::<u8>();
         copy.copy_from_nonoverlapping(object.as_ptr(), object.len());
         varlena::set_varsize_4b(copy.cast(), object.len() as i32);
-        pg_sys::Datum::from(copy)
+        Some(pg_sys::Datum::from(copy))
     }
 }

@@ -8,8 +8,10 @@ use std::{
     time::Duration,
 };
 
-/// How many databases of a cluster can have a worker.
+/// How many databases of a cluster can have workers.
 pub const MAX_DATABASES: usize = 128;
+/// How many workers a database can have.
+pub const MAX_WORKERS: usize = 8;
 /// Streams are spread over so many places.
 const CHANGE_VARIABLES: usize = 128;
 
@@ -18,18 +20,24 @@ const CHANGE_VARIABLES: usize = 128;
 pub struct Slot {
     /// 0: the slot is free.
     database: AtomicU32,
-    /// 0: no worker is running.
-    worker: AtomicI32,
+    workers: [Worker; MAX_WORKERS],
     /// The extension may have been created.
     announced: AtomicBool,
-    /// The worker looked and found no extension.
+    /// A worker looked and found no extension.
     absent: AtomicBool,
-    /// There is something new for the worker.
-    woken: AtomicBool,
-    /// The worker wants to know of each change of a stream.
+    /// A worker wants to know of each change of a stream.
     watching: AtomicBool,
     /// The backend that needs the database to itself, or 0.
     held_by: AtomicI32,
+}
+
+/// One of a database's workers.
+#[repr(C)]
+struct Worker {
+    /// 0: it is not running.
+    pid: AtomicI32,
+    /// There is something new for it.
+    woken: AtomicBool,
 }
 
 #[repr(C)]
@@ -133,12 +141,11 @@ pub fn announce_extension() {
     wake_launcher();
 }
 
-/// There is something new for the worker of this database.
-pub fn wake_worker() {
+/// There is something new for the workers of this database.
+pub fn wake_workers() {
     // SAFETY: it is a plain global of this backend.
     if let Some(slot) = slot_of(unsafe { pg_sys::MyDatabaseId }) {
-        slot.woken.store(true, SeqCst);
-        set_latch_of(slot.worker.load(SeqCst));
+        slot.wake_all();
     }
 }
 
@@ -149,7 +156,9 @@ impl Slot {
 
     /// Only the launcher gives slots to databases.
     pub fn assign(&self, database: pg_sys::Oid) {
-        self.worker.store(0, SeqCst);
+        for worker in &self.workers {
+            worker.pid.store(0, SeqCst);
+        }
         self.absent.store(false, SeqCst);
         self.watching.store(false, SeqCst);
         self.announced.store(false, SeqCst);
@@ -161,12 +170,30 @@ impl Slot {
         self.database.store(0, SeqCst);
     }
 
-    pub fn worker(&self) -> Option<i32> {
-        Some(self.worker.load(SeqCst)).filter(|pid| *pid != 0)
+    /// The process of a worker, where it runs.
+    pub fn worker(&self, ordinal: usize) -> Option<i32> {
+        Some(self.workers[ordinal].pid.load(SeqCst)).filter(|pid| *pid != 0)
     }
 
-    pub fn set_worker(&self, pid: Option<i32>) {
-        self.worker.store(pid.unwrap_or(0), SeqCst);
+    /// The processes of all workers that run.
+    pub fn all_workers(&self) -> impl Iterator<Item = i32> {
+        (0..MAX_WORKERS).filter_map(|ordinal| self.worker(ordinal))
+    }
+
+    pub fn set_worker(&self, ordinal: usize, pid: Option<i32>) {
+        self.workers[ordinal].pid.store(pid.unwrap_or(0), SeqCst);
+    }
+
+    /// There is something new for all workers.
+    pub fn wake_all(&self) {
+        for worker in &self.workers {
+            worker.woken.store(true, SeqCst);
+            set_latch_of(worker.pid.load(SeqCst));
+        }
+    }
+
+    pub fn take_woken(&self, ordinal: usize) -> bool {
+        self.workers[ordinal].woken.swap(false, SeqCst)
     }
 
     pub fn take_announced(&self) -> bool {
@@ -181,13 +208,9 @@ impl Slot {
         self.absent.load(SeqCst)
     }
 
-    /// Whether the worker is woken by each change of a stream.
+    /// Whether workers are woken by each change of a stream.
     pub fn set_watching(&self, watching: bool) {
         self.watching.store(watching, SeqCst);
-    }
-
-    pub fn take_woken(&self) -> bool {
-        self.woken.swap(false, SeqCst)
     }
 
     /// Keeps workers out of the database until [`Slot::let_go`], or until the backend is gone.
@@ -245,7 +268,7 @@ pub fn announce_change(stream: &[u8; 16]) {
     if let Some(slot) = slot_of(unsafe { pg_sys::MyDatabaseId })
         && slot.watching.load(SeqCst)
     {
-        set_latch_of(slot.worker.load(SeqCst));
+        slot.all_workers().for_each(set_latch_of);
     }
     if let Some(variable) = change_variable(stream) {
         // SAFETY: the variable was initialised at start-up.

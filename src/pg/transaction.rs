@@ -109,3 +109,9 @@ pub fn is_block() -> bool {
     // SAFETY: reads the state of this backend.
     unsafe { pg_sys::IsTransactionBlock() }
 }
+
+/// Whether the transaction keeps one snapshot: REPEATABLE READ or above.
+pub fn is_isolated() -> bool {
+    // SAFETY: a plain global of this backend.
+    unsafe { pg_sys::XactIsoLevel >= pg_sys::XACT_REPEATABLE_READ as i32 }
+}

@@ -74,8 +74,8 @@ unsafe extern "C-unwind" fn prepare(command: *mut pg_sys::Node) {
         } else if is_a(command, pg_sys::NodeTag::T_DropStmt)
             || is_a(command, pg_sys::NodeTag::T_DropOwnedStmt)
         {
-            // The extension may be what is dropped: then the worker has to notice.
-            transaction::on_commit(shared::wake_worker);
+            // The extension may be what is dropped: then the workers have to notice.
+            transaction::on_commit(shared::wake_workers);
         }
     }
 }
@@ -83,15 +83,19 @@ unsafe extern "C-unwind" fn prepare(command: *mut pg_sys::Node) {
 fn make_way(slot: &Slot) {
     slot.hold(process::my_pid());
     let start = Instant::now();
-    while let Some(worker) = slot.worker()
-        && start.elapsed() < PATIENCE
-    {
-        // SAFETY: the process is looked up among the live backends first, so no other can be hit.
-        unsafe {
-            if pg_sys::BackendPidGetProc(worker).is_null() {
-                break;
+    while start.elapsed() < PATIENCE {
+        let mut is_free = true;
+        for worker in slot.all_workers() {
+            // SAFETY: the process is looked up among the live backends first, so no other can be hit.
+            unsafe {
+                if !pg_sys::BackendPidGetProc(worker).is_null() {
+                    is_free = false;
+                    libc::kill(worker, libc::SIGTERM);
+                }
             }
-            libc::kill(worker, libc::SIGTERM);
+        }
+        if is_free {
+            break;
         }
         wait::latch(Duration::from_millis(5));
     }

@@ -1,8 +1,10 @@
 //! Every statement of the extension, from named files under `sql/store`, with typed calls around them.
 
 pub mod backfills;
+pub mod consumers;
 pub mod credentials;
 pub mod history;
+pub mod leases;
 pub mod listeners;
 pub mod pages;
 pub mod plan;

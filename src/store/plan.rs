@@ -120,6 +120,12 @@ pub fn feed_collections(sync_id: Uuid, feed: &str) -> Result<Vec<String>> {
     rows(statement!("worker/feed_collections"), &[sync_id.into(), feed.into()], |row| column(row, 1))
 }
 
+/// The latest time at which workers noted anything; in the future where the clock has been set back since.
+pub fn last_noted() -> Result<Option<Timestamp>> {
+    let noted = rows(statement!("worker/last_noted"), &[], |row| row.get(1))?;
+    Ok(noted.into_iter().next().flatten().map(from_postgres))
+}
+
 /// PostgreSQL counts from the year 2000.
 const EPOCH: i64 = 946_684_800_000_000;
 

@@ -6,6 +6,7 @@
 use super::{
     apply,
     job::{Batch, Done, Orders, Tag, Then, Work},
+    leases::Leases,
     notifier::Notifier,
     plan::{Plan, SyncContext},
     request::Answered,
@@ -14,6 +15,7 @@ use super::{
 use crate::{
     pg::{
         extension,
+        shared::Slot,
         transaction::{SqlError, transaction},
         wait::Bell,
     },
@@ -24,11 +26,12 @@ use pgrx::prelude::*;
 use sequin_domain::{
     failure::{Failure, FailureClass},
     observation::Observations,
+    timestamp::Timestamp,
 };
-use sequin_net::{Completion, LaneId, Net, Refusal};
+use sequin_net::{Completion, LaneId, Net, Refusal, Room};
 use std::{
     cmp::Reverse,
-    collections::{BTreeMap, BinaryHeap, HashMap, HashSet, VecDeque},
+    collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, HashSet, VecDeque},
     rc::Rc,
     time::{Duration, Instant, SystemTime},
 };
@@ -40,6 +43,8 @@ const FULL_PAUSE: Duration = Duration::from_millis(50);
 /// When to try again after the database could not do what it should, at first and at last.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// What is stored can be that much newer than what workers have noted besides.
+const NOTED_SELDOM: Duration = Duration::from_secs(60);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 type JobId = u64;
@@ -56,11 +61,15 @@ struct Observing {
     collection: (Uuid, String),
     request: u64,
     begun: SystemTime,
+    /// What a large answer takes, until it is stored.
+    room: Option<Room>,
 }
 
 pub struct Engine {
     extension: pg_sys::Oid,
     settings: Settings,
+    slot: &'static Slot,
+    leases: Leases,
     bell: Bell,
     net: Rc<Net<Answered>>,
     syncs: HashMap<Uuid, Rc<SyncContext>>,
@@ -87,13 +96,19 @@ pub struct Engine {
 
 impl Engine {
     /// An engine without jobs, and the network that it works with.
-    pub fn start(extension: pg_sys::Oid, settings: Settings) -> Result<(Self, Rc<Net<Answered>>), String> {
+    pub fn start(
+        extension: pg_sys::Oid,
+        settings: Settings,
+        slot: &'static Slot,
+    ) -> Result<(Self, Rc<Net<Answered>>), String> {
         let (bell, ring) = Bell::new().map_err(|problem| problem.to_string())?;
         let net = Net::start(net_settings(&settings), ring).map_err(|problem| problem.to_string())?;
         let net = Rc::new(net);
         let engine = Self {
             extension,
             settings,
+            slot,
+            leases: Leases::default(),
             bell,
             net: net.clone(),
             syncs: HashMap::new(),
@@ -140,7 +155,12 @@ impl Engine {
         if self.plan_at.is_some_and(|at| at <= Instant::now()) {
             self.plan_at = None;
             match self.read_plan() {
-                Ok(Some(plan)) => self.adopt(plan),
+                Ok(Some(plan)) => {
+                    let excess = self.adopt(plan);
+                    if let Err(problem) = self.release(&excess) {
+                        self.stumble(&problem);
+                    }
+                }
                 Ok(None) => return false,
                 Err(problem) => self.stumble(&problem),
             }
@@ -179,9 +199,9 @@ impl Engine {
         extension::oid() == Some(self.extension)
     }
 
-    /// Whether the worker has to be woken by each change of a stream.
-    pub fn is_watching(&self) -> bool {
-        !self.notifier.is_idle()
+    /// Whether a worker has to be woken by each change of a stream; `None` where another one knows.
+    pub fn is_watching(&self) -> Option<bool> {
+        self.leases.notifies().then(|| !self.notifier.is_idle())
     }
 
     /// False where the extension is gone.
@@ -197,12 +217,30 @@ impl Engine {
     }
 
     /// `None` where the extension is gone.
-    fn read_plan(&self) -> Result<Option<Plan>, SqlError> {
-        transaction(|| if self.is_alive() { Plan::read(&self.settings).map(Some) } else { Ok(None) })
+    fn read_plan(&mut self) -> Result<Option<Plan>, SqlError> {
+        let Self { extension, settings, leases, slot, .. } = self;
+        transaction(|| {
+            if extension::oid() == Some(*extension) {
+                Plan::read(settings, leases, slot.all_workers().count()).map(Some)
+            } else {
+                Ok(None)
+            }
+        })
     }
 
-    /// Brings the jobs into step with the plan. Those of syncs that are as they were go on.
-    fn adopt(&mut self, mut plan: Plan) {
+    /// Lets other workers have credentials, of which nothing is under way any more.
+    fn release(&mut self, credentials: &BTreeSet<Uuid>) -> Result<(), SqlError> {
+        if !credentials.is_empty() {
+            transaction(|| self.leases.release(credentials))?;
+            self.slot.wake_all();
+        }
+        Ok(())
+    }
+
+    /// Brings the jobs into step with the plan. Those of syncs that are as they were go on. Returns the credentials that
+    /// other workers are to have.
+    fn adopt(&mut self, mut plan: Plan) -> BTreeSet<Uuid> {
+        self.keep_time(plan.last_noted);
         for (lane, limits) in &plan.lanes {
             self.net.set_lane(*lane, Some(*limits));
         }
@@ -235,6 +273,16 @@ impl Engine {
         let ids: Vec<JobId> = missing.into_iter().map(|(role, job)| self.add_job(role, job)).collect();
         for id in ids {
             self.drive(id);
+        }
+        plan.excess
+    }
+
+    /// Where the clock has been set back while no worker ran, time goes on from where it was: else what is seen from now
+    /// on would be taken for older than what is stored.
+    fn keep_time(&self, last_noted: Option<Timestamp>) {
+        let now = Timestamp::from(SystemTime::now());
+        if let Some(noted) = last_noted.filter(|noted| *noted > now) {
+            self.net.clock().not_before(SystemTime::from(noted) + NOTED_SELDOM);
         }
     }
 
@@ -381,9 +429,9 @@ impl Engine {
                 Ok(()) => {
                     let observes = ask.shows.map(|collection| {
                         let collection = (sync.id, collection);
-                        let begun = SystemTime::now();
+                        let begun = self.net.clock().now();
                         self.observations.entry(collection.clone()).or_default().begin(request, begun);
-                        Observing { collection, request, begun }
+                        Observing { collection, request, begun, room: None }
                     });
                     self.open.insert(request, Open { job: id, tag: ask.tag, observes });
                 }
@@ -399,7 +447,7 @@ impl Engine {
     }
 
     fn end_observing(&mut self, observes: Option<Observing>) {
-        let Some(Observing { collection, request, begun }) = observes else {
+        let Some(Observing { collection, request, begun, room: _ }) = observes else {
             return;
         };
         if let Some(observations) = self.observations.get_mut(&collection) {
@@ -442,9 +490,12 @@ impl Engine {
     }
 
     fn take(&mut self, completion: Completion<Answered>) {
-        let Some(Open { job, tag, observes }) = self.open.remove(&completion.id) else {
+        let Some(Open { job, tag, mut observes }) = self.open.remove(&completion.id) else {
             return;
         };
+        if let Some(observes) = &mut observes {
+            observes.room = completion.room;
+        }
         let answered = completion.value.unwrap_or_else(|_| Answered {
             sent_at: SystemTime::now(),
             result: Err(Failure::new(
@@ -581,6 +632,7 @@ fn net_settings(settings: &Settings) -> sequin_net::Settings {
     sequin_net::Settings {
         allow_private_networks: settings.allow_private_networks,
         max_response_bytes: settings.max_response_bytes,
+        max_memory: settings.max_memory,
         connect_timeout: CONNECT_TIMEOUT,
         ..sequin_net::Settings::default()
     }

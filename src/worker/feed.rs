@@ -244,7 +244,7 @@ impl FeedJob {
             self.start(page, orders);
             return;
         };
-        if feed.cursor() < page.date.minus(self.retention) {
+        if feed.has_gap(page.date, self.retention) {
             self.reading = None;
             orders.work(Then::Gap { feed: self.name.clone() });
             return;

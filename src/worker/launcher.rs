@@ -1,13 +1,17 @@
-//! One launcher for the cluster: it looks for databases, and starts a worker in each that has the extension.
+//! One launcher for the cluster: it looks for databases, and starts workers in each that has the extension.
 //!
 //! It is connected to no database, so it is in nobody's way. Whether a database has the extension only a process
-//! that is connected to it can say: the worker looks, and leaves at once where there is nothing for it.
+//! that is connected to it can say: a database's first worker looks, and leaves at once where there is nothing for it. Only
+//! then the others follow.
 
 use super::main::WORKER;
-use crate::pg::{
-    database, process,
-    shared::{self, Slot},
-    transaction, wait,
+use crate::{
+    pg::{
+        database, process,
+        shared::{self, MAX_WORKERS, Slot},
+        transaction, wait,
+    },
+    settings,
 };
 use pgrx::{
     bgworkers::{BackgroundWorkerStatus, DynamicBackgroundWorker},
@@ -44,7 +48,7 @@ pub extern "C-unwind" fn sequin_launcher_main(_argument: pg_sys::Datum) {
     }
 }
 
-/// What the launcher knows of a slot.
+/// What the launcher knows of one worker of a slot.
 #[derive(Default)]
 struct Post {
     worker: Option<DynamicBackgroundWorker>,
@@ -54,13 +58,14 @@ struct Post {
 }
 
 struct Launcher {
-    posts: Vec<Post>,
+    /// For each slot, one for each worker.
+    posts: Vec<[Post; MAX_WORKERS]>,
     warned: bool,
 }
 
 impl Launcher {
     fn new() -> Self {
-        Self { posts: shared::slots().iter().map(|_| Post::default()).collect(), warned: false }
+        Self { posts: shared::slots().iter().map(|_| Default::default()).collect(), warned: false }
     }
 
     /// Brings workers and databases into step; gives the time until the next look.
@@ -73,34 +78,43 @@ impl Launcher {
             }
         };
         self.assign(&databases);
-        let mut pause = LOOK_INTERVAL;
-        for (slot, post) in shared::slots().iter().zip(&mut self.posts) {
-            if slot.database() != pg_sys::InvalidOid {
-                post.attend(slot);
+        let mut is_starting = false;
+        for (slot, posts) in shared::slots().iter().zip(&mut self.posts) {
+            for (ordinal, post) in posts.iter_mut().enumerate() {
+                if slot.database() != pg_sys::InvalidOid {
+                    post.attend(slot, ordinal);
+                }
+                is_starting |= post.worker.is_some() && slot.worker(ordinal).is_none();
             }
         }
         // One worker starts at a time, so that looking into many databases doesn't use up the worker processes.
-        let starting = self.posts.iter().zip(shared::slots()).any(|(post, slot)| post.is_starting(slot));
-        if starting {
-            return pause;
+        if is_starting {
+            return LOOK_INTERVAL;
         }
-        for (n, (slot, post)) in shared::slots().iter().zip(&mut self.posts).enumerate() {
-            match post.due(slot) {
-                None => {}
-                Some(Duration::ZERO) => {
-                    if post.start(slot, n) {
-                        self.warned = false;
-                        return pause;
+        self.start_next()
+    }
+
+    fn start_next(&mut self) -> Duration {
+        let mut pause = LOOK_INTERVAL;
+        for (n, (slot, posts)) in shared::slots().iter().zip(&mut self.posts).enumerate() {
+            for (ordinal, post) in posts.iter_mut().enumerate() {
+                match post.due(slot, ordinal) {
+                    None => {}
+                    Some(Duration::ZERO) => {
+                        if post.start(slot, n, ordinal) {
+                            self.warned = false;
+                            return pause;
+                        }
+                        if !self.warned {
+                            warning!(
+                                "sequin can start no worker: all of max_worker_processes are in use; it tries again each {CROWDED_INTERVAL:?}"
+                            );
+                            self.warned = true;
+                        }
+                        return CROWDED_INTERVAL;
                     }
-                    if !self.warned {
-                        warning!(
-                            "sequin can start no worker: all of max_worker_processes are in use; it tries again each {CROWDED_INTERVAL:?}"
-                        );
-                        self.warned = true;
-                    }
-                    return CROWDED_INTERVAL;
+                    Some(later) => pause = pause.min(later),
                 }
-                Some(later) => pause = pause.min(later),
             }
         }
         pause
@@ -108,11 +122,12 @@ impl Launcher {
 
     /// Gives a slot to each database, and takes it back where the database is gone.
     fn assign(&mut self, databases: &[pg_sys::Oid]) {
-        for (slot, post) in shared::slots().iter().zip(&mut self.posts) {
+        for (slot, posts) in shared::slots().iter().zip(&mut self.posts) {
             let database = slot.database();
-            if database != pg_sys::InvalidOid && !databases.contains(&database) && slot.worker().is_none() {
+            let is_gone = database != pg_sys::InvalidOid && !databases.contains(&database);
+            if is_gone && slot.all_workers().next().is_none() {
                 slot.release();
-                *post = Post::default();
+                *posts = Default::default();
             }
         }
         for database in databases {
@@ -134,12 +149,12 @@ impl Launcher {
 
 impl Post {
     /// Notices what became of the worker.
-    fn attend(&mut self, slot: &Slot) {
+    fn attend(&mut self, slot: &Slot, ordinal: usize) {
         if let Some(worker) = &self.worker
             && let Err(BackgroundWorkerStatus::Stopped) = worker.pid()
         {
             self.worker = None;
-            slot.set_worker(None);
+            slot.set_worker(ordinal, None);
             let ran = self.started_at.take().map_or(Duration::ZERO, |started| started.elapsed());
             self.failures = if slot.is_absent() || ran > STABLE { 0 } else { self.failures + 1 };
             let pause = FIRST_RESTART
@@ -148,21 +163,20 @@ impl Post {
             self.restart_at = Some(Instant::now() + pause);
         }
         // While a worker runs the announcement stays: it may be about to leave for want of the extension.
-        if self.worker.is_none() && slot.take_announced() {
+        if ordinal == 0 && self.worker.is_none() && slot.take_announced() {
             slot.set_absent(false);
             self.restart_at = None;
             self.failures = 0;
         }
     }
 
-    /// Whether the worker has not yet found out if it is needed.
-    fn is_starting(&self, slot: &Slot) -> bool {
-        self.worker.is_some() && slot.worker().is_none()
-    }
-
-    /// How long until a worker has to be started; `None` where there is one, or none is wanted.
-    fn due(&self, slot: &Slot) -> Option<Duration> {
+    /// How long until the worker has to be started; `None` where it runs, or is not wanted.
+    fn due(&self, slot: &Slot, ordinal: usize) -> Option<Duration> {
         if slot.database() == pg_sys::InvalidOid || self.worker.is_some() || slot.is_absent() {
+            return None;
+        }
+        // The first one has found the extension.
+        if ordinal > 0 && (ordinal >= settings::workers() || slot.worker(0).is_none()) {
             return None;
         }
         if slot.is_held() {
@@ -171,9 +185,9 @@ impl Post {
         Some(self.restart_at.map_or(Duration::ZERO, |at| at.saturating_duration_since(Instant::now())))
     }
 
-    fn start(&mut self, slot: &Slot, n: usize) -> bool {
-        slot.set_worker(None);
-        self.worker = process::start_worker(WORKER, n);
+    fn start(&mut self, slot: &Slot, n: usize, ordinal: usize) -> bool {
+        slot.set_worker(ordinal, None);
+        self.worker = process::start_worker(WORKER, n * MAX_WORKERS + ordinal);
         self.started_at = Some(Instant::now());
         self.worker.is_some()
     }

@@ -1,13 +1,13 @@
-//! The life of the worker of one database.
+//! The life of a worker of a database.
 
 use super::{engine::Engine, request::Answered};
 use crate::{
     pg::{
         extension, process,
-        shared::{self, Slot},
+        shared::{self, MAX_WORKERS, Slot},
         transaction,
     },
-    settings::Settings,
+    settings::{self, Settings},
 };
 use pgrx::prelude::*;
 use sequin_net::Net;
@@ -26,12 +26,11 @@ thread_local! {
 #[pg_guard]
 #[unsafe(no_mangle)]
 pub extern "C-unwind" fn sequin_worker_main(argument: pg_sys::Datum) {
-    let n = argument.value();
-    let Some(slot) = shared::slots().get(n) else {
+    let Some((slot, ordinal)) = post(argument) else {
         return;
     };
     process::handle_signals();
-    process::before_exit(leave, n);
+    process::before_exit(leave, argument.value());
     let database = slot.database();
     if database == pg_sys::InvalidOid {
         // The database was dropped while the process started.
@@ -43,29 +42,40 @@ pub extern "C-unwind" fn sequin_worker_main(argument: pg_sys::Datum) {
         return;
     };
     slot.set_absent(false);
-    slot.set_worker(Some(process::my_pid()));
+    slot.set_worker(ordinal, Some(process::my_pid()));
     shared::wake_launcher();
+    // The others have something to give to this one.
+    slot.wake_all();
     if let Err(problem) = transaction::transaction(prepare_session) {
         error!("sequin could not prepare the session of its worker: {problem}");
     }
-    let (mut engine, net) = match Engine::start(extension, Settings::current()) {
+    let (mut engine, net) = match Engine::start(extension, Settings::current(), slot) {
         Ok(started) => started,
         Err(problem) => error!("the worker of sequin could not start: {problem}"),
     };
     NET.set(Some(net));
-    run(&mut engine, slot);
+    run(&mut engine, slot, ordinal);
     // Where the extension has been created anew already, the launcher starts the next worker at once.
     slot.set_absent(find_extension().is_none());
 }
 
-/// Works until the extension is gone.
-fn run(engine: &mut Engine, slot: &Slot) {
+/// The slot that the launcher has chosen, and which of its workers this one is.
+fn post(argument: pg_sys::Datum) -> Option<(&'static Slot, usize)> {
+    let slot = shared::slots().get(argument.value() / MAX_WORKERS)?;
+    Some((slot, argument.value() % MAX_WORKERS))
+}
+
+/// Works until the extension is gone, or the settings ask for fewer workers.
+fn run(engine: &mut Engine, slot: &Slot, ordinal: usize) {
     engine.plan_anew();
     loop {
         if process::reload_configuration() {
+            if ordinal >= settings::workers() {
+                return;
+            }
             engine.reconfigure(Settings::current());
         }
-        if slot.take_woken() {
+        if slot.take_woken(ordinal) {
             engine.plan_anew();
         }
         process::report_activity(Some(c"syncing"));
@@ -74,7 +84,9 @@ fn run(engine: &mut Engine, slot: &Slot) {
         if !alive {
             return;
         }
-        slot.set_watching(engine.is_watching());
+        if let Some(is_watching) = engine.is_watching() {
+            slot.set_watching(is_watching);
+        }
         engine.wait();
     }
 }
@@ -110,9 +122,11 @@ extern "C-unwind" fn leave(_code: i32, argument: pg_sys::Datum) {
     if let Some(net) = NET.take() {
         net.shutdown(GRACE);
     }
-    if let Some(slot) = shared::slots().get(argument.value())
-        && slot.worker() == Some(process::my_pid())
+    if let Some((slot, ordinal)) = post(argument)
+        && slot.worker(ordinal) == Some(process::my_pid())
     {
-        slot.set_worker(None);
+        slot.set_worker(ordinal, None);
+        // Its locks are gone already: the others take over.
+        slot.wake_all();
     }
 }

@@ -1,10 +1,11 @@
-//! The background workers: a launcher for the cluster, and a worker for each database that has the extension.
+//! The background workers: a launcher for the cluster, and workers for each database that has the extension.
 
 mod apply;
 mod engine;
 mod feed;
 mod job;
 mod launcher;
+mod leases;
 mod main;
 mod notifier;
 mod plan;

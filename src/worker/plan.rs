@@ -1,6 +1,6 @@
 //! What the tables ask for, made ready to be worked on.
 
-use super::request::Target;
+use super::{leases::Leases, request::Target};
 use crate::{
     error::Result,
     secret::Key,
@@ -17,13 +17,19 @@ use sequin_domain::{
     failure::{Failure, FailureClass},
     frequency::Frequency,
     rate_limit::RateLimit,
+    timestamp::Timestamp,
 };
 use sequin_net::{LaneId, Limits};
 use sequin_provider::{
     catalogue,
     declaration::{CollectionRef, Declaration},
 };
-use std::{collections::HashMap, rc::Rc, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeSet, HashMap},
+    rc::Rc,
+    sync::Arc,
+    time::Duration,
+};
 
 /// A sync, as its jobs see it.
 pub struct SyncContext {
@@ -76,6 +82,10 @@ pub struct Plan {
     /// The collections with objects that were set aside and are to be fetched again.
     pub rejected: Vec<(Uuid, String)>,
     pub listeners: Vec<Listener>,
+    /// When workers last noted anything.
+    pub last_noted: Option<Timestamp>,
+    /// Credentials that other workers are to have.
+    pub excess: BTreeSet<Uuid>,
 }
 
 /// The lane of a credential: all that uses it shares one budget.
@@ -84,9 +94,11 @@ fn lane(credential: Uuid) -> LaneId {
 }
 
 impl Plan {
-    /// Reads the plan; within a transaction.
-    pub fn read(settings: &Settings) -> Result<Self> {
-        let (rows, collections, feeds) = (plan::syncs()?, plan::collections()?, plan::feeds()?);
+    /// Reads what this worker has to do, being one of `workers`; within a transaction.
+    pub fn read(settings: &Settings, leases: &mut Leases, workers: usize) -> Result<Self> {
+        let (mut rows, collections, feeds) = (plan::syncs()?, plan::collections()?, plan::feeds()?);
+        let excess = leases.take(&rows.iter().map(|row| row.credential_id).collect(), workers)?;
+        rows.retain(|row| leases.holds(&row.credential_id) && !excess.contains(&row.credential_id));
         let budgets = budgets(&rows);
         let pollers = pollers(&rows, &collections, &feeds);
         let mut syncs = HashMap::new();
@@ -125,7 +137,9 @@ impl Plan {
             feeds,
             backfills: plan::backfills()?,
             rejected: rejected::collections()?,
-            listeners: listeners::all()?,
+            listeners: if leases.notifies() { listeners::all()? } else { Vec::new() },
+            last_noted: plan::last_noted()?,
+            excess,
         })
     }
 }

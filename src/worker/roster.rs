@@ -10,7 +10,7 @@ use super::{
 };
 use crate::store::plan::{Backfill, Collection, Feed};
 use pgrx::Uuid;
-use sequin_domain::timestamp::Timestamp;
+use sequin_domain::{schedule::until_due, timestamp::Timestamp};
 use sequin_provider::declaration::CollectionRef;
 use std::{
     collections::{HashMap, HashSet},
@@ -180,9 +180,5 @@ fn poll(sync: &Rc<SyncContext>, collection: &CollectionRef, row: &Collection, de
 
 /// When something is due that is done each so often and was done last at `last`.
 fn due(last: Option<Timestamp>, every: Duration) -> Instant {
-    let now = Instant::now();
-    let Some(last) = last else { return now };
-    let since = Timestamp::from(SystemTime::now()).unix_micros() - last.unix_micros();
-    let since = Duration::from_micros(u64::try_from(since).unwrap_or(0));
-    now + every.saturating_sub(since)
+    Instant::now() + until_due(last, every, SystemTime::now().into())
 }

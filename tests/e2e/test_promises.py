@@ -321,3 +321,23 @@ def test_plans_made_for_a_tiny_table_serve_a_larger_one(database: Database) -> N
             took.append(time.monotonic() - began)
     inserting, changing = took
     assert changing < 10 * inserting, f"inserting took {inserting:.2f} s and changing {changing:.2f} s"
+
+
+def test_a_clock_that_was_set_back_hides_no_change(
+    cluster: Cluster, database: Database, stripe: Upstream
+) -> None:
+    """Promise 3 is about the order of observations, whatever the clock said at each."""
+    stripe.seed(customer=20)
+    sync = start_sync(database, stripe, ["customer"]).wait(20)
+    sync.converge()
+    # As it looks when the clock is set back by an hour while no worker runs.
+    database.sql("SELECT sequin.pause_sync('main')")
+    for table, column in (("records", "observed_at"), ("_feeds", "polled_at"), ("backfills", "last_page_at")):
+        database.sql(f"UPDATE sequin.{table} SET {column} = {column} + interval '1 hour'")
+    [pid] = [row[0] for row in database.sql("SELECT pid FROM sequin.workers")]
+    cluster.sql("SELECT pg_terminate_backend(%s, 2000)", pid)
+    database.sql("SELECT sequin.resume_sync('main')")
+    changed = stripe.any_id("customer")
+    stripe.update("customer", changed, name="after the clock was set back")
+    sync.converge(15)
+    assert sync.live("customer")[changed]["name"] == "after the clock was set back"

@@ -160,6 +160,11 @@ impl<K: Eq + Hash + Clone> EventFeed<K> {
         self.unresolved.first().map_or(self.newest, |(oldest, _)| *oldest)
     }
 
+    /// Whether the API, at `now` by its own clock, may already have forgotten events that have not been dealt with.
+    pub fn has_gap(&self, now: Timestamp, retention: Duration) -> bool {
+        self.cursor() < now.minus(retention)
+    }
+
     /// Forgets the events that no poll will list again.
     pub fn forget(&mut self) {
         // Twice the look-back: a poll that was planned before the cursor moved may still list them.

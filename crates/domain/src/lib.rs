@@ -10,5 +10,6 @@ pub mod guard;
 pub mod name;
 pub mod observation;
 pub mod rate_limit;
+pub mod schedule;
 pub mod suggestion;
 pub mod timestamp;

@@ -1,8 +1,7 @@
 //! One request, one answer: the only place that drives reqwest.
 
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, StatusCode};
@@ -10,7 +9,9 @@ use reqwest::redirect::Policy;
 use url::{Host, Url};
 
 use crate::address::{self, Resolver};
+use crate::clock::Clock;
 use crate::error::{Failure, StartError, TransportError};
+use crate::memory::{Memory, Room};
 use crate::settings::Settings;
 use crate::task::{Request, Response};
 use crate::tls;
@@ -32,20 +33,8 @@ pub(crate) struct Client {
     allow_private_networks: bool,
     trusting: bool,
     max_response_bytes: u64,
+    memory: Memory,
     clock: Clock,
-}
-
-/// The wall clock, but never backwards: what was sent later must not seem older.
-#[derive(Clone, Default)]
-struct Clock(Arc<Mutex<Option<SystemTime>>>);
-
-impl Clock {
-    fn now(&self) -> SystemTime {
-        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = SystemTime::now();
-        let now = last.map_or(now, |last| last.max(now));
-        *last.insert(now)
-    }
 }
 
 /// Whether a URL may be asked at all. What is behind a name is judged when the name is resolved.
@@ -75,7 +64,7 @@ pub fn check_url(url: &Url, allow_private_networks: bool) -> Result<(), Transpor
 }
 
 impl Client {
-    pub(crate) fn new(settings: &Settings) -> Result<Self, StartError> {
+    pub(crate) fn new(settings: &Settings, clock: Clock) -> Result<Self, StartError> {
         let (tls, trusting) = tls::configuration()?;
         let proxy = settings.proxy.as_ref();
         let mut builder = reqwest::Client::builder()
@@ -104,20 +93,27 @@ impl Client {
             allow_private_networks: settings.allow_private_networks,
             trusting,
             max_response_bytes: settings.max_response_bytes,
-            clock: Clock::default(),
+            memory: Memory::new(settings),
+            clock,
         })
     }
 
     /// Sends `request` now, and returns its answer once that is complete. The time-out runs from
-    /// now to the last byte.
-    pub(crate) async fn send(&self, request: Request) -> Result<Response, Failure> {
+    /// now to the last byte. With it, the room that it takes.
+    pub(crate) async fn send(&self, request: Request) -> (Result<Response, Failure>, Option<Room>) {
+        let mut room = None;
+        let outcome = self.try_send(request, &mut room).await;
+        (outcome, room)
+    }
+
+    async fn try_send(&self, request: Request, room: &mut Option<Room>) -> Result<Response, Failure> {
         let host = request.url.host_str().unwrap_or_default().to_owned();
         self.admit(&host, &request.url).map_err(|error| Failure { error, sent_at: None })?;
 
         let timeout = request.timeout;
         let sent_at = self.clock.now();
         let started = Instant::now();
-        let outcome = tokio::time::timeout(timeout, self.exchange(&host, request)).await;
+        let outcome = tokio::time::timeout(timeout, self.exchange(&host, request, room)).await;
         match outcome {
             Ok(Ok((status, headers, body))) => {
                 Ok(Response { status, headers, body, sent_at, elapsed: started.elapsed() })
@@ -146,6 +142,7 @@ impl Client {
         &self,
         host: &str,
         request: Request,
+        room: &mut Option<Room>,
     ) -> Result<(StatusCode, HeaderMap, Bytes), TransportError> {
         let mut builder = self.http.request(request.method, request.url).headers(request.headers);
         if let Some(body) = request.body {
@@ -154,12 +151,17 @@ impl Client {
         let mut response = builder.send().await.map_err(|error| TransportError::sending(host, &error))?;
         let status = response.status();
         let headers = std::mem::take(response.headers_mut());
-        let body = self.read(host, response).await?;
+        let body = self.read(host, response, room).await?;
         Ok((status, headers, body))
     }
 
     /// The body, as long as it is within the limit.
-    async fn read(&self, host: &str, mut response: reqwest::Response) -> Result<Bytes, TransportError> {
+    async fn read(
+        &self,
+        host: &str,
+        mut response: reqwest::Response,
+        room: &mut Option<Room>,
+    ) -> Result<Bytes, TransportError> {
         let limit = self.max_response_bytes;
         let too_large = || TransportError::TooLarge { host: host.to_owned(), limit };
         // What the answer says of its length; unknown if it is compressed or chunked.
@@ -173,7 +175,10 @@ impl Client {
                 Ok(Some(chunk)) if (body.len() + chunk.len()) as u64 > limit => {
                     return Err(too_large());
                 }
-                Ok(Some(chunk)) => body.extend_from_slice(&chunk),
+                Ok(Some(chunk)) => {
+                    self.memory.reserve((body.len() + chunk.len()) as u64, room).await;
+                    body.extend_from_slice(&chunk);
+                }
                 Ok(None) => return Ok(body.freeze()),
                 Err(error) => return Err(TransportError::reading(host, body.len(), &error)),
             }

@@ -13,6 +13,7 @@ use crate::client::Client;
 use crate::error::Panicked;
 use crate::gauge::Gauge;
 use crate::lane::{Lane, Next};
+use crate::memory::Room;
 use crate::outbox::{Outbox, Report};
 use crate::settings::Limits;
 use crate::task::{Completion, Interpretation, LaneId, Task};
@@ -44,8 +45,8 @@ struct Flight {
     abort: AbortHandle,
 }
 
-/// What a request's own task returns: the value, and the pause that it asks for.
-type Landed<T> = (T, Option<Duration>);
+/// What a request's own task returns: the value, the pause that it asks for, and the room that it takes.
+type Landed<T> = (T, Option<Duration>, Option<Room>);
 
 pub(crate) struct Dispatcher<T> {
     client: Client,
@@ -105,7 +106,7 @@ impl<T: Interpretation> Dispatcher<T> {
                     alarm: None,
                     closing: false,
                 });
-                slot.lane.set_limits(limits);
+                slot.lane.set_limits(limits, Instant::now());
                 slot.gauge = gauge;
                 slot.closing = false;
                 self.serve(id);
@@ -205,15 +206,15 @@ impl<T: Interpretation> Dispatcher<T> {
         };
         if let Some(slot) = self.slots.get_mut(&lane) {
             slot.lane.finish();
-            if let Ok((_, (_, Some(pause)))) = &end {
+            if let Ok((_, (_, Some(pause), _))) = &end {
                 slot.lane.pause(Instant::now(), *pause);
             }
         }
         let report = match end {
-            Ok((_, (value, _))) => Report::Done(Completion { id, lane, value: Ok(value) }),
+            Ok((_, (value, _, room))) => Report::Done(Completion { id, lane, value: Ok(value), room }),
             Err(error) if error.is_panic() => {
                 let message = message(error.into_panic().as_ref());
-                Report::Done(Completion { id, lane, value: Err(Panicked { message }) })
+                Report::Done(Completion { id, lane, value: Err(Panicked { message }), room: None })
             }
             Err(_) => Report::Dropped(id),
         };
@@ -231,9 +232,10 @@ fn launch<T: Interpretation>(running: &mut JoinSet<Landed<T>>, client: &Client, 
     let Task { id, lane, request, interpret, .. } = task;
     let client = client.clone();
     let abort = running.spawn(async move {
-        let value = interpret(client.send(request).await);
+        let (outcome, room) = client.send(request).await;
+        let value = interpret(outcome);
         let pause = value.pause();
-        (value, pause)
+        (value, pause, room)
     });
     Flight { id, lane, abort }
 }

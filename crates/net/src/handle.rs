@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
 use crate::client::Client;
+use crate::clock::Clock;
 use crate::dispatcher::{Command, Dispatcher};
 use crate::error::{Dead, Refusal, Rejected, StartError};
 use crate::gauge::{Gauge, LaneState};
@@ -29,6 +30,7 @@ pub struct Net<T> {
     commands: UnboundedSender<Command<T>>,
     reports: Receiver<Report<T>>,
     book: RefCell<Book>,
+    clock: Clock,
     /// Ends when the thread has done its last work.
     ended: Receiver<()>,
 }
@@ -58,7 +60,8 @@ impl<T: Interpretation> Net<T> {
     /// # Errors
     /// If the settings are not valid, or the system gives no thread or event loop.
     pub fn start(settings: Settings, wake: impl Fn() + Send + 'static) -> Result<Self, StartError> {
-        let client = Client::new(&settings)?;
+        let clock = Clock::default();
+        let client = Client::new(&settings, clock.clone())?;
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_io()
             .enable_time()
@@ -88,7 +91,7 @@ impl<T: Interpretation> Net<T> {
             tasks: HashMap::new(),
             under_way: HashMap::new(),
         });
-        Ok(Net { commands, reports, book, ended })
+        Ok(Net { commands, reports, book, clock, ended })
     }
 
     /// Opens a lane, or changes its limits; `None` is no limit but the queue's. New limits count
@@ -112,7 +115,7 @@ impl<T: Interpretation> Net<T> {
     /// # Errors
     /// If they are not valid; then the old ones stay in force.
     pub fn update(&self, settings: Settings) -> Result<(), StartError> {
-        let client = Client::new(&settings)?;
+        let client = Client::new(&settings, self.clock.clone())?;
         self.book.borrow_mut().capacity = settings.queue_capacity;
         self.command(Command::Use(client));
         Ok(())
@@ -167,6 +170,11 @@ impl<T: Interpretation> Net<T> {
                 Err(TryRecvError::Disconnected) => return Err(Dead),
             }
         }
+    }
+
+    /// The clock by which requests are sent.
+    pub fn clock(&self) -> &Clock {
+        &self.clock
     }
 
     /// How a lane stands; `None` if it isn't open. Never blocks.

@@ -36,9 +36,9 @@ impl<J> Lane<J> {
     }
 
     /// Puts new limits in force; `None` lifts them. What was sent before counts with the new ones.
-    pub(crate) fn set_limits(&mut self, limits: Option<Limits>) {
+    pub(crate) fn set_limits(&mut self, limits: Option<Limits>, now: Instant) {
         if limits != self.limits {
-            self.pace = limits.as_ref().map(|limits| Pace::new(limits, self.pace.as_ref()));
+            self.pace = limits.as_ref().map(|limits| Pace::new(limits, self.pace.as_ref(), now));
             self.limits = limits;
         }
     }
@@ -128,6 +128,12 @@ mod tests {
         })
     }
 
+    /// When a lane was opened, and a time at which it may send.
+    fn a_minute() -> (Instant, Instant) {
+        let begun = Instant::now();
+        (begun, begun + Duration::from_secs(60))
+    }
+
     #[test]
     fn the_most_urgent_goes_first_and_equals_in_order() {
         let mut lane = Lane::new();
@@ -147,8 +153,8 @@ mod tests {
     #[test]
     fn a_permit_goes_to_the_most_urgent_of_its_moment() {
         let mut lane = Lane::new();
-        lane.set_limits(limits(10, 10));
-        let now = Instant::now();
+        let (begun, now) = a_minute();
+        lane.set_limits(limits(10, 10), begun);
         lane.push(Backfill, "first");
         lane.push(Backfill, "second");
         assert_eq!(lane.next(now), Next::Send("first"));
@@ -161,8 +167,8 @@ mod tests {
     #[test]
     fn an_empty_or_full_lane_takes_no_permit() {
         let mut lane = Lane::new();
-        lane.set_limits(limits(1, 1));
-        let now = Instant::now();
+        let (begun, now) = a_minute();
+        lane.set_limits(limits(1, 1), begun);
         assert_eq!(lane.next(now), Next::Wait);
         lane.push(Polling, 1);
         lane.push(Polling, 2);
@@ -197,12 +203,12 @@ mod tests {
     #[test]
     fn the_same_limits_again_change_nothing() {
         let mut lane = Lane::new();
-        lane.set_limits(limits(1, 9));
-        let now = Instant::now();
+        let (begun, now) = a_minute();
+        lane.set_limits(limits(1, 9), begun);
         lane.push(Polling, 1);
         lane.push(Polling, 2);
         assert_eq!(lane.next(now), Next::Send(1));
-        lane.set_limits(limits(1, 9));
+        lane.set_limits(limits(1, 9), now);
         assert!(matches!(lane.next(now), Next::At(_)));
     }
 

@@ -17,6 +17,10 @@
 //! refused. So neither direction can grow without bound, one lane can't take another's room, and
 //! a mutation is never refused because backfills fill the queue.
 //!
+//! Bodies are bounded one by one ([`Settings::max_response_bytes`]), and those larger than usual
+//! together ([`Settings::max_memory`]): a large answer waits, half read, until there is room. It has
+//! its [`Room`] until the completion's owner drops that.
+//!
 //! # The rate
 //! A lane lets requests go evenly spaced, so that in *any* window as long as
 //! [`Limits::interval`] no more than [`Limits::allowed_requests`] are sent. A request counts when it
@@ -38,11 +42,13 @@
 
 mod address;
 mod client;
+mod clock;
 mod dispatcher;
 mod error;
 mod gauge;
 mod handle;
 mod lane;
+mod memory;
 mod outbox;
 mod pace;
 mod settings;
@@ -51,8 +57,10 @@ mod thread;
 mod tls;
 
 pub use client::check_url;
+pub use clock::Clock;
 pub use error::{Dead, Failure, Panicked, Refusal, Rejected, StartError, TransportError};
 pub use gauge::LaneState;
 pub use handle::Net;
+pub use memory::Room;
 pub use settings::{Limits, Settings};
 pub use task::{Completion, Interpret, Interpretation, LaneId, Priority, Request, Response, Task};

@@ -28,29 +28,30 @@ const MAX_INTERVAL: Duration = Duration::from_secs(366 * 24 * 60 * 60);
 pub(crate) struct Pace {
     space: Duration,
     early: Duration,
-    /// The nominal time of the next permit; `None` before the first.
-    next: Option<Instant>,
+    /// The nominal time of the next permit.
+    next: Instant,
 }
 
 impl Pace {
     /// The pace of `limits`, going on from `before`, if there was one, as if its last permit had
-    /// been given by this one.
-    pub(crate) fn new(limits: &Limits, before: Option<&Pace>) -> Self {
+    /// been given by this one. Else as if one had been given `now`: another process may have sent
+    /// something a moment ago.
+    pub(crate) fn new(limits: &Limits, before: Option<&Pace>, now: Instant) -> Self {
         let interval = limits.interval.min(MAX_INTERVAL);
         let slack = (interval / SLACK_DIVISOR).min(MAX_SLACK);
         let space = (interval + slack) / limits.allowed_requests.get();
-        let next = before.and_then(|before| Some(before.next?.checked_sub(before.space)? + space));
+        let last = before.and_then(|before| before.next.checked_sub(before.space)).unwrap_or(now);
+        let next = last + space;
         Pace { space, early: (slack / 4).min(MAX_EARLY), next }
     }
 
     /// Takes a permit at the time `now`, or tells when there will be one.
     pub(crate) fn take(&mut self, now: Instant) -> Result<(), Instant> {
-        let next = self.next.unwrap_or(now);
-        let open = next.checked_sub(self.early).unwrap_or(next);
+        let open = self.next.checked_sub(self.early).unwrap_or(self.next);
         if now < open {
             return Err(open);
         }
-        self.next = Some(next.max(now) + self.space);
+        self.next = self.next.max(now) + self.space;
         Ok(())
     }
 }
@@ -106,7 +107,7 @@ mod tests {
         ] {
             let interval = Duration::from_millis(interval);
             let lateness = Duration::from_millis(lateness_ms);
-            let mut pace = Pace::new(&limits(allowed, interval), None);
+            let mut pace = Pace::new(&limits(allowed, interval), None, start);
             let windows = 20;
             let taken = permits(&mut pace, start, start + interval * windows, lateness);
             for pair in taken.windows(allowed as usize + 1) {
@@ -126,7 +127,7 @@ mod tests {
     fn idleness_saves_up_no_burst() {
         let limits = limits(10, Duration::from_secs(1));
         let start = Instant::now();
-        let mut pace = Pace::new(&limits, None);
+        let mut pace = Pace::new(&limits, None, start);
         permits(&mut pace, start, start + Duration::from_secs(2), Duration::ZERO);
         let later = start + Duration::from_secs(60);
         let taken = permits(&mut pace, later, later + Duration::from_secs(1), Duration::ZERO);
@@ -136,11 +137,57 @@ mod tests {
 
     #[test]
     fn a_new_limit_counts_from_the_last_permit() {
-        let now = Instant::now();
-        let mut slow = Pace::new(&limits(1, Duration::from_secs(3600)), None);
+        let begun = Instant::now();
+        let hour = Duration::from_secs(3600);
+        let mut slow = Pace::new(&limits(1, hour), None, begun);
+        let now = begun + 2 * hour;
         slow.take(now).unwrap();
-        let mut fast = Pace::new(&limits(1, Duration::from_secs(10)), Some(&slow));
+        let mut fast = Pace::new(&limits(1, Duration::from_secs(10)), Some(&slow), now);
         let at = fast.take(now).expect_err("the last permit was just now");
         assert!(at > now + Duration::from_secs(10) && at < now + Duration::from_secs(11));
+    }
+
+    /// A daily and an hourly quota over three weeks, in which the process is started anew at odd times, and asks now in
+    /// bursts and now not at all.
+    #[test]
+    fn quotas_of_a_day_hold_over_weeks() {
+        let (hour, day) = (Duration::from_secs(3600), Duration::from_secs(86_400));
+        for (allowed, interval) in [(1000, day), (5000, hour), (1, day)] {
+            let limits = limits(allowed, interval);
+            let start = Instant::now();
+            let mut pace = Pace::new(&limits, None, start);
+            let mut seed: u64 = 42;
+            let mut random = |below: u64| {
+                seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                (seed >> 33) % below
+            };
+            let (mut now, mut taken) = (start, Vec::new());
+            while now < start + 21 * day {
+                match random(50) {
+                    0 => {
+                        now += Duration::from_millis(random(5_000));
+                        pace = Pace::new(&limits, None, now);
+                    }
+                    1 => now += Duration::from_secs(random(36_000)),
+                    _ => match pace.take(now) {
+                        Ok(()) => taken.push(now),
+                        Err(at) => now = at,
+                    },
+                }
+            }
+            for pair in taken.windows(allowed as usize + 1) {
+                let apart = pair[allowed as usize] - pair[0];
+                assert!(apart > interval, "{allowed} in {interval:?}: {apart:?}");
+            }
+            assert!(taken.len() > 15 || allowed > 1, "{allowed} in {interval:?}: only {}", taken.len());
+        }
+    }
+
+    #[test]
+    fn a_beginning_is_no_burst() {
+        let now = Instant::now();
+        let mut pace = Pace::new(&limits(10, Duration::from_secs(1)), None, now);
+        let at = pace.take(now).expect_err("who had the budget before may have sent just now");
+        assert!(at > now + Duration::from_millis(95) && at < now + Duration::from_millis(105));
     }
 }

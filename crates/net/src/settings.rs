@@ -12,6 +12,9 @@ pub struct Settings {
     pub allow_private_networks: bool,
     /// The most bytes of a response body that are read, counted after decompression.
     pub max_response_bytes: u64,
+    /// The most bytes that bodies larger than usual (a 64th of the largest) may take together. There
+    /// is always room for one.
+    pub max_memory: u64,
     /// How long a new connection may take, TLS included.
     pub connect_timeout: Duration,
     /// The `User-Agent` header.
@@ -28,6 +31,7 @@ impl Default for Settings {
         Settings {
             allow_private_networks: false,
             max_response_bytes: 64 << 20,
+            max_memory: 256 << 20,
             connect_timeout: Duration::from_secs(10),
             user_agent: concat!("sequin/", env!("CARGO_PKG_VERSION")).to_owned(),
             proxy: None,

@@ -7,6 +7,7 @@ use http::{HeaderMap, Method, StatusCode};
 use url::Url;
 
 use crate::error::{Failure, Panicked};
+use crate::memory::Room;
 
 /// All that shares a rate limit: usually a credential.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -91,4 +92,6 @@ pub struct Completion<T> {
     pub lane: LaneId,
     /// What `interpret` returned; an error if it panicked.
     pub value: Result<T, Panicked>,
+    /// The room that a large answer takes, until this is dropped.
+    pub room: Option<Room>,
 }

@@ -65,6 +65,20 @@ fn a_body_past_the_limit_is_refused() {
 }
 
 #[test]
+fn large_answers_wait_for_one_another() {
+    let server = Server::start();
+    // Room for one; a 64th of it is less than the answer.
+    let rig = Rig::start(Settings { max_response_bytes: 1 << 20, max_memory: 1, ..local() }, None);
+    rig.submit(task(1, Priority::Polling, &server.url("/large")));
+    let first = rig.next();
+    rig.submit(task(2, Priority::Polling, &server.url("/large")));
+    rig.submit(task(3, Priority::Polling, &server.url("/ok")));
+    assert_eq!((first.id, rig.next().id), (1, 3), "the second has no room before the first is dropped");
+    drop(first);
+    assert_eq!(rig.next().id, 2);
+}
+
+#[test]
 fn a_new_limit_is_in_force_at_once() {
     let server = Server::start();
     let rig = Rig::start(local(), None);

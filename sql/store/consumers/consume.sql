@@ -1,0 +1,1 @@
+SELECT * FROM sequin._consume($1, $2, $3)

@@ -1,0 +1,1 @@
+SELECT sequin._ack($1, $2)

@@ -1,0 +1,1 @@
+SELECT pg_advisory_unlock(sequin._lease_key($1))
