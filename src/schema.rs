@@ -5,6 +5,12 @@ use pgrx::prelude::*;
 extension_sql_file!("../sql/schema/streams.sql", name = "streams", bootstrap);
 extension_sql_file!("../sql/schema/syncs.sql", name = "syncs", requires = ["streams"]);
 extension_sql_file!("../sql/schema/records.sql", name = "records", requires = ["syncs"]);
+extension_sql_file!("../sql/schema/history.sql", name = "history", requires = ["syncs"]);
+extension_sql_file!(
+    "../sql/schema/health.sql",
+    name = "health",
+    requires = ["history", waiting::failure_hint]
+);
 extension_sql_file!("../sql/schema/record_json.sql", name = "record_json", requires = ["records"]);
 extension_sql_file!("../sql/schema/wait_for_sync.sql", name = "wait_for_sync", requires = ["records"]);
 
@@ -32,6 +38,6 @@ extension_sql_file!(
 extension_sql_file!(
     "../sql/schema/status.sql",
     name = "status",
-    requires = ["records", waiting::failure_hint]
+    requires = ["records", "health", schedule::check_intervals]
 );
 extension_sql_file!("../sql/schema/functions.sql", name = "functions", finalize);

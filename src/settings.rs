@@ -11,6 +11,7 @@ static REQUEST_TIMEOUT: GucSetting<i32> = GucSetting::<i32>::new(60_000);
 static MAX_RESPONSE_SIZE: GucSetting<i32> = GucSetting::<i32>::new(64 * 1024);
 static WORKER_MEMORY: GucSetting<i32> = GucSetting::<i32>::new(256 * 1024);
 static DELETE_GUARD: GucSetting<f64> = GucSetting::<f64>::new(0.5);
+static SYNC_LOG_LIMIT: GucSetting<i32> = GucSetting::<i32>::new(1_000);
 
 /// To be called when the library is loaded. `most_workers`: how many workers a database can have.
 pub fn define(most_workers: usize) {
@@ -83,10 +84,21 @@ pub fn define(most_workers: usize) {
     GucRegistry::define_float_guc(
         c"sequin.delete_guard",
         c"The largest share of a collection's records that one sweep may mark as deleted.",
-        c"A sweep that would delete more, and more than 100 records, stops and says so. 1 turns the guard off.",
+        c"A sweep that would delete more, and more than 100 records, stops and says so. 1 turns the guard off, but for lists that are empty.",
         &DELETE_GUARD,
         0.0,
         1.0,
+        GucContext::Sighup,
+        GucFlags::default(),
+    );
+    // Only the functions in SQL read it.
+    GucRegistry::define_int_guc(
+        c"sequin.sync_log_limit",
+        c"How many rows of sequin.sync_log are kept for each sync.",
+        c"The oldest go when new ones come.",
+        &SYNC_LOG_LIMIT,
+        10,
+        100_000,
         GucContext::Sighup,
         GucFlags::default(),
     );

@@ -57,14 +57,20 @@ mod tests {
 
     /// Applies a page of customers; `objects` is an SQL array of JSON texts with an id.
     fn apply(observed: &str, objects: &str, deleted: bool) -> (i32, i32) {
+        apply_created(observed, objects, deleted, "NULL")
+    }
+
+    /// The same, with an SQL expression for when they were created.
+    fn apply_created(observed: &str, objects: &str, deleted: bool, created: &str) -> (i32, i32) {
         let sql = format!(
             "SELECT a.inserted, a.changed FROM sequin.syncs s,
                  LATERAL (SELECT array_agg(gen_random_uuid()) ids, array_agg(o::jsonb ->> 'id') keys, array_agg(o) datas,
                                  array_agg(md5(o)::uuid) hashes, array_agg({deleted}) deletions,
-                                 array_agg(NULL::timestamptz) moments, array_agg(NULL::text) parents
+                                 array_agg(({created})::timestamptz) created, array_agg(NULL::timestamptz) moments,
+                                 array_agg(NULL::text) parents
                           FROM unnest({objects}) o) p,
                  LATERAL sequin._apply_page(s.stream_id, s.id, 'stripe', 'stripe:customer', '{observed}', p.ids, p.keys,
-                                            p.datas, p.hashes, p.deletions, p.moments, p.moments, p.parents) a
+                                            p.datas, p.hashes, p.deletions, p.created, p.moments, p.parents) a
              WHERE s.name = 's'"
         );
         let (inserted, changed) =
@@ -223,6 +229,7 @@ mod tests {
                 "interval",
             ),
             ("'t', 'main', 'key', '{customer}', max_age => '-1 day'", "22023", "max_age"),
+            ("'t', 'main', 'key', '{customer}', max_age => '1001 years'", "22023", "max_age"),
             ("'t', 'main', 'key', '{customer}', options => '{\"a\": 1}'", "22023", "option"),
             ("'t', 'main', 'key', '{customer}', options => '[]'", "22023", "array"),
             ("'s', 'main', 'key', '{customer}'", "42710", "update_sync"),
@@ -328,6 +335,21 @@ mod tests {
     }
 
     #[pg_test]
+    fn what_is_older_than_the_sync_keeps_is_not_stored_anew() {
+        make_sync();
+        let old = "now() - interval '40 days'";
+        assert_eq!(apply_created(DAY_1, r#"ARRAY['{"id": "kept"}']"#, false, old), (1, 0));
+        run("SELECT sequin.update_sync('s', max_age => '30 days')");
+        assert_eq!(apply_created(DAY_2, r#"ARRAY['{"id": "old"}']"#, false, old), (0, 0));
+        assert_eq!(apply_created(DAY_2, r#"ARRAY['{"id": "young"}']"#, false, "now()"), (1, 0));
+        assert_eq!(apply_created(DAY_2, r#"ARRAY['{"id": "ageless"}']"#, false, "NULL"), (1, 0));
+        // What is still there is kept in step until retention comes by.
+        assert_eq!(apply_created(DAY_2, r#"ARRAY['{"id": "kept", "v": 2}']"#, false, old), (0, 1));
+        run("SELECT sequin.update_sync('s', max_age => '50 days')");
+        assert_eq!(apply_created(DAY_2, r#"ARRAY['{"id": "old"}']"#, false, old), (1, 0));
+    }
+
+    #[pg_test]
     fn an_older_answer_changes_nothing() {
         make_sync();
         apply(DAY_2, r#"ARRAY['{"id": "a", "v": 2}']"#, false);
@@ -348,6 +370,180 @@ mod tests {
         is_true("(SELECT NOT deleted FROM sequin.records)");
         assert_eq!(text("SELECT id::text FROM sequin.records"), id);
         assert_eq!(apply(DAY_3, r#"ARRAY['{"id": "never seen"}']"#, true), (0, 0));
+    }
+
+    fn events() -> String {
+        text("SELECT string_agg(event, ' ' ORDER BY id) FROM sequin.sync_log")
+    }
+
+    /// Writes a failure down as the worker does.
+    fn fail(table: &str, class: &str, failures: i32) {
+        run(&format!(
+            "UPDATE sequin.{table}
+             SET failure_class = '{class}', error = 'no', failed_at = clock_timestamp(), failures = {failures},
+                 failing_since = coalesce(failing_since, clock_timestamp()), retry_at = now() + interval '1 min'
+             {}",
+            if table == "_feeds" { "" } else { "WHERE collection_id = 'stripe:customer'" }
+        ));
+    }
+
+    fn recover(table: &str) {
+        run(&format!(
+            "UPDATE sequin.{table} SET failure_class = NULL, failures = 0, failing_since = NULL, retry_at = NULL"
+        ));
+    }
+
+    #[pg_test]
+    fn what_happens_to_a_sync_is_written_down_once() {
+        make_sync();
+        assert_eq!(events(), "");
+        for call in ["pause_sync('s')", "pause_sync('s')", "resume_sync('s')"] {
+            run(&format!("SELECT sequin.{call}"));
+        }
+        for _ in 0..2 {
+            run("SELECT sequin.update_sync('s', frequency => '90s', metadata => '{\"team\": \"eu\"}')");
+        }
+        assert_eq!(events(), "paused resumed changed");
+        assert_eq!(
+            text("SELECT detail::text FROM sequin.sync_log WHERE event = 'changed'"),
+            r#"{"frequency": "90s"}"#
+        );
+        run("SELECT sequin.cancel_backfill(sequin.start_backfill('s', 'customer'))");
+        assert_eq!(events(), "paused resumed changed backfill_cancelled");
+        is_true("(SELECT bool_and(sync = 's') FROM sequin.sync_log)");
+        run("SELECT sequin.delete_sync('s')");
+        is_true("NOT EXISTS (SELECT FROM sequin._sync_log)");
+    }
+
+    #[pg_test]
+    fn a_history_has_an_end() {
+        make_sync();
+        run(
+            "SELECT sequin._log_sync(s.id, NULL, 'event ' || n) FROM sequin.syncs s, generate_series(1, 1050) n",
+        );
+        is_true("(SELECT count(*) = 1000 FROM sequin.sync_log)");
+        is_true("(SELECT event = 'event 51' FROM sequin.sync_log ORDER BY id LIMIT 1)");
+        is_true("(SELECT event = 'event 1050' FROM sequin.sync_log ORDER BY id DESC LIMIT 1)");
+    }
+
+    #[pg_test]
+    fn a_failure_changes_the_health_and_is_written_down_once() {
+        make_sync();
+        let health = || {
+            text(
+                "SELECT string_agg(health, ' ' ORDER BY collection_id) || ' ' ||
+                        (SELECT health FROM sequin.status)
+                 FROM sequin.sync_collections",
+            )
+        };
+        assert_eq!(health(), "healthy healthy healthy");
+        for failures in 1..=6 {
+            fail("_sync_collections", "transient", failures);
+            let expected = if failures < 5 { "degraded" } else { "failing" };
+            assert_eq!(health(), format!("{expected} healthy {expected}"));
+        }
+        fail("_sync_collections", "permission", 7);
+        assert_eq!(events(), "failing");
+        is_true(
+            "(SELECT health_since >= failing_since FROM sequin.sync_collections WHERE health = 'failing')",
+        );
+        recover("_sync_collections");
+        assert_eq!(health(), "healthy healthy healthy");
+        assert_eq!(events(), "failing recovered");
+        is_true(
+            "(SELECT error IS NULL AND last_error = 'no' AND last_error_at IS NOT NULL AND failing_since IS NULL
+              FROM sequin.sync_collections WHERE collection_id = 'stripe:customer')",
+        );
+        assert_eq!(text("SELECT last_error FROM sequin.status"), "stripe:customer: no");
+        // The failure of a feed is that of all who listen to it, and one event.
+        fail("_feeds", "bad_data", 1);
+        assert_eq!(health(), "failing failing failing");
+        assert_eq!(text("SELECT state FROM sequin.status"), "failing");
+        assert_eq!(events(), "failing recovered failing");
+        recover("_feeds");
+        assert_eq!(events(), "failing recovered failing recovered");
+        is_true("(SELECT state_since > (SELECT min(at) FROM sequin.sync_log) FROM sequin.status)");
+    }
+
+    #[pg_test]
+    fn a_refused_credential_concerns_all_that_depends_on_it() {
+        make_sync();
+        run("SELECT sequin.create_sync('t', 'main', 'key', '{price}')");
+        fail("_sync_collections", "credential", 1);
+        is_true("(SELECT count(*) = 2 AND bool_and(health = 'failing') FROM sequin.status)");
+        is_true(
+            "(SELECT bool_and(failure_class = 'credential' AND error <> '') FROM sequin.sync_collections)",
+        );
+        is_true("(SELECT bool_and(waiting_for LIKE 'the credential key %') FROM sequin.status)");
+        is_true("(SELECT bool_and(hint LIKE '%update_credential%') FROM sequin.status)");
+        assert_eq!(events(), "credential_refused credential_refused");
+        // That nobody answers says nothing about the credential.
+        fail("_sync_collections", "transient", 2);
+        is_true("(SELECT bool_and(failure_class = 'credential') FROM sequin.sync_collections)");
+        fail("_sync_collections", "credential", 3);
+        recover("_sync_collections");
+        is_true("(SELECT bool_and(health = 'healthy') FROM sequin.status)");
+        assert_eq!(events(), "credential_refused credential_refused credential_accepted credential_accepted");
+        // Whoever was refused is gone: that is no answer.
+        fail("_sync_collections", "credential", 1);
+        run("SELECT sequin.delete_sync('s')");
+        is_true("(SELECT health = 'healthy' FROM sequin.status)");
+        is_true("NOT EXISTS (SELECT FROM sequin._refusals)");
+    }
+
+    #[pg_test]
+    fn deletions_that_were_held_back_are_confirmed_once() {
+        make_sync();
+        assert_refused("SELECT sequin.confirm_deletes('s', 'customer')", "55000", "held_back");
+        assert_refused("SELECT sequin.confirm_deletes('s', 'price')", "42704", "update_sync");
+        run("UPDATE sequin._sync_collections
+             SET guarded_at = now(), guarded_missing = 300, guarded_total = 400 WHERE collection_id = 'stripe:customer'");
+        is_true(
+            "(SELECT health = 'failing' AND failure_class = 'guarded' AND held_back = 300 AND error LIKE '%300 of 400%'
+                     AND hint LIKE '%sequin.confirm_deletes(''s'', ''stripe:customer'')%'
+              FROM sequin.sync_collections WHERE collection_id = 'stripe:customer')",
+        );
+        run("SELECT sequin.confirm_deletes('s', 'customer')");
+        is_true("(SELECT count(*) = 1 FROM sequin.backfills WHERE kind = 'sweep' AND may_delete = 300)");
+        is_true("(SELECT health = 'healthy' FROM sequin.status)");
+        assert_eq!(events(), "guard_stopped deletes_confirmed");
+        assert_refused("SELECT sequin.confirm_deletes('s', 'customer')", "55000", "held_back");
+    }
+
+    #[pg_test]
+    fn what_was_set_aside_is_asked_for_again() {
+        make_sync();
+        run("INSERT INTO sequin.rejected_records (stream_id, sync_id, collection_id, upstream_id, reason, raw)
+             SELECT stream_id, id, c, u, 'odd', convert_to(r, 'UTF8') FROM sequin.syncs, (VALUES
+                 ('stripe:customer', 'a', '1'), ('stripe:customer', 'a', '2'), ('stripe:customer', 'b', '3'),
+                 ('stripe:customer', NULL, '4'), ('stripe:product', 'p', '5')) AS v (c, u, r)");
+        assert_eq!(get::<i64>("SELECT sequin.retry_rejected('s', 'customer')"), Some(2));
+        is_true("(SELECT count(*) = 3 FROM sequin.rejected_records WHERE retry_requested_at IS NOT NULL)");
+        assert_eq!(get::<i64>("SELECT sequin.retry_rejected('s')"), Some(3));
+        assert_refused("SELECT sequin.retry_rejected('s', 'price')", "42704", "update_sync");
+        // What can be stored is there no more.
+        apply(DAY_1, r#"ARRAY['{"id": "a"}']"#, false);
+        is_true("(SELECT count(*) = 3 FROM sequin.rejected_records)");
+    }
+
+    #[pg_test]
+    fn the_views_tell_what_comes_next() {
+        make_sync();
+        is_true("(SELECT bool_and(next_run_at = now()) FROM sequin.sync_collections)");
+        is_true(
+            "(SELECT feed = 2 AND poll IS NULL AND sweep IS NULL
+              FROM sequin._check_intervals('stripe', 'stripe:customer', 'continuous'))",
+        );
+        is_true(
+            "(SELECT feed = 14400 AND poll = 14400 AND sweep = 86400
+              FROM sequin._check_intervals('stripe', 'stripe:refund', '4h'))",
+        );
+        is_true("(SELECT feed IS NULL FROM sequin._check_intervals('stripe', 'stripe:gone', 'continuous'))");
+        run("SELECT sequin.cancel_backfill(id) FROM sequin.backfills");
+        run("UPDATE sequin._feeds SET polled_at = now() + interval '1 min'");
+        is_true("(SELECT next_run_at = now() + interval '62 s' AND state = 'syncing' FROM sequin.status)");
+        run("SELECT sequin.pause_sync('s')");
+        is_true("(SELECT next_run_at IS NULL AND state_since = now() FROM sequin.status)");
     }
 
     #[pg_test]

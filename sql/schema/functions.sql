@@ -34,12 +34,14 @@ COMMENT ON FUNCTION sequin.create_sync(text, text, text, text[], text, jsonb, in
     'frequency: continuous, or an interval such as 30s, 15m, 4h, 1d. '
     'rate_limit: {"allowed_requests", "interval" in seconds, "max_concurrent_requests"}; by default half of what the '
     'API documents; syncs of one credential share the strictest one. '
-    'max_age: only objects created within it are backfilled, where the API can tell. options: of the provider. '
+    'max_age: objects created longer ago are not stored, and records that grow older are removed; at most 1000 years. '
+    'options: of the provider. '
     'external_id, metadata: the user''s. Returns its id. '
     'Errors: undefined_object; duplicate_object; invalid_parameter_value; null_value_not_allowed.';
 COMMENT ON FUNCTION sequin.update_sync(text, text[], text, jsonb, interval, jsonb, text, jsonb) IS
     'Changes a sync; what is null stays as it is. A collection that is added is backfilled; one that is taken away '
-    'keeps its records, which no longer change. Errors: as for sequin.create_sync.';
+    'keeps its records, which no longer change. A shorter max_age removes records, a longer one brings none back: a '
+    'backfill does. Errors: as for sequin.create_sync.';
 COMMENT ON FUNCTION sequin.pause_sync(text) IS 'Stops a sync until it is resumed. Errors: undefined_object.';
 COMMENT ON FUNCTION sequin.resume_sync(text) IS 'Lets a paused sync go on where it was. Errors: undefined_object.';
 COMMENT ON FUNCTION sequin.delete_sync(text, boolean) IS
@@ -51,6 +53,18 @@ COMMENT ON FUNCTION sequin.start_backfill(text, text, timestamptz) IS
 COMMENT ON FUNCTION sequin.cancel_backfill(uuid) IS
     'Calls a backfill off; what it has brought stays. Errors: undefined_object; object_not_in_prerequisite_state where it '
     'has ended.';
+COMMENT ON FUNCTION sequin.confirm_deletes(text, text) IS
+    'Lets one sweep of a collection, which starts at once, delete what the last one was stopped from deleting: as many '
+    'records as sequin.sync_collections shows as held_back, and at most 100 more. sync, collection: their names. '
+    'Returns the id of the sweep; see sequin.backfill_progress. '
+    'Errors: undefined_object; object_not_in_prerequisite_state where nothing is held back.';
+COMMENT ON FUNCTION sequin.retry_rejected(text, text) IS
+    'Has objects that were set aside fetched again, one by one, and stored if they can be now. sync: its name. '
+    'collection: NULL for all of the sync''s. Returns how many objects that is; a notice tells which have no id or can''t '
+    'be asked for, so that only a backfill can bring them. Errors: undefined_object.';
+COMMENT ON FUNCTION sequin._check_intervals(text, text, text) IS
+    'The seconds between two looks at the feed that a collection listens to, between two polls and between two sweeps '
+    'of it, in a sync of this frequency; NULL for what it doesn''t have.';
 COMMENT ON FUNCTION sequin._announce_change(uuid) IS
     'Wakes, once the transaction has committed, all sessions that wait for the stream.';
 COMMENT ON FUNCTION sequin._announce_work() IS

@@ -28,6 +28,9 @@ CREATE TABLE sequin.records (
 CREATE UNIQUE INDEX records_position ON sequin.records (stream_id, updated_idx);
 CREATE INDEX records_parent ON sequin.records (stream_id, collection_id, parent_id, sync_id)
     WHERE parent_id IS NOT NULL;
+-- For retention. Partial, so that no other statement of the worker can take it for the index of a sync's records.
+CREATE INDEX records_age ON sequin.records (stream_id, sync_id, upstream_created_at)
+    WHERE upstream_created_at IS NOT NULL;
 COMMENT ON TABLE sequin.records IS
     'The records of all streams: one row an object of an API, in its latest version. Read it with plain SQL; '
     'it is written by the workers only.';
@@ -46,9 +49,14 @@ CREATE TABLE sequin.rejected_records (
     raw           bytea       NOT NULL,
     raw_hash      bytea       NOT NULL GENERATED ALWAYS AS (pg_catalog.sha256(raw)) STORED,
     first_seen_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    retry_requested_at timestamptz,
+    retry_error   text,
     PRIMARY KEY (stream_id, id),
     UNIQUE (sync_id, collection_id, raw_hash)
 );
+CREATE INDEX ON sequin.rejected_records (sync_id, collection_id, upstream_id);
+CREATE INDEX rejected_records_to_retry ON sequin.rejected_records (sync_id, collection_id, upstream_id)
+    WHERE retry_requested_at IS NOT NULL;
 COMMENT ON TABLE sequin.rejected_records IS
     'Objects that could not be stored as they are, with what the API sent and the reason. A row goes when the object '
     'can be stored.';
@@ -83,6 +91,8 @@ CREATE FUNCTION sequin._apply_page(
 LANGUAGE plpgsql
 AS $$
 DECLARE
+    -- What was created before the sync's max_age is not stored anew: retention has removed it, or would.
+    horizon timestamptz;
     -- Positions in the arrays: of objects that are not stored, and of those that are and may differ, with their rows.
     fresh int[];
     suspects int[];
@@ -91,13 +101,16 @@ DECLARE
 BEGIN
     PERFORM sequin._lock_stream(the_stream);
     -- Who deletes a sync holds the same lock, so it is there until this transaction ends, or gone for good.
-    IF NOT EXISTS (SELECT FROM sequin.syncs WHERE id = the_sync) THEN
+    SELECT pg_catalog.now() - s.max_age INTO horizon FROM sequin.syncs AS s WHERE s.id = the_sync;
+    IF NOT FOUND THEN
         RETURN;
     END IF;
     inserted := 0;
     changed := 0;
 
-    SELECT pg_catalog.array_agg(n) FILTER (WHERE old.id IS NULL AND NOT deletions[n]),
+    SELECT pg_catalog.array_agg(n) FILTER (
+               WHERE old.id IS NULL AND NOT deletions[n] AND coalesce(created[n] >= horizon, true)
+           ),
            pg_catalog.array_agg(n) FILTER (WHERE old.id IS NOT NULL),
            pg_catalog.array_agg(old.id) FILTER (WHERE old.id IS NOT NULL),
            pg_catalog.array_agg(old.ctid) FILTER (WHERE old.id IS NOT NULL)
@@ -162,6 +175,7 @@ END
 $$;
 COMMENT ON FUNCTION sequin._apply_page(uuid, uuid, text, text, timestamptz, uuid[], text[], text[], uuid[], boolean[],
                                        timestamptz[], timestamptz[], text[]) IS
-    'Stores the objects of one answer of an API, without repetitions: new ones are inserted, changed ones updated, '
-    'unchanged ones and those observed later than "observed" left alone. The arrays have an element an object. '
+    'Stores the objects of one answer of an API, without repetitions: new ones are inserted unless they are older than '
+    'the sync''s max_age, changed ones updated, unchanged ones and those observed later than "observed" left alone. '
+    'The arrays have an element an object. '
     'Returns how many were inserted and changed; nulls where the sync has been deleted.';

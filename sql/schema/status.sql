@@ -12,29 +12,55 @@ SELECT c.stream_id,
        pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object(
            'backfill', b.ranges, 'newest', c.cursor, 'feed', f.cursor
        )) AS cursor,
-       CASE
-           WHEN coalesce(c.failure_class, f.failure_class) IS NULL THEN 'healthy'
-           WHEN coalesce(c.failure_class, f.failure_class) IN ('transient', 'rate_limited')
-                AND greatest(c.failures, f.failures) < 5 THEN 'degraded'
-           ELSE 'failing'
-       END AS health,
+       h.health,
        greatest(c.last_success_at, c.polled_at, CASE WHEN c.backfilled_at IS NOT NULL THEN f.polled_at END)
            AS last_success_at,
        CASE WHEN c.backfilled_at IS NOT NULL THEN
            pg_catalog.now() - coalesce(f.polled_at, c.polled_at, c.swept_at, c.backfilled_at)
        END AS lag,
-       coalesce(c.failure_class, f.failure_class) AS failure_class,
-       coalesce(c.error, f.error) AS error,
-       sequin._failure_hint(coalesce(c.failure_class, f.failure_class)) AS hint,
-       coalesce(c.failing_since, f.failing_since) AS failing_since,
-       coalesce(c.retry_at, f.retry_at) AS retry_at,
+       h.failure_class,
+       h.error,
+       h.hint,
+       h.failing_since,
+       h.retry_at,
        c.backfilled_at,
-       c.swept_at
+       c.swept_at,
+       CASE
+           WHEN s.status = 'paused' THEN s.status_since
+           ELSE greatest(s.status_since, CASE
+               WHEN c.backfilled_at IS NOT NULL THEN c.backfilled_at
+               WHEN b.state = 'running' THEN b.started_at
+               ELSE c.added_at
+           END)
+       END AS state_since,
+       c.health_since,
+       CASE WHEN s.status = 'active' THEN greatest(
+           pg_catalog.now(),
+           CASE WHEN h.failure_class = 'credential' THEN h.retry_at END,
+           least(
+               CASE WHEN b.state IS NOT NULL THEN greatest(pg_catalog.now(), c.retry_at) END,
+               CASE WHEN f.feed IS NOT NULL THEN
+                   greatest(coalesce(f.polled_at, '-infinity') + pg_catalog.make_interval(secs => every.feed), f.retry_at)
+               END,
+               CASE WHEN c.backfilled_at IS NOT NULL THEN
+                   greatest(coalesce(c.polled_at, '-infinity') + pg_catalog.make_interval(secs => every.poll), c.retry_at)
+               END,
+               CASE WHEN c.backfilled_at IS NOT NULL THEN
+                   coalesce(c.swept_at, '-infinity') + pg_catalog.make_interval(secs => every.sweep)
+               END
+           )
+       ) END AS next_run_at,
+       coalesce(h.error, CASE WHEN c.failed_at >= f.failed_at OR f.failed_at IS NULL THEN c.error ELSE f.error END)
+           AS last_error,
+       coalesce(h.error_at, greatest(c.failed_at, f.failed_at)) AS last_error_at,
+       c.guarded_missing AS held_back
 FROM sequin._sync_collections AS c
 JOIN sequin.syncs AS s ON s.id = c.sync_id
+JOIN sequin._collection_health AS h ON h.sync_id = c.sync_id AND h.collection_id = c.collection_id
+CROSS JOIN LATERAL sequin._check_intervals(s.provider, c.collection_id, s.frequency) AS every
 LEFT JOIN sequin._feeds AS f ON f.sync_id = c.sync_id AND f.feed = c.feed
 LEFT JOIN LATERAL (
-    SELECT b.state,
+    SELECT b.state, b.started_at,
            CASE b.state WHEN 'running' THEN (
                SELECT pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object(
                    'from', r.from_at, 'before', r.before_at, 'position', r.position
@@ -49,7 +75,9 @@ LEFT JOIN LATERAL (
 ) AS b ON true;
 COMMENT ON VIEW sequin.sync_collections IS
     'How each collection of each sync is doing. lag: how old the newest complete look at the API is; NULL before the '
-    'initial backfill has completed. A look that found nothing is written down every 10 seconds only.';
+    'initial backfill has completed. A look that found nothing is written down every 10 seconds only. next_run_at: when '
+    'the API is asked next, by the settings; a strict rate limit can make it later. held_back: how many deletions wait '
+    'for sequin.confirm_deletes.';
 
 CREATE VIEW sequin.status AS
 SELECT s.name AS sync,
@@ -68,6 +96,10 @@ SELECT s.name AS sync,
        c.last_success_at,
        CASE
            WHEN s.status = 'paused' THEN 'to be resumed with sequin.resume_sync'
+           WHEN c.failure_class = 'credential' THEN pg_catalog.format(
+               'the credential %I to be accepted; the next try is at %s',
+               k.name, pg_catalog.date_trunc('second', greatest(c.retry_at, pg_catalog.now()))
+           )
            WHEN c.retry_at > pg_catalog.now()
                THEN pg_catalog.format('the next try, at %s', pg_catalog.date_trunc('second', c.retry_at))
            WHEN c.backfilled < c.collections
@@ -77,9 +109,27 @@ SELECT s.name AS sync,
        END AS waiting_for,
        c.failure_class,
        c.error,
-       c.hint
+       c.hint,
+       CASE
+           WHEN s.status = 'paused' THEN s.status_since
+           WHEN c.failing = c.collections THEN greatest(s.status_since, c.failing_since)
+           ELSE greatest(
+               s.status_since,
+               c.outage_ended_at,
+               CASE WHEN c.backfilled < c.collections THEN c.added_at ELSE c.backfilled_at END
+           )
+       END AS state_since,
+       CASE
+           WHEN c.failing > 0 THEN c.failing_first
+           WHEN c.degraded > 0 THEN c.degraded_first
+           ELSE c.healthy_last
+       END AS health_since,
+       c.next_run_at,
+       c.last_error,
+       c.last_error_at
 FROM sequin.syncs AS s
 JOIN sequin.streams AS st ON st.id = s.stream_id
+JOIN sequin._credentials AS k ON k.id = s.credential_id
 CROSS JOIN LATERAL (
     SELECT pg_catalog.count(*) AS collections,
            pg_catalog.count(c.backfilled_at) AS backfilled,
@@ -88,6 +138,18 @@ CROSS JOIN LATERAL (
            pg_catalog.max(c.lag) AS lag,
            pg_catalog.max(c.last_success_at) AS last_success_at,
            pg_catalog.min(c.retry_at) AS retry_at,
+           pg_catalog.min(c.next_run_at) AS next_run_at,
+           -- When the last one began to fail, and what else began or ended then.
+           pg_catalog.max(c.health_since) FILTER (WHERE c.health = 'failing') AS failing_since,
+           pg_catalog.min(c.health_since) FILTER (WHERE c.health = 'failing') AS failing_first,
+           pg_catalog.min(c.health_since) FILTER (WHERE c.health = 'degraded') AS degraded_first,
+           pg_catalog.max(c.health_since) AS healthy_last,
+           pg_catalog.min(o.added_at) FILTER (WHERE c.backfilled_at IS NULL) AS added_at,
+           pg_catalog.max(c.backfilled_at) AS backfilled_at,
+           pg_catalog.max(o.outage_ended_at) AS outage_ended_at,
+           pg_catalog.max(c.last_error_at) AS last_error_at,
+           (pg_catalog.array_agg(c.collection_id || ': ' || c.last_error ORDER BY c.last_error_at DESC NULLS LAST)
+                FILTER (WHERE c.last_error IS NOT NULL))[1] AS last_error,
            -- The worst first, and the one that has lasted longest.
            (pg_catalog.array_agg(c.collection_id || ': ' || c.error ORDER BY c.health = 'failing' DESC, c.failing_since)
                 FILTER (WHERE c.error IS NOT NULL))[1] AS error,
@@ -96,11 +158,13 @@ CROSS JOIN LATERAL (
            (pg_catalog.array_agg(c.hint ORDER BY c.health = 'failing' DESC, c.failing_since)
                 FILTER (WHERE c.error IS NOT NULL))[1] AS hint
     FROM sequin.sync_collections AS c
+    JOIN sequin._sync_collections AS o ON o.sync_id = c.sync_id AND o.collection_id = c.collection_id
     WHERE c.sync_id = s.id
 ) AS c;
 COMMENT ON VIEW sequin.status IS
-    'A row a sync: what it is doing (state), how it is (health: healthy, degraded, failing), how old its data can be '
-    '(lag: that of the collection furthest behind), what it is waiting for, the worst error and what would help.';
+    'A row a sync: what it is doing (state) and how it is (health: healthy, degraded, failing), each with since when, '
+    'how old its data can be (lag: that of the collection furthest behind), what it is waiting for and until when '
+    '(next_run_at), the worst error and what would help, and the last error, which stays when it is over.';
 
 CREATE VIEW sequin.backfill_progress AS
 SELECT b.id,
@@ -112,6 +176,7 @@ SELECT b.id,
        b.records,
        b.changes,
        b.rejected,
+       b.deletions,
        r.ranges,
        r.ranges_done,
        round((b.records / nullif(extract(epoch FROM b.last_page_at - b.started_at), 0))::numeric, 1) AS records_per_second,
@@ -170,6 +235,7 @@ LEFT JOIN LATERAL (
 ) AS e ON b.state IN ('pending', 'running');
 COMMENT ON VIEW sequin.backfill_progress IS
     'How far each backfill is: pages and records so far, those that were new or changed, those that were set aside, '
+    'those that a sweep found to be gone, '
     'the ranges of creation time that it is read in, and the rate. The estimate is by what the ranges have before them, '
     'where each has an end that is known; otherwise it is the size of the last complete walk through the collection.';
 

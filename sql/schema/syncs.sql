@@ -48,6 +48,7 @@ CREATE TABLE sequin.syncs (
     external_id   text,
     metadata      jsonb       NOT NULL DEFAULT '{}',
     status        text        NOT NULL DEFAULT 'active' CHECK (status IN ('active', 'paused')),
+    status_since  timestamptz NOT NULL DEFAULT pg_catalog.now(),
     initial_backfill_completed_at timestamptz,
     inserted_at   timestamptz NOT NULL DEFAULT pg_catalog.now(),
     updated_at    timestamptz NOT NULL DEFAULT pg_catalog.now()
@@ -63,8 +64,10 @@ CREATE TABLE sequin._feeds (
     -- Each event that occurred before is in the stream. NULL: the feed has not been looked at yet.
     cursor        timestamptz,
     polled_at     timestamptz,
+    -- NULL: it is not failing. The last error stays when it is over.
     failure_class text,
     error         text,
+    failed_at     timestamptz,
     failures      int         NOT NULL DEFAULT 0,
     failing_since timestamptz,
     retry_at      timestamptz,
@@ -83,12 +86,31 @@ CREATE TABLE sequin._sync_collections (
     polled_at     timestamptz,
     swept_at      timestamptz,
     last_success_at timestamptz,
+    -- As in _feeds.
     failure_class text,
     error         text,
+    failed_at     timestamptz,
     failures      int         NOT NULL DEFAULT 0,
     failing_since timestamptz,
     retry_at      timestamptz,
+    -- What a sweep has not found and the guard has held back. NULL: nothing.
+    guarded_at      timestamptz,
+    guarded_missing bigint,
+    guarded_total   bigint,
+    -- As it was last announced; _collection_health has what it is.
+    health          text        NOT NULL DEFAULT 'healthy',
+    health_since    timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    -- When it was the first to recover of a sync whose collections were all failing.
+    outage_ended_at timestamptz,
     PRIMARY KEY (sync_id, collection_id)
+);
+
+-- Credentials that an API has not accepted when it was last asked. No foreign key: its check would wait for whoever is
+-- changing the credential.
+CREATE TABLE sequin._refusals (
+    credential_id uuid        PRIMARY KEY,
+    since         timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    error         text        NOT NULL
 );
 
 CREATE TABLE sequin.backfills (
@@ -104,6 +126,10 @@ CREATE TABLE sequin.backfills (
     records       bigint      NOT NULL DEFAULT 0,
     changes       bigint      NOT NULL DEFAULT 0,
     rejected      bigint      NOT NULL DEFAULT 0,
+    -- Objects that a sweep has found to be gone.
+    deletions     bigint      NOT NULL DEFAULT 0,
+    -- So many missing objects have been confirmed with confirm_deletes.
+    may_delete    bigint,
     requested_at  timestamptz NOT NULL DEFAULT pg_catalog.now(),
     started_at    timestamptz,
     last_page_at  timestamptz,
@@ -149,6 +175,7 @@ SELECT pg_catalog.pg_extension_config_dump('sequin._credential_pauses', '');
 SELECT pg_catalog.pg_extension_config_dump('sequin.syncs', '');
 SELECT pg_catalog.pg_extension_config_dump('sequin._feeds', '');
 SELECT pg_catalog.pg_extension_config_dump('sequin._sync_collections', '');
+SELECT pg_catalog.pg_extension_config_dump('sequin._refusals', '');
 SELECT pg_catalog.pg_extension_config_dump('sequin.backfills', '');
 SELECT pg_catalog.pg_extension_config_dump('sequin._backfill_ranges', '');
 SELECT pg_catalog.pg_extension_config_dump('sequin._sweep_pages', '');

@@ -29,10 +29,10 @@ BEGIN
         SELECT * INTO the_sync FROM sequin.syncs AS s WHERE s.name = wait_for_sync.name;
         -- It may have been deleted meanwhile.
         the_sync.id := sequin._sync_id(name);
-        SELECT string_agg(format('%s%s', c.collection_id, ': ' || coalesce(c.error, f.error)), '; ' ORDER BY c.collection_id)
+        SELECT string_agg(format('%s%s', c.collection_id, ': ' || h.error), '; ' ORDER BY c.collection_id)
         INTO unfinished
         FROM sequin._sync_collections AS c
-        LEFT JOIN sequin._feeds AS f ON f.sync_id = c.sync_id AND f.feed = c.feed
+        JOIN sequin._collection_health AS h ON h.sync_id = c.sync_id AND h.collection_id = c.collection_id
         WHERE c.sync_id = the_sync.id AND c.backfilled_at IS NULL;
         IF unfinished IS NULL THEN
             PERFORM sequin._stop_waiting();

@@ -17,15 +17,7 @@ fn start_backfill(
 ) -> Result<Uuid> {
     let sync = syncs::find(required("sync", sync)?)?;
     let declaration = credentials::find_provider(&sync.provider)?;
-    let id = syncs::check_collection(declaration, required("collection", collection)?)?;
-    if !sync.collections.iter().any(|of_sync| of_sync == id.as_str()) {
-        return Err(error(
-            PgSqlErrorCode::ERRCODE_UNDEFINED_OBJECT,
-            format!("the sync has no collection {id}"),
-        )
-        .set_detail(format!("It has {}.", sync.collections.join(", ")))
-        .set_hint("Add it with sequin.update_sync: that starts a backfill by itself."));
-    }
+    let id = syncs::own_collection(&sync, declaration, required("collection", collection)?)?;
     let has_since =
         CollectionRef::new(declaration, id.name()).is_some_and(|collection| collection.created.is_some());
     if since.is_some() && !has_since {

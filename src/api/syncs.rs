@@ -154,8 +154,23 @@ fn unknown_sync(name: &str) -> ErrorReport {
     }
 }
 
+/// The identifier of the collection of the sync that `given` names.
+pub(super) fn own_collection(
+    sync: &Sync,
+    declaration: &Arc<Declaration>,
+    given: &str,
+) -> Result<CollectionId> {
+    let id = check_collection(declaration, given)?;
+    if sync.collections.iter().any(|of_sync| of_sync == id.as_str()) {
+        return Ok(id);
+    }
+    Err(error(PgSqlErrorCode::ERRCODE_UNDEFINED_OBJECT, format!("the sync has no collection {id}"))
+        .set_detail(format!("It has {}.", sync.collections.join(", ")))
+        .set_hint("Add it with sequin.update_sync: that starts a backfill by itself."))
+}
+
 /// The identifier of the collection that `given` names, with or without the provider.
-pub(super) fn check_collection(declaration: &Arc<Declaration>, given: &str) -> Result<CollectionId> {
+fn check_collection(declaration: &Arc<Declaration>, given: &str) -> Result<CollectionId> {
     let id = CollectionId::in_provider(&declaration.provider, given);
     if let Some(id) = id.filter(|id| CollectionRef::new(declaration, id.name()).is_some()) {
         return Ok(id);
@@ -216,11 +231,11 @@ fn check_rate_limit(given: JsonB) -> Result<JsonB> {
 }
 
 fn check_max_age(given: Interval) -> Result<Interval> {
-    if store::syncs::is_positive(given)? {
+    if store::syncs::is_age(given)? {
         Ok(given)
     } else {
-        Err(invalid("max_age must be longer than nothing")
-            .set_detail("Records older than max_age are not fetched.")
+        Err(invalid("invalid max_age")
+            .set_detail("It is not longer than nothing, or longer than 1000 years.")
             .set_hint("Write it like max_age => '90 days', or leave it out for everything."))
     }
 }

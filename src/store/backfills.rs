@@ -22,6 +22,17 @@ pub fn cancel(id: Uuid) -> Result<bool> {
     execute(statement!("backfills/cancel"), &[id.into()]).map(|cancelled| cancelled > 0)
 }
 
+/// Lets go of the deletions of a collection that the guard has held back; how many. `None` where there are none.
+pub fn release_deletes(sync_id: Uuid, collection_id: &str) -> Result<Option<i64>> {
+    one(statement!("backfills/release_deletes"), &[sync_id.into(), collection_id.into()], |row| first(row, 1))
+}
+
+/// Lets the unfinished sweep of a collection delete so many; its id. `None` where there is no such sweep.
+pub fn allow_deletes(sync_id: Uuid, collection_id: &str, may_delete: i64) -> Result<Option<Uuid>> {
+    let arguments = [sync_id.into(), collection_id.into(), may_delete.into()];
+    one(statement!("backfills/allow_deletes"), &arguments, |row| first(row, 1))
+}
+
 /// `None` where there is no such backfill.
 pub fn state(id: Uuid) -> Result<Option<String>> {
     one(statement!("backfills/state"), &[id.into()], |row| first(row, 1))

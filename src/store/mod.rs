@@ -3,11 +3,14 @@
 pub mod backfills;
 pub mod consumers;
 pub mod credentials;
+pub mod history;
 pub mod leases;
 pub mod listeners;
 pub mod pages;
 pub mod plan;
 pub mod progress;
+pub mod rejected;
+pub mod retention;
 pub mod streams;
 pub mod syncs;
 

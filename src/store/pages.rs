@@ -64,7 +64,7 @@ pub fn reject(place: &Place, rejected: &Rejected) -> Result<()> {
         place.collection_id.as_str().into(),
         rejected.upstream_id.as_deref().into(),
         rejected.reason.as_str().into(),
-        rejected.raw.as_str().into(),
+        rejected.raw.as_slice().into(),
     ];
     execute(statement!("worker/reject"), &arguments).map(drop)
 }

@@ -4,7 +4,7 @@ use super::{Result, column, rows, statement};
 use crate::secret::Sealed;
 use pgrx::{JsonB, Uuid, datum::TimestampWithTimeZone};
 use sequin_domain::{ranges::Span, timestamp::Timestamp};
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Duration};
 
 /// A sync that is not paused.
 pub struct Sync {
@@ -21,6 +21,8 @@ pub struct Sync {
     pub version: String,
     /// Until when the API has asked all that uses the credential to be silent, where that is still to come.
     pub paused_until: Option<Timestamp>,
+    /// About so long, as months differ.
+    pub max_age: Option<Duration>,
 }
 
 pub struct Collection {
@@ -32,6 +34,8 @@ pub struct Collection {
     pub swept_at: Option<Timestamp>,
     pub failures: u32,
     pub retry_at: Option<Timestamp>,
+    /// Whether it fails because the API doesn't accept the credential.
+    pub is_refused: bool,
 }
 
 pub struct Feed {
@@ -78,6 +82,7 @@ pub fn syncs() -> Result<Vec<Sync>> {
             sealed: Sealed { bytes: column(row, 9)?, key_id: column(row, 10)? },
             version: column(row, 11)?,
             paused_until: row.get(12)?.map(from_postgres),
+            max_age: row.get::<i64>(13)?.map(|seconds| Duration::from_secs(seconds.unsigned_abs())),
         })
     })
 }
@@ -93,6 +98,7 @@ pub fn collections() -> Result<Vec<Collection>> {
             swept_at: row.get(6)?.map(from_postgres),
             failures: column::<i32>(row, 7)?.unsigned_abs(),
             retry_at: row.get(8)?.map(from_postgres),
+            is_refused: column(row, 9)?,
         })
     })
 }

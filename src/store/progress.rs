@@ -81,6 +81,10 @@ pub struct Comparison {
     pub missing: i64,
     /// When the first page of the sweep was asked for: what is missing was missing at some time since.
     pub began: Timestamp,
+    /// Whether the sweep has seen anything at all.
+    pub has_seen: bool,
+    /// How many missing ones somebody has confirmed to be deleted.
+    pub confirmed: i64,
 }
 
 pub fn compare(backfill: Uuid) -> Result<Comparison> {
@@ -89,6 +93,8 @@ pub fn compare(backfill: Uuid) -> Result<Comparison> {
             total: first(row, 1)?,
             missing: first(row, 2)?,
             began: from_postgres(first(row, 3)?),
+            has_seen: first(row, 4)?,
+            confirmed: first(row, 5)?,
         })
     })?;
     comparison.ok_or_else(|| invalid("the sweep has not begun"))
@@ -103,9 +109,14 @@ pub fn complete_backfill(id: Uuid) -> Result<()> {
     execute(statement!("worker/complete_backfill"), &[id.into()]).map(drop)
 }
 
-/// Calls a sweep off; the next one comes in its time.
-pub fn cancel_sweep(id: Uuid) -> Result<()> {
-    execute(statement!("worker/cancel_sweep"), &[id.into()]).map(drop)
+/// Calls a sweep off that misses too much to be believed, and says so; the next one comes in its time.
+pub fn hold_back(id: Uuid, missing: i64, total: i64) -> Result<()> {
+    execute(statement!("worker/hold_back"), &[id.into(), missing.into(), total.into()]).map(drop)
+}
+
+/// A sweep has found that so many objects are gone.
+pub fn count_deletions(id: Uuid, deletions: i64) -> Result<()> {
+    execute(statement!("worker/count_deletions"), &[id.into(), deletions.into()]).map(drop)
 }
 
 pub fn start_sweep(id: Uuid, sync_id: Uuid, collection_id: &str) -> Result<()> {

@@ -117,8 +117,8 @@ pub fn delete(id: Uuid) -> Result<()> {
     execute(statement!("syncs/delete"), &[id.into()]).map(drop)
 }
 
-/// Whether an interval is longer than nothing.
-pub fn is_positive(interval: Interval) -> Result<bool> {
-    one(statement!("syncs/is_positive"), &[interval.into()], |row| first(row, 1))
-        .map(|positive| positive == Some(true))
+/// Whether an interval can be the age of a record: longer than nothing, and no longer than 1000 years.
+pub fn is_age(interval: Interval) -> Result<bool> {
+    one(statement!("syncs/is_age"), &[interval.into()], |row| first(row, 1))
+        .map(|is_age| is_age == Some(true))
 }

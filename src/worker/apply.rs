@@ -10,8 +10,10 @@ use crate::{
     settings::Settings,
     store,
 };
+use pgrx::{Uuid, prelude::*};
 use sequin_domain::{
     failure::{Failure, FailureClass},
+    guard::Deletions,
     timestamp::Timestamp,
 };
 use sequin_provider::record::{Record, Rejected};
@@ -23,10 +25,12 @@ use std::{
 
 /// How many objects that a sweep has missed are looked at in one go.
 const MISSING: i64 = 100;
-/// Fewer missing objects than this are never held back by the guard.
-const UNGUARDED: i64 = 100;
 /// A pause that is no longer is over before another worker is there.
 const SHORT_PAUSE: Duration = Duration::from_secs(1);
+/// How many objects that were set aside are fetched again in one go.
+const REJECTED: i64 = 100;
+/// How many records that are too old are removed in one transaction.
+const EXPIRED: usize = 500;
 
 /// Does all of `works`, and gives what came of each.
 ///
@@ -131,7 +135,7 @@ fn store_batch(batch: &Batch, care: Care) -> Result<Option<Counts>> {
 fn set_aside(record: &Record, problem: &SqlError) -> Rejected {
     Rejected {
         upstream_id: Some(record.upstream_id.clone()),
-        raw: record.data.clone().unwrap_or_default(),
+        raw: record.data.clone().unwrap_or_default().into_bytes(),
         reason: format!("PostgreSQL can't store it: {problem}"),
     }
 }
@@ -160,18 +164,27 @@ fn follow(sync: &SyncContext, work: &Work, counts: &Counts, settings: &Settings)
             }
         }
         Then::Complete { backfill } => progress::complete_backfill(*backfill)?,
-        Then::CancelSweep { backfill } => progress::cancel_sweep(*backfill)?,
         Then::Compare { backfill } => {
-            let progress::Comparison { total, missing, began } = progress::compare(*backfill)?;
-            #[allow(clippy::cast_precision_loss, reason = "a share of records needs no last digits")]
-            let share = missing as f64 / total.max(1) as f64;
-            if missing > UNGUARDED && share > settings.delete_guard {
-                return Ok(Done::Guarded { missing, total });
+            count_deletions(*backfill, work, counts)?;
+            let progress::Comparison { total, missing, began, has_seen, confirmed } =
+                progress::compare(*backfill)?;
+            let deletions = Deletions {
+                stored: total.unsigned_abs(),
+                missing: missing.unsigned_abs(),
+                has_shown: has_seen,
+                confirmed: confirmed.unsigned_abs(),
+            };
+            if deletions.are_suspicious(settings.delete_guard) {
+                progress::hold_back(*backfill, missing, total)?;
+                return Ok(Done::Guarded);
             }
             let upstream_ids = if missing > 0 { progress::missing(*backfill, MISSING)? } else { Vec::new() };
             return Ok(Done::Missing { upstream_ids, observed_at: began.into() });
         }
-        Then::Noted { backfill, upstream_id } => progress::note_seen(*backfill, vec![upstream_id.clone()])?,
+        Then::Noted { backfill, upstream_id } => {
+            count_deletions(*backfill, work, counts)?;
+            progress::note_seen(*backfill, vec![upstream_id.clone()])?;
+        }
         Then::Polled { newest, began } => {
             if let Some((batch, began)) = work.batch.as_ref().zip(*began) {
                 progress::move_cursor(sync.id, &batch.place.collection_id, *newest, Some(began.into()))?;
@@ -181,13 +194,29 @@ fn follow(sync: &SyncContext, work: &Work, counts: &Counts, settings: &Settings)
         Then::MoveFeed { feed, cursor, polled_at, .. } => {
             progress::move_feed(sync.id, feed, *cursor, (*polled_at).into())?;
         }
-        Then::CompareChildren { key, parent_id, seen, observed_at } => {
+        Then::CompareChildren { key, parent_id, seen, is_parent_gone, observed_at } => {
             if let Some(collection) = sync.collection(key.collection_id()) {
-                let upstream_ids =
+                let mut upstream_ids =
                     store::pages::missing_children(&sync.place(&collection), parent_id, seen.clone())?;
+                let (seen, missing) = (seen.len() as u64, upstream_ids.len() as u64);
+                let deletions =
+                    Deletions { stored: seen + missing, missing, has_shown: seen > 0, confirmed: 0 };
+                if !is_parent_gone && deletions.are_suspicious(settings.delete_guard) {
+                    // A second look, at the whole collection, has to find the same.
+                    progress::start_sweep(store::new_id(), sync.id, key.collection_id())?;
+                    upstream_ids.clear();
+                }
                 return Ok(Done::Missing { upstream_ids, observed_at: *observed_at });
             }
         }
+        Then::ListRejected { collection_id } => {
+            let upstream_ids = store::rejected::objects(sync.id, collection_id, REJECTED)?;
+            return Ok(Done::Rejected { upstream_ids });
+        }
+        Then::SettleRejected { collection_id, upstream_id, problem } => {
+            store::rejected::settle(sync.id, collection_id, upstream_id, problem.as_deref())?;
+        }
+        Then::Expire { from } => return expire(sync, *from),
         Then::Gap { feed } => {
             progress::reset_feed(sync.id, feed)?;
             for collection_id in store::plan::feed_collections(sync.id, feed)? {
@@ -216,6 +245,40 @@ fn keep_pause(sync: &SyncContext, failure: &Failure) -> Result<()> {
             store::progress::pause_credential(sync.credential_id, until.into())
         }
         None => Ok(()),
+    }
+}
+
+/// What a sweep has missed, and what was then found to be gone.
+fn count_deletions(backfill: Uuid, work: &Work, counts: &Counts) -> Result<()> {
+    let are_gone = work.batch.iter().flat_map(|batch| &batch.records).all(|record| record.deleted);
+    if are_gone && counts.changes > 0 {
+        store::progress::count_deletions(backfill, counts.changes)?;
+    }
+    Ok(())
+}
+
+/// Removes some of what is older than the sync keeps. Without the stream's lock where there is nothing.
+fn expire(sync: &SyncContext, from: Option<Timestamp>) -> Result<Done> {
+    let oldest = store::retention::oldest(sync.stream_id, sync.id, from)?;
+    if oldest.is_none_or(|oldest| !oldest.is_due) {
+        return Ok(Done::Expired { removed: Some(0), more: false, oldest });
+    }
+    let limit = i64::try_from(EXPIRED).unwrap_or(i64::MAX);
+    let removed = subtransaction(|| {
+        store::syncs::lock_stream(sync.stream_id)?;
+        store::retention::remove(sync.stream_id, sync.id, from, limit)
+    });
+    match removed {
+        Ok(removed) => {
+            let oldest = store::retention::oldest(sync.stream_id, sync.id, from)?;
+            Ok(Done::Expired { removed: Some(removed), more: removed == EXPIRED, oldest })
+        }
+        // A foreign key or a trigger of the user's: no reason to stop everything else.
+        Err(problem) if problem.blames_data() || problem.code == PgSqlErrorCode::ERRCODE_RAISE_EXCEPTION => {
+            warning!("sequin can't remove records that are older than the sync's max_age: {problem}");
+            Ok(Done::Expired { removed: None, more: false, oldest })
+        }
+        Err(problem) => Err(crate::error::error(problem.code, problem.message)),
     }
 }
 

@@ -5,7 +5,7 @@
 
 use super::{
     apply,
-    job::{Done, Orders, Tag, Then, Work},
+    job::{Batch, Done, Orders, Tag, Then, Work},
     leases::Leases,
     notifier::Notifier,
     plan::{Plan, SyncContext},
@@ -368,7 +368,9 @@ impl Engine {
         let now = Instant::now();
         let Some((_, job)) = self.jobs.get_mut(&id) else { return };
         let sync = job.sync().clone();
-        if let Some(until) = self.barred.get(&sync.credential_id).copied().filter(|until| *until > now) {
+        if job.asks()
+            && let Some(until) = self.barred.get(&sync.credential_id).copied().filter(|until| *until > now)
+        {
             self.set_alarm(id, until);
             return;
         }
@@ -382,6 +384,8 @@ impl Engine {
         match job {
             Job::Walk(walk) => walk.drive(now, &mut orders),
             Job::Feed(feed) => feed.drive(now, &mut orders),
+            Job::Refetch(refetch) => refetch.drive(now, &mut orders),
+            Job::Retention(retention) => retention.drive(now, &mut orders),
             Job::Sweep(timer) if timer.due > now => orders.wake_at(timer.due),
             Job::Sweep(timer) if !timer.ordered => {
                 timer.ordered = true;
@@ -462,7 +466,8 @@ impl Engine {
         match self.jobs.get_mut(&id) {
             Some((_, Job::Walk(walk))) => walk.give_back(tag),
             Some((_, Job::Feed(feed))) => feed.give_back(tag),
-            Some((_, Job::Sweep(_))) | None => {}
+            Some((_, Job::Refetch(refetch))) => refetch.give_back(tag),
+            Some((_, Job::Retention(_) | Job::Sweep(_))) | None => {}
         }
     }
 
@@ -515,7 +520,8 @@ impl Engine {
         match job {
             Job::Walk(walk) => walk.answered(tag, answered, &mut orders),
             Job::Feed(feed) => feed.answered(tag, answered, &mut orders),
-            Job::Sweep(_) => {}
+            Job::Refetch(refetch) => refetch.answered(tag, answered, &mut orders),
+            Job::Retention(_) | Job::Sweep(_) => {}
         }
         if refused && let Some(until) = orders.wake_at {
             self.barred.insert(sync.credential_id, until);
@@ -555,16 +561,36 @@ impl Engine {
         let finished: Vec<_> = self.works.drain(..count).collect();
         for ((id, sync, work, observes), done) in finished.into_iter().zip(results) {
             self.end_observing(observes);
+            if let Some(batch) = &work.batch {
+                self.note_stored(&sync, batch);
+            }
             self.follow_up(id, &sync, &work.then, done);
         }
         Ok(true)
     }
 
+    /// What was stored may grow too old before anything that the sync's retention knows of.
+    fn note_stored(&mut self, sync: &SyncContext, batch: &Batch) {
+        if sync.max_age.is_some()
+            && let Some(oldest) = batch.records.iter().filter_map(|record| record.created_at).min()
+            && let Some(id) = self.roles.get(&Role::Retention { sync: sync.id }).copied()
+            && let Some((_, Job::Retention(retention))) = self.jobs.get_mut(&id)
+            && let Some(at) = retention.stored(oldest)
+        {
+            self.set_alarm(id, at);
+        }
+    }
+
     fn follow_up(&mut self, id: JobId, sync: &Rc<SyncContext>, then: &Then, done: Done) {
         let mut orders = Orders::default();
         let ended = match self.jobs.get_mut(&id) {
-            Some((_, Job::Walk(walk))) => walk.done(then, done, &self.settings, &mut orders),
+            Some((_, Job::Walk(walk))) => walk.done(then, done, &mut orders),
             Some((_, Job::Feed(feed))) => feed.done(then, done, &mut orders),
+            Some((_, Job::Refetch(refetch))) => refetch.done(then, done),
+            Some((_, Job::Retention(retention))) => {
+                retention.done(then, done);
+                false
+            }
             Some((_, Job::Sweep(_))) => true,
             None => return,
         };

@@ -19,7 +19,7 @@ use sequin_provider::{
     record::{Record, Rejected},
 };
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     rc::Rc,
     sync::Arc,
     time::{Duration, Instant, SystemTime},
@@ -53,6 +53,15 @@ pub struct FeedJob {
     reading: Option<Reading>,
     retry: Retry,
     fetches: HashMap<Key, Fetch>,
+    troubled: Troubled,
+}
+
+/// Collections that were failing when the job began, and of which nobody else will say that they no longer are: those
+/// that fail because the credential is refused, and all others.
+#[derive(Default)]
+pub struct Troubled {
+    pub refused: HashSet<String>,
+    pub failing: HashSet<String>,
 }
 
 enum Interest {
@@ -86,6 +95,7 @@ impl FeedJob {
         sync: Rc<SyncContext>,
         row: &plan::Feed,
         collections: &[CollectionRef],
+        troubled: Troubled,
         due: Instant,
     ) -> Option<Self> {
         let declared = sync.declaration.feeds.get(&row.feed)?;
@@ -114,6 +124,7 @@ impl FeedJob {
             reading: None,
             retry: Retry::restored(row.failures, row.retry_at),
             fetches: HashMap::new(),
+            troubled,
             sync,
         })
     }
@@ -191,7 +202,7 @@ impl FeedJob {
                 Key::Children { parent_id, .. } => {
                     let position = Position::of_parent(parent_id);
                     fetch.children = Some(Children { seen: Vec::new(), began: None });
-                    Question::Page { listing: Arc::new(Listing::whole(collection)), position }
+                    Question::Children { listing: Arc::new(Listing::whole(collection)), position }
                 }
             };
             orders.asks.push(Ask { tag: Tag::Fetch(key), question, priority: Priority::Polling, shows });
@@ -209,7 +220,9 @@ impl FeedJob {
                 };
                 self.store(key.clone(), records, rejected, sent_at, Then::Fetched { key }, orders);
             }
-            (Tag::Fetch(key), Ok(Reply::Page(page))) => self.take_children(key, page, sent_at, orders),
+            (Tag::Fetch(key), Ok(Reply::Children { page, is_parent_gone })) => {
+                self.take_children(key, page, is_parent_gone, sent_at, orders);
+            }
             (tag, Err(failure)) => self.failed(tag, failure, orders),
             (tag, Ok(_)) => {
                 self.failed(
@@ -224,6 +237,9 @@ impl FeedJob {
     fn take_events(&mut self, page: Events, orders: &mut Orders) {
         let Some(reading) = &mut self.reading else { return };
         reading.asked = false;
+        for collection_id in self.troubled.refused.drain() {
+            orders.works.push(Work { batch: None, recovered: Some(collection_id), then: Then::Nothing });
+        }
         let Some(feed) = &mut self.feed else {
             self.start(page, orders);
             return;
@@ -304,7 +320,14 @@ impl FeedJob {
         }
     }
 
-    fn take_children(&mut self, key: Key, page: Page, sent_at: SystemTime, orders: &mut Orders) {
+    fn take_children(
+        &mut self,
+        key: Key,
+        page: Page,
+        is_parent_gone: bool,
+        sent_at: SystemTime,
+        orders: &mut Orders,
+    ) {
         let Key::Children { collection_id, parent_id } = &key else {
             return;
         };
@@ -320,7 +343,8 @@ impl FeedJob {
         let then = match next {
             Some(position) => {
                 if let Some(collection) = self.sync.collection(collection_id) {
-                    let question = Question::Page { listing: Arc::new(Listing::whole(collection)), position };
+                    let question =
+                        Question::Children { listing: Arc::new(Listing::whole(collection)), position };
                     let shows = Some(collection_id.clone());
                     orders.asks.push(Ask {
                         tag: Tag::Fetch(key.clone()),
@@ -335,6 +359,7 @@ impl FeedJob {
                 key: key.clone(),
                 parent_id: parent_id.clone(),
                 seen: std::mem::take(&mut children.seen),
+                is_parent_gone,
                 observed_at: began,
             },
         };
@@ -353,7 +378,8 @@ impl FeedJob {
         let Some(collection) = self.sync.collection(key.collection_id()) else {
             return;
         };
-        let failing = self.fetches.get_mut(&key).is_some_and(|fetch| fetch.retry.succeeded());
+        let failed = self.fetches.get_mut(&key).is_some_and(|fetch| fetch.retry.succeeded());
+        let failing = self.troubled.failing.remove(key.collection_id()) || failed;
         let batch = Batch { place: self.sync.place(&collection), observed_at, records, rejected };
         let recovered = failing.then(|| key.collection_id().to_owned());
         orders.works.push(Work { batch: Some(batch), recovered, then: self.with_cursor(then) });

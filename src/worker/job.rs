@@ -4,6 +4,7 @@ use super::request::Question;
 use crate::store::{
     pages::Place,
     progress::{Piece, Standing},
+    retention::Oldest,
 };
 use pgrx::Uuid;
 use sequin_domain::{failure::Failure, timestamp::Timestamp};
@@ -17,7 +18,7 @@ pub enum Tag {
     /// A page of the range of this number.
     Page(i32),
     Events,
-    /// An object that a sweep has missed.
+    /// An object that a sweep has missed, or that was set aside.
     Check(String),
     /// Something that an event has called to mind.
     Fetch(Key),
@@ -86,10 +87,6 @@ pub enum Then {
         backfill: Uuid,
         upstream_id: String,
     },
-    /// A sweep comes to nothing.
-    CancelSweep {
-        backfill: Uuid,
-    },
     /// A page of a poll; the last one says when the poll began.
     Polled {
         newest: Option<Timestamp>,
@@ -112,7 +109,23 @@ pub enum Then {
         key: Key,
         parent_id: String,
         seen: Vec<String>,
+        /// The API says that there is no such parent.
+        is_parent_gone: bool,
         observed_at: SystemTime,
+    },
+    /// Which objects that were set aside are to be fetched again?
+    ListRejected {
+        collection_id: String,
+    },
+    /// An object that was set aside has been fetched again; `problem`: why it can't be.
+    SettleRejected {
+        collection_id: String,
+        upstream_id: String,
+        problem: Option<String>,
+    },
+    /// Some of what is too old goes. `from`: there is nothing older.
+    Expire {
+        from: Option<Timestamp>,
     },
     /// The feed no longer reaches back to where it was left.
     Gap {
@@ -139,10 +152,16 @@ pub enum Done {
         upstream_ids: Vec<String>,
         observed_at: SystemTime,
     },
-    /// So many of so many records would be deleted that it is more likely a mistake.
-    Guarded {
-        missing: i64,
-        total: i64,
+    /// So many records would be deleted that it is more likely a mistake: the sweep has been called off.
+    Guarded,
+    Rejected {
+        upstream_ids: Vec<String>,
+    },
+    /// `removed`: `None` where the database refused to. `more`: there may be more that is due.
+    Expired {
+        removed: Option<usize>,
+        more: bool,
+        oldest: Option<Oldest>,
     },
     /// What the work belongs to has been cancelled or deleted.
     Gone,

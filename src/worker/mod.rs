@@ -10,7 +10,9 @@ mod main;
 mod notifier;
 mod plan;
 mod range;
+mod refetch;
 mod request;
+mod retention;
 mod roster;
 mod walk;
 

@@ -8,7 +8,7 @@ use crate::{
     store::{
         listeners::{self, Listener},
         pages::Place,
-        plan,
+        plan, rejected,
     },
 };
 use pgrx::Uuid;
@@ -47,6 +47,8 @@ pub struct SyncContext {
     /// Between two looks for changes: what the frequency says, but no more often than leaves half of the budget to
     /// everything else.
     pub poll_interval: Duration,
+    /// Records that were created longer ago are removed; about so long, as months differ.
+    pub max_age: Option<Duration>,
 }
 
 impl SyncContext {
@@ -86,6 +88,8 @@ pub struct Plan {
     pub collections: Vec<plan::Collection>,
     pub feeds: Vec<plan::Feed>,
     pub backfills: Vec<plan::Backfill>,
+    /// The collections with objects that were set aside and are to be fetched again.
+    pub rejected: Vec<(Uuid, String)>,
     pub listeners: Vec<Listener>,
     /// When workers last noted anything.
     pub last_noted: Option<Timestamp>,
@@ -132,6 +136,7 @@ impl Plan {
                 budget: *budget,
                 version: format!("{} {settings:?} {budget:?} {poll_interval:?} {ids:?}", row.version),
                 poll_interval,
+                max_age: row.max_age,
             };
             syncs.insert(row.id, Rc::new(context));
         }
@@ -148,6 +153,7 @@ impl Plan {
             collections,
             feeds,
             backfills: plan::backfills()?,
+            rejected: rejected::collections()?,
             listeners: if leases.notifies() { listeners::all()? } else { Vec::new() },
             last_noted: plan::last_noted()?,
             excess,

@@ -54,12 +54,14 @@ impl Target {
 #[derive(Debug, Clone)]
 pub enum Question {
     Page { listing: Arc<Listing>, position: Position },
+    Children { listing: Arc<Listing>, position: Position },
     Object { collection: CollectionRef, upstream_id: String },
     Events { declaration: Arc<Declaration>, feed: String, since: Option<Timestamp>, after: Option<String> },
 }
 
 pub enum Reply {
     Page(Page),
+    Children { page: Page, is_parent_gone: bool },
     Object(Result<Record, Rejected>),
     Events(Events),
 }
@@ -97,7 +99,9 @@ impl Question {
 
     fn url(&self, base: &Url) -> Option<Url> {
         match self {
-            Self::Page { listing, position } => Some(listing.url(base, position)),
+            Self::Page { listing, position } | Self::Children { listing, position } => {
+                Some(listing.url(base, position))
+            }
             Self::Object { collection, upstream_id } => object::url(base, collection, upstream_id),
             Self::Events { declaration, feed, since, after } => {
                 Some(event::url(base, declaration, declaration.feeds.get(feed)?, *since, after.as_deref()))
@@ -120,6 +124,11 @@ impl Question {
     fn read(self, answer: &Answer) -> Result<Reply, Failure> {
         match self {
             Self::Page { listing, position } => listing.interpret(&position, answer).map(Reply::Page),
+            Self::Children { listing, position } => {
+                // A refusal that makes a page says that what the position names is missing.
+                let is_parent_gone = !answer.status.is_success();
+                listing.interpret(&position, answer).map(|page| Reply::Children { page, is_parent_gone })
+            }
             Self::Object { collection, upstream_id } => {
                 object::interpret(&collection, &upstream_id, answer).map(Reply::Object)
             }

@@ -1,9 +1,11 @@
 //! Which jobs there are, and which the plan asks for.
 
 use super::{
-    feed::FeedJob,
+    feed::{FeedJob, Troubled},
     job::Retry,
     plan::{Plan, SyncContext},
+    refetch::Refetch,
+    retention::Retention,
     walk::Walk,
 };
 use crate::store::plan::{Backfill, Collection, Feed};
@@ -22,6 +24,8 @@ pub enum Role {
     Feed { sync: Uuid, feed: String },
     Backfill { sync: Uuid, id: Uuid },
     Poll { sync: Uuid, collection_id: String },
+    Refetch { sync: Uuid, collection_id: String },
+    Retention { sync: Uuid },
     Sweep { sync: Uuid, collection_id: String },
 }
 
@@ -31,6 +35,8 @@ impl Role {
             Self::Feed { sync, .. }
             | Self::Backfill { sync, .. }
             | Self::Poll { sync, .. }
+            | Self::Refetch { sync, .. }
+            | Self::Retention { sync }
             | Self::Sweep { sync, .. } => *sync,
         }
     }
@@ -39,6 +45,8 @@ impl Role {
 pub enum Job {
     Walk(Box<Walk>),
     Feed(Box<FeedJob>),
+    Refetch(Box<Refetch>),
+    Retention(Box<Retention>),
     Sweep(SweepTimer),
 }
 
@@ -55,8 +63,15 @@ impl Job {
         match self {
             Self::Walk(walk) => walk.sync(),
             Self::Feed(feed) => feed.sync(),
+            Self::Refetch(refetch) => refetch.sync(),
+            Self::Retention(retention) => retention.sync(),
             Self::Sweep(timer) => &timer.sync,
         }
+    }
+
+    /// Whether it has anything to ask the API.
+    pub fn asks(&self) -> bool {
+        !matches!(self, Self::Retention(_))
     }
 }
 
@@ -70,12 +85,8 @@ pub fn missing(
     for state in &plan.collections {
         states.entry(state.sync_id).or_default().insert(&state.collection_id, state);
     }
-    let sweeping: HashSet<(Uuid, &str)> = plan
-        .backfills
-        .iter()
-        .filter(|backfill| backfill.kind == "sweep")
-        .map(|backfill| (backfill.sync_id, backfill.collection_id.as_str()))
-        .collect();
+    let walking = walked(plan, |_| true);
+    let sweeping = walked(plan, |backfill| backfill.kind == "sweep");
     let mut jobs = Vec::new();
     let mut add = |role: Role, job: &dyn Fn() -> Option<Job>| {
         if !at_work(&role) {
@@ -84,13 +95,26 @@ pub fn missing(
     };
     for row in &plan.feeds {
         if let Some((sync, states)) = syncs.get(&row.sync_id).zip(states.get(&row.sync_id)) {
-            add(Role::Feed { sync: sync.id, feed: row.feed.clone() }, &|| feed(sync, row, states.keys()));
+            add(Role::Feed { sync: sync.id, feed: row.feed.clone() }, &|| feed(sync, row, states, &walking));
         }
     }
     for row in &plan.backfills {
         let Some(sync) = syncs.get(&row.sync_id) else { continue };
         let state = states.get(&row.sync_id).and_then(|states| states.get(row.collection_id.as_str()));
         add(Role::Backfill { sync: sync.id, id: row.id }, &|| backfill(sync, row, state.copied()));
+    }
+    for (sync_id, collection_id) in &plan.rejected {
+        let Some(sync) = syncs.get(sync_id) else { continue };
+        let state = states.get(sync_id).and_then(|states| states.get(collection_id.as_str()));
+        add(Role::Refetch { sync: *sync_id, collection_id: collection_id.clone() }, &|| {
+            let collection = sync.collection(collection_id).filter(|each| each.retrieve.is_some())?;
+            Some(Job::Refetch(Box::new(Refetch::new(sync.clone(), collection, retry_of(Some(*state?))))))
+        });
+    }
+    for (sync_id, sync) in syncs {
+        add(Role::Retention { sync: *sync_id }, &|| {
+            Retention::new(sync.clone()).map(|retention| Job::Retention(Box::new(retention)))
+        });
     }
     for row in plan.collections.iter().filter(|row| row.backfilled) {
         let Some(sync) = syncs.get(&row.sync_id) else { continue };
@@ -113,20 +137,39 @@ pub fn missing(
     jobs
 }
 
-fn feed<'a>(
+/// The collections with an unfinished backfill that counts.
+fn walked(plan: &Plan, counts: impl Fn(&Backfill) -> bool) -> HashSet<(Uuid, &str)> {
+    let walked = plan.backfills.iter().filter(|backfill| counts(backfill));
+    walked.map(|backfill| (backfill.sync_id, backfill.collection_id.as_str())).collect()
+}
+
+fn feed(
     sync: &Rc<SyncContext>,
     row: &Feed,
-    collection_ids: impl Iterator<Item = &'a &'a str>,
+    states: &HashMap<&str, &Collection>,
+    walking: &HashSet<(Uuid, &str)>,
 ) -> Option<Job> {
-    let listening: Vec<CollectionRef> = collection_ids.filter_map(|id| sync.collection(id)).collect();
+    let listening: Vec<CollectionRef> = states.keys().filter_map(|id| sync.collection(id)).collect();
+    let mut troubled = Troubled::default();
+    // A walk or a poll says itself that it is well again.
+    let is_others = |id: &str| walking.contains(&(sync.id, id)) || sync.is_polled(id);
+    for state in
+        states.values().filter(|state| state.failures > 0 && !is_others(state.collection_id.as_str()))
+    {
+        let ids = if state.is_refused { &mut troubled.refused } else { &mut troubled.failing };
+        ids.insert(state.collection_id.clone());
+    }
     let due = if row.cursor.is_some() { due(row.polled_at, sync.poll_interval) } else { Instant::now() };
-    FeedJob::new(sync.clone(), row, &listening, due).map(|feed| Job::Feed(Box::new(feed)))
+    FeedJob::new(sync.clone(), row, &listening, troubled, due).map(|feed| Job::Feed(Box::new(feed)))
 }
 
 fn backfill(sync: &Rc<SyncContext>, row: &Backfill, state: Option<&Collection>) -> Option<Job> {
     let collection = sync.collection(&row.collection_id)?;
-    let retry = state.map_or_else(Retry::default, |state| Retry::restored(state.failures, state.retry_at));
-    Some(Job::Walk(Box::new(Walk::backfill(sync.clone(), collection, row, retry))))
+    Some(Job::Walk(Box::new(Walk::backfill(sync.clone(), collection, row, retry_of(state)))))
+}
+
+fn retry_of(state: Option<&Collection>) -> Retry {
+    state.map_or_else(Retry::default, |state| Retry::restored(state.failures, state.retry_at))
 }
 
 fn poll(sync: &Rc<SyncContext>, collection: &CollectionRef, row: &Collection, declared: Duration) -> Job {

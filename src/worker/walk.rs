@@ -6,7 +6,7 @@ use super::{
     range::Range,
     request::{Answered, Question, Reply},
 };
-use crate::{settings::Settings, store::plan};
+use crate::store::plan;
 use pgrx::Uuid;
 use sequin_domain::{
     failure::{Failure, FailureClass},
@@ -340,7 +340,7 @@ impl Walk {
     }
 
     /// Takes what came of the work; true where the walk has come to its end.
-    pub fn done(&mut self, then: &Then, done: Done, settings: &Settings, orders: &mut Orders) -> bool {
+    pub fn done(&mut self, then: &Then, done: Done, orders: &mut Orders) -> bool {
         match (then, done) {
             (_, Done::Gone) => return true,
             (Then::Advance { range: standing, .. }, _) => {
@@ -366,19 +366,7 @@ impl Walk {
             (Then::Compare { backfill }, Done::Missing { upstream_ids, observed_at }) => {
                 self.look_for(upstream_ids, observed_at, *backfill, orders);
             }
-            (Then::Compare { backfill }, Done::Guarded { missing, total }) => {
-                let failure = Failure::new(
-                    FailureClass::BadData,
-                    format!(
-                        "a sweep did not find {missing} of {total} records; nothing was deleted, as that is more than \
-                         sequin.delete_guard ({}) allows. If they are really gone, raise it and let the sweep run again",
-                        settings.delete_guard
-                    ),
-                );
-                self.back_off(failure, orders);
-                orders.work(Then::CancelSweep { backfill: *backfill });
-            }
-            (Then::Complete { .. } | Then::CancelSweep { .. }, _) => return true,
+            (Then::Compare { .. }, Done::Guarded) | (Then::Complete { .. }, _) => return true,
             _ => {}
         }
         false

@@ -70,6 +70,7 @@ REFUSED: list[tuple[str, str, str]] = [
         "",
     ),
     ("create_sync('s', 'main', 'key', '{customer}', max_age => '-1 day')", "", ""),
+    ("update_sync('used', max_age => '10000 years')", "1000 years", "90 days"),
     ("create_sync('s', 'main', 'key', '{customer}', options => '[]')", "[]", ""),
     (
         "create_sync('s', 'main', 'key', '{customer}', options => '{\"repositories\": []}')",
@@ -87,6 +88,12 @@ REFUSED: list[tuple[str, str, str]] = [
     ("start_backfill('used', 'custmer')", "custmer", "customer"),
     ("start_backfill('used', 'invoice')", "invoice", "update_sync"),
     ("cancel_backfill('00000000-0000-0000-0000-000000000000')", "00000000", ""),
+    ("confirm_deletes('usd', 'customer')", "usd", "used"),
+    ("confirm_deletes('used', 'custmer')", "custmer", "customer"),
+    ("confirm_deletes('used', 'customer')", "stripe:customer", "held_back"),
+    ("retry_rejected('usd')", "usd", "used"),
+    ("retry_rejected('used', 'custmer')", "custmer", "customer"),
+    ("retry_rejected('used', 'invoice')", "invoice", "update_sync"),
     # consumers
     ("create_consumer('c', 'mian')", "mian", "main"),
     ("create_consumer('reader', 'main')", "reader", ""),

@@ -247,6 +247,7 @@ def test_dump_and_restore_keep_everything(cluster: Cluster, database: Database, 
         "sync_collections": "SELECT sync_id, collection_id FROM sequin.sync_collections ORDER BY 1, 2",
         "credentials": "SELECT id, name, provider FROM sequin.credentials ORDER BY 1",
         "consumers": "SELECT id, name, filter, ack_wait FROM sequin.consumers ORDER BY 1",
+        "sync_log": "SELECT id, sync_id, collection_id, at, event, detail FROM sequin.sync_log ORDER BY 1",
         "records": """SELECT id, stream_id, sync_id, collection_id, upstream_id, data, deleted, updated_idx
                       FROM sequin.records ORDER BY updated_idx""",
     }

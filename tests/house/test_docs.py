@@ -264,9 +264,43 @@ def stripe_table() -> list[list[str]]:
     ]
 
 
+def providers_text() -> str:
+    return (CHECKOUT / "docs" / "providers.md").read_text(encoding="utf-8")
+
+
+def test_what_stripes_answers_mean_is_its_declaration() -> None:
+    declaration = json.loads((CHECKOUT / "providers" / "stripe.json").read_text(encoding="utf-8"))
+    rules = [
+        [
+            ", ".join(str(status) for status in rule["status"]),
+            f"`{rule['code']}`" if "code" in rule else "",
+            f"`{rule['class']}`",
+        ]
+        for rule in declaration["errors"]["rules"]
+    ]
+    assert table(providers_text(), "status", "code", "class") == rules
+
+
+def test_the_delays_are_those_of_the_code() -> None:
+    """Class → the first and the longest delay in seconds."""
+    code = (CHECKOUT / "crates" / "domain" / "src" / "failure.rs").read_text(encoding="utf-8")
+    (delays,) = re.findall(r"fn delays.*?match self \{(.*?)\};", code, re.DOTALL)
+    names = dict(re.findall(r'Self::(\w+) => "(\w+)"', code))
+    declared = {
+        names[variant]: (int(first), int(longest))
+        for variants, first, longest in re.findall(r"([\w:| ]+) => \((\d+), (\d+)\)", delays)
+        for variant in re.findall(r"Self::(\w+)", variants)
+    }
+    written = {}
+    for row in table(providers_text(), "class", "meaning"):
+        first, longest = re.findall(r"(\d+) (s|min)", row[2])[:2]
+        seconds = [int(number) * {"s": 1, "min": 60}[unit] for number, unit in (first, longest)]
+        written[row[0].strip("`")] = tuple(seconds)
+    assert written == declared
+
+
 def test_the_table_of_stripe_is_its_declaration() -> None:
-    text = (CHECKOUT / "docs" / "providers.md").read_text(encoding="utf-8")
-    assert table(text, "collection", "what", "list") == stripe_table()
+    assert table(providers_text(), "collection", "what", "list") == stripe_table()
 
 
 # The readers themselves

@@ -6,6 +6,7 @@ pub mod collection;
 pub mod failure;
 pub mod feed;
 pub mod frequency;
+pub mod guard;
 pub mod name;
 pub mod observation;
 pub mod ranges;

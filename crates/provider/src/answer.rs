@@ -35,13 +35,19 @@ const LONGEST_MESSAGE: usize = 500;
 impl Answer {
     /// The body of a successful answer as text, or what the answer means.
     ///
-    /// Bytes that are not UTF-8 are replaced by U+FFFD, and only then is the text owned.
+    /// Each byte that is not UTF-8 is replaced by a question mark, and only then is the text owned.
     pub fn text(&self, declaration: &Declaration) -> Result<Cow<'_, str>, Failure> {
         if self.status.is_success() {
-            Ok(String::from_utf8_lossy(&self.body))
+            Ok(readable(&self.body))
         } else {
             Err(declaration.errors.interpret(self))
         }
+    }
+
+    /// The bytes behind a text that [`Answer::text`] gave; `None` where they are the text.
+    pub fn original(&self, text: &str) -> Option<Original> {
+        let is_body = std::ptr::eq(text.as_ptr(), self.body.as_ptr());
+        (!is_body).then(|| Original { start: text.as_ptr().addr(), bytes: self.body.clone() })
     }
 
     /// The failure of an answer whose text is not what the API documents.
@@ -65,6 +71,41 @@ impl Answer {
     fn header(&self, name: &Option<String>) -> Option<&str> {
         self.headers.get(name.as_ref()?)?.to_str().ok()
     }
+}
+
+/// What stood where a text has question marks.
+#[derive(Debug, Clone)]
+pub struct Original {
+    /// The address of the text, which is as long as the bytes.
+    start: usize,
+    bytes: Bytes,
+}
+
+impl Original {
+    /// The bytes of a part of the text.
+    pub fn of<'a>(&'a self, part: &'a str) -> &'a [u8] {
+        let from = part.as_ptr().addr().wrapping_sub(self.start);
+        // What is no part of the text has only itself.
+        self.bytes.get(from..from.saturating_add(part.len())).unwrap_or(part.as_bytes())
+    }
+
+    /// Whether a part of the text is what the API sent.
+    pub fn is_intact(&self, part: &str) -> bool {
+        self.of(part) == part.as_bytes()
+    }
+}
+
+/// The bytes as a text of the same length, so that each part of it can be found among the bytes again.
+fn readable(bytes: &[u8]) -> Cow<'_, str> {
+    if let Ok(text) = std::str::from_utf8(bytes) {
+        return Cow::Borrowed(text);
+    }
+    let mut text = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        text.push_str(chunk.valid());
+        text.extend(std::iter::repeat_n('?', chunk.invalid().len()));
+    }
+    Cow::Owned(text)
 }
 
 impl Errors {
@@ -147,6 +188,28 @@ mod tests {
         ] {
             assert_eq!(interpret(status, &[], body).class, class, "{status} {body}");
         }
+    }
+
+    #[test]
+    fn what_is_not_utf_8_can_be_found_again() {
+        let answer = |body: &'static [u8]| Answer {
+            status: StatusCode::OK,
+            headers: HeaderMap::new(),
+            body: Bytes::from_static(body),
+            received_at: SystemTime::UNIX_EPOCH,
+        };
+        let stripe = catalogue::find("stripe").unwrap();
+        let whole = answer("é ?".as_bytes());
+        assert!(whole.original(&whole.text(stripe).unwrap()).is_none());
+        let broken = answer(b"\xc3\xa9|caf\xe9 \xff|\xf0\x9f\x98|?");
+        let text = broken.text(stripe).unwrap();
+        assert_eq!(text, "é|caf? ?|???|?");
+        let original = broken.original(&text).unwrap();
+        let parts: Vec<&[u8]> = text.split('|').map(|part| original.of(part)).collect();
+        assert_eq!(parts, [&b"\xc3\xa9"[..], b"caf\xe9 \xff", b"\xf0\x9f\x98", b"?"]);
+        let intact: Vec<bool> = text.split('|').map(|part| original.is_intact(part)).collect();
+        assert_eq!(intact, [true, false, false, true]);
+        assert_eq!(original.of("from elsewhere"), b"from elsewhere");
     }
 
     #[test]

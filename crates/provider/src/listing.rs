@@ -176,9 +176,8 @@ impl Listing {
             }
             Err(failure) => return Err(failure),
         };
-        let replaced = matches!(text, std::borrow::Cow::Owned(_));
         let list = List::read(&text, &self.collection).map_err(|problem| answer.bad_data(problem))?;
-        let reader = Reader::new(&self.collection, replaced);
+        let reader = Reader::new(&self.collection, answer.original(&text));
         let page = match position {
             Position::Page { after, .. } if self.collection.parent.is_some() => {
                 self.read_parents(&reader, &list, after).map_err(|problem| answer.bad_data(problem))?

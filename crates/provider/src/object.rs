@@ -26,11 +26,10 @@ pub fn interpret(
         Err(failure) if failure.class == FailureClass::Missing => return Ok(Ok(Record::gone(upstream_id))),
         Err(failure) => return Err(failure),
     };
-    let replaced = matches!(text, std::borrow::Cow::Owned(_));
     if serde_json::from_str::<&serde_json::value::RawValue>(&text).is_err() {
         return Err(answer.bad_data("it is not JSON"));
     }
-    match Reader::new(collection, replaced).read(text.trim(), None) {
+    match Reader::new(collection, answer.original(&text)).read(text.trim(), None) {
         Ok(record) if record.upstream_id != upstream_id => {
             Err(answer.bad_data(format!("it is {:?} and not {upstream_id:?}", record.upstream_id)))
         }

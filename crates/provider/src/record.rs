@@ -1,6 +1,7 @@
 //! Cutting records out of an answer, as text.
 
 use crate::{
+    answer::Original,
     declaration::{CollectionRef, Moment, MomentFormat, RecordShape},
     pointer::{self, Pointer},
 };
@@ -42,7 +43,8 @@ impl Record {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rejected {
     pub upstream_id: Option<String>,
-    pub raw: String,
+    /// What the API sent, byte by byte.
+    pub raw: Vec<u8>,
     pub reason: String,
 }
 
@@ -50,23 +52,25 @@ pub struct Rejected {
 pub struct Reader {
     shape: RecordShape,
     id_from: Option<Pointer>,
-    /// Whether bytes of the answer had to be replaced because they were not UTF-8.
-    replaced: bool,
+    /// What the API sent, where its text had to be made readable.
+    original: Option<Original>,
 }
 
 impl Reader {
-    pub fn new(collection: &CollectionRef, replaced: bool) -> Self {
+    pub fn new(collection: &CollectionRef, original: Option<Original>) -> Self {
         let id_from = collection.parent.as_ref().and_then(|parent| parent.id_from.clone());
-        Self { shape: collection.shape(), id_from, replaced }
+        Self { shape: collection.shape(), id_from, original }
     }
 
-    /// The record in `raw`, a whole JSON value; `parent_id` where it is known from the request.
+    /// The record in `raw`, a whole JSON value and a part of the answer's text; `parent_id` where it is known from the
+    /// request.
     pub fn read(&self, raw: &str, parent_id: Option<&str>) -> Result<Record, Rejected> {
         let reject = |upstream_id: Option<&str>, reason: String| Rejected {
             upstream_id: upstream_id.map(str::to_owned),
-            raw: raw.to_owned(),
+            raw: self.original.as_ref().map_or(raw.as_bytes(), |original| original.of(raw)).to_vec(),
             reason,
         };
+        let is_intact = |part: &str| self.original.as_ref().is_none_or(|original| original.is_intact(part));
         let RecordShape { id, created_at, updated_at, deleted } = &self.shape;
         let found = pointer::follow(
             raw,
@@ -80,9 +84,11 @@ impl Reader {
         );
         let [upstream_id, created, updated, gone, parent] =
             found.map_err(|error| reject(None, format!("it is not JSON: {error}")))?;
-        let Some(upstream_id) = upstream_id.and_then(identifier) else {
+        let intact_id = upstream_id.filter(|found| is_intact(found.get()));
+        let Some(upstream_id) = intact_id.and_then(identifier) else {
             let reason = match upstream_id {
                 None => format!("it has no id at {id}"),
+                Some(_) if intact_id.is_none() => format!("its id at {id} is not valid UTF-8"),
                 Some(other) => format!(
                     "its id at {id} is no string of 1 to {LONGEST_ID} bytes or whole number: {:.80}",
                     other.get()
@@ -90,11 +96,8 @@ impl Reader {
             };
             return Err(reject(None, reason));
         };
-        if self.replaced && raw.contains(char::REPLACEMENT_CHARACTER) {
-            return Err(reject(
-                Some(&upstream_id),
-                "it is not valid UTF-8; shown with U+FFFD instead".into(),
-            ));
+        if !is_intact(raw) {
+            return Err(reject(Some(&upstream_id), "it is not valid UTF-8".into()));
         }
         if is_too_deep(raw) {
             return Err(reject(Some(&upstream_id), format!("it is nested deeper than {DEEPEST} levels")));
@@ -175,27 +178,30 @@ fn hash(text: &str) -> [u8; 16] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::catalogue;
+    use crate::{answer::Answer, catalogue};
+    use bytes::Bytes;
+    use http::{HeaderMap, StatusCode};
+    use std::time::SystemTime;
 
-    fn reader(collection: &str, replaced: bool) -> Reader {
-        Reader::new(&CollectionRef::new(catalogue::find("stripe").unwrap(), collection).unwrap(), replaced)
+    fn reader(collection: &str) -> Reader {
+        Reader::new(&CollectionRef::new(catalogue::find("stripe").unwrap(), collection).unwrap(), None)
     }
 
     #[test]
     fn reads_what_is_declared_and_keeps_the_text() {
         let raw = r#"{"id": "cus_1",  "created": 1700000000, "big": 1e400}"#;
-        let record = reader("customer", false).read(raw, None).unwrap();
+        let record = reader("customer").read(raw, None).unwrap();
         assert_eq!(record.upstream_id, "cus_1");
         assert_eq!(record.data.as_deref(), Some(raw));
         assert_eq!(record.created_at, Timestamp::from_unix_seconds(1_700_000_000));
         assert!(!record.deleted);
-        let gone = reader("customer", false).read(r#"{"id": "cus_1", "deleted": true}"#, None).unwrap();
+        let gone = reader("customer").read(r#"{"id": "cus_1", "deleted": true}"#, None).unwrap();
         assert_eq!(gone, Record::gone("cus_1"));
     }
 
     #[test]
     fn odd_ids_are_set_aside_with_a_reason() {
-        let reader = reader("customer", false);
+        let reader = reader("customer");
         for (raw, why) in [
             (r#"{"name": "x"}"#, "no id"),
             (r#"{"id": null}"#, "no string"),
@@ -210,7 +216,7 @@ mod tests {
         ] {
             let rejected = reader.read(raw, None).unwrap_err();
             assert!(rejected.reason.contains(why), "{raw}: {}", rejected.reason);
-            assert_eq!(rejected.raw, raw);
+            assert_eq!(rejected.raw, raw.as_bytes());
         }
         assert_eq!(reader.read(r#"{"id": 7}"#, None).unwrap().upstream_id, "7");
         assert_eq!(
@@ -223,22 +229,39 @@ mod tests {
     fn brackets_in_strings_are_not_deep() {
         let raw =
             format!(r#"{{"id": "a", "v": "\"{}", "w": [{}]}}"#, "[".repeat(2000), vec!["{}"; 900].join(","));
-        assert!(reader("customer", false).read(&raw, None).is_ok());
+        assert!(reader("customer").read(&raw, None).is_ok());
+    }
+
+    fn read_bytes(body: &'static [u8]) -> Result<Record, Rejected> {
+        let stripe = catalogue::find("stripe").unwrap();
+        let answer = Answer {
+            status: StatusCode::OK,
+            headers: HeaderMap::new(),
+            body: Bytes::from_static(body),
+            received_at: SystemTime::UNIX_EPOCH,
+        };
+        let text = answer.text(stripe).unwrap();
+        let collection = CollectionRef::new(stripe, "customer").unwrap();
+        Reader::new(&collection, answer.original(&text)).read(text.trim(), None)
     }
 
     #[test]
-    fn what_was_not_utf_8_is_set_aside_but_a_real_replacement_character_is_not() {
-        let raw = "{\"id\": \"cus_1\", \"name\": \"\u{FFFD}\"}";
-        assert!(reader("customer", false).read(raw, None).is_ok());
-        assert_eq!(
-            reader("customer", true).read(raw, None).unwrap_err().upstream_id.as_deref(),
-            Some("cus_1")
-        );
+    fn what_is_not_utf_8_is_set_aside_byte_by_byte() {
+        let body = b"{\"id\": \"cus_1\", \"name\": \"caf\xe9 \xff\"}";
+        let rejected = read_bytes(body).unwrap_err();
+        assert_eq!(rejected.upstream_id.as_deref(), Some("cus_1"));
+        assert_eq!(rejected.raw, body);
+        let rejected = read_bytes(b"{\"id\": \"cus_\xff\"}").unwrap_err();
+        assert_eq!((rejected.upstream_id, rejected.raw), (None, b"{\"id\": \"cus_\xff\"}".to_vec()));
+        assert!(rejected.reason.contains("id"));
+        for whole in ["{\"id\": \"cus_1\", \"name\": \"\u{FFFD}\"}", "{\"id\": \"cus_1\", \"name\": \"?\"}"] {
+            assert!(read_bytes(whole.as_bytes()).is_ok());
+        }
     }
 
     #[test]
     fn a_child_knows_its_parent_or_has_left() {
-        let reader = reader("payment_method", false);
+        let reader = reader("payment_method");
         let attached = reader.read(r#"{"id": "pm_1", "customer": "cus_1"}"#, None).unwrap();
         assert_eq!((attached.parent_id.as_deref(), attached.deleted), (Some("cus_1"), false));
         let detached = reader.read(r#"{"id": "pm_1", "customer": null}"#, None).unwrap();

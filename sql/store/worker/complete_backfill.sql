@@ -18,7 +18,10 @@ WITH finished AS (
     SET backfilled_at = coalesce(c.backfilled_at, CASE WHEN f.kind <> 'manual' THEN clock_timestamp() END),
         -- An initial backfill has seen all there was, so the first sweep has time.
         swept_at = CASE WHEN f.kind <> 'manual' THEN f.started_at ELSE c.swept_at END,
-        last_success_at = clock_timestamp()
+        last_success_at = clock_timestamp(),
+        guarded_at = CASE WHEN f.kind <> 'sweep' THEN c.guarded_at END,
+        guarded_missing = CASE WHEN f.kind <> 'sweep' THEN c.guarded_missing END,
+        guarded_total = CASE WHEN f.kind <> 'sweep' THEN c.guarded_total END
     FROM finished AS f
     WHERE c.sync_id = f.sync_id AND c.collection_id = f.collection_id
     RETURNING c.sync_id, c.collection_id

@@ -1,0 +1,1 @@
+SELECT $1 > interval '0' AND $1 <= interval '1000 years'

@@ -1,0 +1,1 @@
+UPDATE sequin.backfills SET deletions = deletions + $2 WHERE id = $1

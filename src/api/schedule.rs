@@ -1,0 +1,33 @@
+//! When an API is asked next, for the views.
+
+use crate::settings::Settings;
+use pgrx::prelude::*;
+use sequin_domain::{collection::CollectionId, frequency::Frequency};
+use sequin_provider::{catalogue, declaration::CollectionRef};
+use std::time::Duration;
+
+/// The times, in seconds, between two looks at the feed that a collection listens to, between two polls and between two
+/// sweeps of it; null for what it doesn't have.
+#[allow(clippy::type_complexity, reason = "the columns of the function")]
+#[pg_extern(name = "_check_intervals", stable, parallel_safe)]
+fn check_intervals(
+    provider: &str,
+    collection_id: &str,
+    frequency: &str,
+) -> TableIterator<'static, (name!(feed, Option<f64>), name!(poll, Option<f64>), name!(sweep, Option<f64>))> {
+    let collection = catalogue::find(provider).and_then(|declaration| {
+        let id = CollectionId::in_provider(provider, collection_id)?;
+        CollectionRef::new(declaration, id.name())
+    });
+    let frequency = frequency.parse().unwrap_or(Frequency::Continuous);
+    let look = frequency.interval(Settings::current().poll_interval);
+    let intervals = collection.map_or((None, None, None), |collection| {
+        let changes = &collection.changes;
+        let feed = changes.feed.is_some().then_some(look);
+        let poll = changes.poll.map(|seconds| look.max(Duration::from_secs(seconds)));
+        let sweep = changes.sweep.map(|seconds| frequency.interval(Duration::from_secs(seconds)));
+        let seconds = |interval: Duration| interval.as_secs_f64();
+        (feed.map(seconds), poll.map(seconds), sweep.map(seconds))
+    });
+    TableIterator::once(intervals)
+}
