@@ -2,8 +2,11 @@
 //! that go where they belong without being looked at.
 
 use super::call::ResultSet;
-use pgrx::prelude::*;
-use std::{cell::Cell, ffi::CString, ptr};
+use pgrx::{
+    pg_sys::panic::{CaughtError, ErrorReport},
+    prelude::*,
+};
+use std::{cell::Cell, ffi::CString, panic::AssertUnwindSafe, ptr};
 
 pub struct Statement {
     text: &'static str,
@@ -66,7 +69,7 @@ impl Statement {
         debug_assert_eq!(arguments.len(), self.types.len());
         let scene = Scene::set();
         // SAFETY: SPI is used as its documentation says. After an error PostgreSQL itself leaves SPI and frees its memory.
-        let value = unsafe {
+        let execute = || unsafe {
             check("SPI_connect", pg_sys::SPI_connect());
             let mut options = pg_sys::SPIExecuteOptions { dest: receiver, ..Default::default() };
             let plan = self.plan();
@@ -90,6 +93,7 @@ impl Statement {
             check("SPI_finish", pg_sys::SPI_finish());
             value
         };
+        let value = PgTryBuilder::new(AssertUnwindSafe(execute)).catch_others(|error| raise(error)).execute();
         scene.leave();
         value
     }
@@ -120,6 +124,22 @@ impl Statement {
         }
         self.plan.get()
     }
+}
+
+/// Raises an error of the server again as it was: on its way through Rust a backtrace is added to its detail.
+fn raise(error: CaughtError) -> ! {
+    let (CaughtError::PostgresError(report) | CaughtError::ErrorReport(report)) = error else {
+        error.rethrow()
+    };
+    let mut plain = ErrorReport::new(report.sql_error_code(), report.message().to_owned(), "sequin");
+    if let Some(detail) = report.detail() {
+        plain = plain.set_detail(detail.to_owned());
+    }
+    if let Some(hint) = report.hint() {
+        plain = plain.set_hint(hint.to_owned());
+    }
+    plain.report(PgLogLevel::ERROR);
+    unreachable!("an error ends the statement")
 }
 
 fn check(step: &str, code: i32) {

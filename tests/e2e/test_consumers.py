@@ -996,3 +996,19 @@ def test_what_could_not_be_taken_at_once_is_not_lost(db: Callable[[], Connection
         other.execute("SELECT sequin._enter(no, false) FROM sequin.consumers")
         assert consume(conn) == []
     assert keys(consume(conn)) == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("query", "detail"),
+    [
+        ("SELECT sequin.ack('c', NULL)", "ack_tokens is NULL."),
+        ("SELECT * FROM sequin.consume('c', 0)", "batch_size is 0."),
+    ],
+)
+def test_errors_say_what_they_are_and_no_more(db: Callable[[], Connection], query: str, detail: str) -> None:
+    conn = db()
+    create(conn)
+    with pytest.raises(psycopg.Error) as raised:
+        conn.execute(query)
+    assert raised.value.diag.message_detail == detail
+    assert raised.value.diag.message_hint
