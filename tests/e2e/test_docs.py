@@ -182,7 +182,7 @@ def test_columns_are_as_the_reference_says(catalogue: Database) -> None:
 
 
 def in_base_units(value: str) -> str:
-    number = re.fullmatch(r"(\d+)(\w+)", value)
+    number = re.fullmatch(r"(\d+)([a-zA-Z]+)", value)
     return str(int(number[1]) * UNITS[number[2]]) if number else value
 
 

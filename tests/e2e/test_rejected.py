@@ -1,5 +1,7 @@
 """What was set aside is kept byte by byte, and fetched again when somebody asks for it."""
 
+from typing import NamedTuple
+
 import psycopg
 import pytest
 from harness import Database, Upstream, eventually
@@ -15,11 +17,21 @@ def create_odd(stripe: Upstream, collection: str, kind: str) -> str:
     return stripe.fake.control("POST", "create", body)["id"]
 
 
-def retry(database: Database, arguments: str = "'main'") -> tuple[int, list[psycopg.errors.Diagnostic]]:
+class Notice(NamedTuple):
+    severity: str | None
+    detail: str
+    hint: str
+
+
+def retry(database: Database, arguments: str = "'main'") -> tuple[int, list[Notice]]:
     """What sequin.retry_rejected returns, and the notices that it gives."""
-    notices: list[psycopg.errors.Diagnostic] = []
+    notices: list[Notice] = []
+
+    def note(given: psycopg.errors.Diagnostic) -> None:
+        notices.append(Notice(given.severity, given.message_detail or "", given.message_hint or ""))
+
     with database.connect() as connection:
-        connection.add_notice_handler(notices.append)
+        connection.add_notice_handler(note)
         row = connection.execute(f"SELECT sequin.retry_rejected({arguments})").fetchone()
         assert row is not None
         return row[0], notices
@@ -116,6 +128,6 @@ def test_what_can_not_be_asked_for_needs_a_backfill(database: Database, stripe: 
     count, [notice] = retry(database)
     assert count == 0
     assert notice.severity == "NOTICE"
-    assert "1 of stripe:customer" in (notice.message_detail or "")
-    assert "sequin.start_backfill('main', 'stripe:customer')" in (notice.message_hint or "")
+    assert "1 of stripe:customer" in notice.detail
+    assert "sequin.start_backfill('main', 'stripe:customer')" in notice.hint
     sync.converge()
