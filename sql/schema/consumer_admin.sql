@@ -370,6 +370,10 @@ BEGIN
     DELETE FROM sequin._consumer_ranges AS g WHERE g.consumer_no = c.no AND g.hi > before;
     DELETE FROM sequin._retries AS r WHERE r.consumer_no = c.no AND r.position > before;
     DELETE FROM sequin._aside AS a WHERE a.consumer_no = c.no AND a.position > before;
+    -- After what waits for those who have consumed: by now their leases can be seen. In the order in which all lock them.
+    UPDATE sequin._leases AS l SET again_from = least(l.again_from, before + 1)
+    FROM (SELECT f.id FROM sequin._leases AS f WHERE f.consumer_no = c.no ORDER BY f.id FOR UPDATE) AS locked
+    WHERE l.consumer_no = c.no AND l.id = locked.id;
     DELETE FROM sequin._dead_letters AS d WHERE d.consumer_no = c.no AND d.position > before;
     PERFORM sequin._announce_change(c.stream_id);
 END
@@ -377,7 +381,7 @@ $$;
 COMMENT ON FUNCTION sequin.replay(text, bigint, timestamptz) IS
     'Delivers again what has an updated_idx of from_idx or more, or (since) what was observed at that time or later and '
     'all after it; dead letters among it too. What is in flight stays in flight, and is delivered once more after. '
-    'Nothing that is still to be delivered is passed over. Waits for open transactions that have consumed. '
+    'Nothing that is still to be delivered is passed over. Waits for open transactions that have consumed or settled. '
     'Raises undefined_object for an unknown consumer, invalid_parameter_value for a negative from_idx or both given.';
 
 CREATE FUNCTION sequin.requeue(consumer text, record_ids uuid[] DEFAULT NULL) RETURNS bigint

@@ -84,23 +84,6 @@ $$;
 COMMENT ON FUNCTION sequin._strike(sequin._leases, int[]) IS
     'Takes live elements out of a lease that the caller has locked.';
 
-CREATE FUNCTION sequin._is_pending(c sequin.consumers, place bigint) RETURNS boolean
-LANGUAGE plpgsql STABLE
-AS $$
-BEGIN
-    -- What was taken aside is still in a range or beyond the tail, or was put off by who found it there: all in vain.
-    RETURN NOT EXISTS (SELECT FROM sequin._aside AS a WHERE a.consumer_no = c.no AND a.position = place)
-        AND (EXISTS (SELECT FROM sequin._consumer_tails AS t WHERE t.consumer_no = c.no AND t.lo < place)
-             OR EXISTS (SELECT FROM sequin._retries AS r WHERE r.consumer_no = c.no AND r.position = place)
-             OR EXISTS (SELECT FROM (SELECT g.lo FROM sequin._consumer_ranges AS g
-                                     WHERE g.consumer_no = c.no AND g.hi >= place
-                                     ORDER BY g.hi LIMIT 1) AS around
-                        WHERE around.lo < place));
-END
-$$;
-COMMENT ON FUNCTION sequin._is_pending(sequin.consumers, bigint) IS
-    'Whether what is at a position is to be delivered in any case: it has been put off, or a replay has come in between.';
-
 CREATE FUNCTION sequin._give_back(c sequin.consumers, lease sequin._leases, elements int[], due timestamptz)
 RETURNS void
 LANGUAGE plpgsql
@@ -113,7 +96,7 @@ BEGIN
         -- A version that was superseded in flight is delivered at its new position.
         WHERE EXISTS (SELECT FROM sequin.records AS r
                       WHERE r.stream_id = c.stream_id AND r.updated_idx = lease.positions[k])
-          AND NOT sequin._is_pending(c, lease.positions[k])
+          AND (lease.again_from IS NULL OR lease.positions[k] < lease.again_from)
     ), burial AS (
         INSERT INTO sequin._dead_letters (consumer_no, position, deliver_count)
         SELECT c.no, position, deliver_count FROM given WHERE deliver_count >= c.max_deliver

@@ -141,6 +141,11 @@ BEGIN
             WHERE r.stream_id = c.stream_id AND r.updated_idx > g.lo AND r.updated_idx <= g.hi
             ORDER BY r.updated_idx) AS r
         WHERE sequin._matches(c.providers, sync_ids, c.collection_ids, r.*::sequin.records)
+          -- What can't be had must not use up the room, nor be locked for nothing.
+          AND NOT EXISTS (SELECT FROM sequin._aside AS a WHERE a.consumer_no = c.no AND a.position = r.updated_idx)
+          AND sequin._record_key(c.no, r.id) NOT IN (
+              SELECT key FROM sequin._leases AS l, unnest(l.keys) AS key
+              WHERE l.consumer_no = c.no AND l.id >= tail.lease_floor AND key IS NOT NULL)
         LIMIT 20000
     LOOP
         IF pg_try_advisory_xact_lock(candidate.key) THEN
@@ -254,6 +259,7 @@ BEGIN
             lease := nextval('sequin._lease_id');
             RETURN QUERY SELECT * FROM sequin._deliver(c, sync_ids, lease, positions, counts);
             GET DIAGNOSTICS got = ROW_COUNT;
+            PERFORM sequin._note_taken(c.no, got);
             room := room - got;
             sent := got;
         END IF;
@@ -309,6 +315,9 @@ BEGIN
                 FROM (SELECT r.updated_idx FROM sequin.records AS r
                       WHERE r.stream_id = c.stream_id AND r.updated_idx > piece.lo AND r.updated_idx <= piece.hi
                         AND sequin._matches(c.providers, sync_ids, c.collection_ids, r)
+                        AND r.updated_idx NOT IN (SELECT a.position FROM sequin._aside AS a
+                                                  WHERE a.consumer_no = c.no
+                                                    AND a.position > piece.lo AND a.position <= piece.hi)
                       ORDER BY r.updated_idx LIMIT room) AS r;
                 IF cardinality(candidates) = room THEN
                     bound := candidates[room];
@@ -372,6 +381,7 @@ BEGIN
                     settled = (others = 0), amount = greatest(g.amount - got, 0), taken_at = clock_timestamp()
                 WHERE g.consumer_no = c.no AND g.hi = piece.hi;
             END IF;
+            PERFORM sequin._note_taken(c.no, got);
             room := room - got;
             sent := sent + got;
         END LOOP;
@@ -382,6 +392,8 @@ BEGIN
         positions := sequin._take_aside(c, sync_ids, least(room, 1000), tail);
         IF positions IS NOT NULL THEN
             RETURN QUERY SELECT * FROM sequin._deliver(c, sync_ids, nextval('sequin._lease_id'), positions, NULL);
+            GET DIAGNOSTICS got = ROW_COUNT;
+            PERFORM sequin._note_taken(c.no, got);
             RETURN;
         END IF;
         EXIT WHEN clock_timestamp() > patience_for_ranges;

@@ -130,13 +130,28 @@ $$;
 COMMENT ON FUNCTION sequin._may_tell(int) IS
     'Counts the records that the transaction locks, as locks take shared memory: up to 16 * max_locks_per_transaction';
 
+CREATE FUNCTION sequin._amount_taken(consumer_no int) RETURNS int
+LANGUAGE sql STABLE
+AS $$
+    SELECT coalesce(nullif(pg_catalog.current_setting('sequin_consume.amount_' || consumer_no, true), ''), '0')::int
+$$;
+COMMENT ON FUNCTION sequin._amount_taken(int) IS 'How many records this transaction has taken for the consumer.';
+
+CREATE FUNCTION sequin._note_taken(consumer_no int, amount int) RETURNS void
+LANGUAGE plpgsql
+AS $$
+BEGIN
+    PERFORM set_config('sequin_consume.amount_' || consumer_no, (sequin._amount_taken(consumer_no) + amount)::text, true);
+END
+$$;
+COMMENT ON FUNCTION sequin._note_taken(int, int) IS 'Adds to sequin._amount_taken, until the transaction ends.';
+
 CREATE FUNCTION sequin._admit(c sequin.consumers, room int, lease_floor bigint) RETURNS int
 LANGUAGE plpgsql
 AS $$
 DECLARE
-    setting CONSTANT text := 'sequin_consume.amount_' || c.no;
-    -- Earlier calls of this transaction among it.
-    total CONSTANT int := room + coalesce(nullif(current_setting(setting, true), ''), '0')::int;
+    -- With what earlier calls of this transaction took.
+    total CONSTANT int := room + sequin._amount_taken(c.no);
     -- Who gets a place for each so many records, of eight there are, need not be asked how many it takes.
     modest CONSTANT int := greatest(c.max_ack_pending / 16, 1);
     needed CONSTANT int := (total + modest - 1) / modest;
@@ -147,7 +162,6 @@ DECLARE
     others bigint;
 BEGIN
     -- First say how much, then look at the others. Whoever looks later sees this; whoever has ended has left leases.
-    PERFORM set_config(setting, total::text, true);
     -- Nobody takes this lock but to share it.
     IF pg_try_advisory_xact_lock_shared(sequin._amount_class(c.no), total) AND needed <= 8 THEN
         FOR place IN 0..7 LOOP
@@ -171,7 +185,7 @@ BEGIN
                     AND l.classid = (sequin._amount_class(c.no)::bigint & 4294967295)::oid
                     AND l.database = (SELECT d.oid FROM pg_database AS d WHERE d.datname = current_database())
                     AND l.pid IS DISTINCT FROM pg_backend_pid()
-                  -- Each call of a transaction has said how much it is by then.
+                  -- Each call of a transaction has said how much it may be by then.
                   GROUP BY l.pid) AS o;
         END IF;
         SELECT c.max_ack_pending - coalesce(sum(l.live), 0), CASE WHEN placed THEN (8 - needed) * modest ELSE others END

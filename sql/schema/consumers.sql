@@ -78,6 +78,8 @@ CREATE TABLE sequin._leases (
     -- NULL: each for the first time.
     counts      int[],
     deadlines   timestamptz[],
+    -- A replay has come in between: what is at this position or later is delivered once more in any case.
+    again_from  bigint,
     PRIMARY KEY (consumer_no, id)
 ) WITH (toast_tuple_target = 8160);
 -- Numbers that hardly compress.

@@ -2,23 +2,21 @@
 
 import os
 import subprocess
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from harness import Database
-from harness.consumers import Connection
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 
 
 # A cold build of the model can take minutes beside other builds.
 @pytest.mark.timeout(900)
-def test_consumers_do_what_their_model_does(database: Database, db: Callable[[], Connection]) -> None:
+def test_consumers_do_what_their_model_does(database: Database) -> None:
     environment = {
         "DATABASE_URL": database.cluster.dsn(database.name),
         "CARGO_TARGET_DIR": str(CHECKOUT / "target"),
-        "PROPTEST_CASES": os.environ.get("PROPTEST_CASES", "60"),
+        "PROPTEST_CASES": os.environ.get("PROPTEST_CASES", "250"),
     }
     done = subprocess.run(
         ["cargo", "test", "--quiet", "--locked", "--package", "sequin-consumer-model"],

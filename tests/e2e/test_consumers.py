@@ -1012,3 +1012,53 @@ def test_errors_say_what_they_are_and_no_more(db: Callable[[], Connection], quer
         conn.execute(query)
     assert raised.value.diag.message_detail == detail
     assert raised.value.diag.message_hint
+
+
+def test_a_replay_waits_for_who_gives_back(db: Callable[[], Connection]) -> None:
+    """Otherwise what is given back would be due again, and come by the replay as well: twice at a time."""
+    conn, other, watching = db(), db(), db()
+    create(conn)
+    for key in "abc":
+        put(conn, key)
+    assert ack(conn, consume(conn, 1)) == 1
+    taken = consume(conn, 1)
+    replaying = threading.Thread(target=lambda: other.execute("SELECT sequin.replay('c')"))
+    with conn.transaction():
+        assert nack(conn, taken) == 1
+        replaying.start()
+        until(
+            lambda: one(
+                watching, "SELECT true FROM pg_locks WHERE NOT granted AND pid = %s", other.info.backend_pid
+            ),
+            "waiting",
+        )
+    replaying.join()
+    assert sorted(keys(consume(conn))) == ["a", "b", "c"]
+    assert consume(conn) == []
+
+
+def test_an_open_transaction_leaves_everything_else_to_others(db: Callable[[], Connection]) -> None:
+    conn, other = db(), db()
+    create(conn)
+    put(conn, *(f"k{number:02}" for number in range(30)))
+    with conn.transaction():
+        mine = consume(conn, 1)
+        theirs = []
+        while taken := consume(other, 2):
+            theirs += keys(taken)
+            ack(other, taken)
+        assert len(mine) == 1
+        assert len(theirs) == len(set(theirs)) == 29
+
+
+def test_what_a_transaction_asked_for_and_did_not_get_is_left_to_others(
+    db: Callable[[], Connection],
+) -> None:
+    conn, other = db(), db()
+    create(conn, max_ack_pending=1000)
+    with conn.transaction():
+        for number in range(10):
+            put(other, f"a{number}")
+            assert len(consume(conn, 100)) == 1
+        put(other, *(f"b{number}" for number in range(50)))
+        assert len(consume(other, 50)) == 50

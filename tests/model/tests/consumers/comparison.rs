@@ -81,10 +81,10 @@ impl<'a> Comparison<'a> {
         Ok(())
     }
 
-    /// Gives the tokens. While no transaction is open, no record may be missing.
+    /// Gives the tokens. No record may be missing, except what other transactions keep.
     fn consume(&mut self, session: usize, batch_size: usize) -> Result<Vec<Token>> {
         self.model.sweep(session);
-        let owed = if self.model.is_at_rest() { self.model.owed(batch_size) } else { 0 };
+        let owed = self.model.owed(session, batch_size);
         let deadline = Instant::now() + PATIENCE;
         let mut tokens = Vec::new();
         loop {
@@ -123,10 +123,9 @@ impl<'a> Comparison<'a> {
         tokens.map(|(_, token)| *token).collect()
     }
 
-    /// While a transaction is open that has taken records, it would wait; and what one gives back meanwhile may come
-    /// both again and anew.
+    /// While a transaction is open that has taken records, it would wait; it may also wait for one that has settled.
     fn replay(&mut self, from: usize) -> Result {
-        if self.model.has_effects() {
+        if self.model.has_takers() {
             return Ok(());
         }
         let position = from.checked_sub(1).and_then(|number| self.model.positions().into_iter().nth(number));

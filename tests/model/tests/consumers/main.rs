@@ -7,6 +7,7 @@ mod model;
 mod operation;
 mod server;
 mod state;
+mod transaction;
 
 use comparison::Comparison;
 use proptest::test_runner::{Config, FileFailurePersistence, TestCaseError, TestRunner};

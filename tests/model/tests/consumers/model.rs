@@ -1,7 +1,10 @@
 //! What a consumer promises, in memory. A transaction that is open is the list of its effects, which nobody else sees
 //! and which keep others off what it has touched.
 
-use crate::state::{Delivery, Effect, Minutes, State, Token};
+use crate::{
+    state::{Delivery, Effect, Minutes, State, Token},
+    transaction::Transaction,
+};
 use std::collections::{BTreeMap, BTreeSet};
 
 pub const SESSIONS: usize = 3;
@@ -11,6 +14,8 @@ pub const RECORDS: usize = 12;
 /// on how fast the test is.
 pub const ACK_WAIT: Minutes = 60;
 pub const PASSING_TIME: Minutes = 40;
+/// A `max_ack_pending` that all operations of a case can't exhaust.
+pub const PLENTY: i32 = 1000;
 
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
@@ -49,22 +54,6 @@ pub enum Action {
     Nack(Minutes),
     /// With its `ack_wait`.
     Extend(Minutes),
-}
-
-#[derive(Default)]
-struct Transaction {
-    effects: Vec<Effect>,
-    /// The leases that others would wait for.
-    locked: BTreeSet<i64>,
-}
-
-impl Transaction {
-    fn taken(&self) -> impl Iterator<Item = usize> {
-        self.effects.iter().filter_map(|effect| match effect {
-            Effect::Take(_, delivery) => Some(delivery.record),
-            _ => None,
-        })
-    }
 }
 
 pub struct Model {
@@ -162,16 +151,24 @@ impl Model {
         self.perform(session, expired.into_iter().map(|token| Effect::GiveBack(token, 0)).collect());
     }
 
-    /// How many records `sequin.consume` must give now that no transaction is open.
-    pub fn owed(&self, batch_size: usize) -> usize {
-        let State { pending, in_flight, .. } = &self.committed;
+    /// How many records `sequin.consume` must give.
+    pub fn owed(&self, session: usize, batch_size: usize) -> usize {
+        let view = self.view(session);
+        let met = self.met_by_others(session);
         let is_due = |(record, version): &(&usize, &Version)| {
-            pending.get(&version.position).is_some_and(|pending| pending.wait <= 0)
-                && !self.committed.has_in_flight(**record)
+            view.pending.get(&version.position).is_some_and(|pending| pending.wait <= 0)
+                && !view.has_in_flight(**record)
+                && !met.contains(record)
         };
-        let room =
-            usize::try_from(self.settings.max_ack_pending).unwrap_or(0).saturating_sub(in_flight.len());
-        self.versions.iter().filter(is_due).count().min(batch_size).min(room)
+        self.versions.iter().filter(is_due).count().min(batch_size).min(self.room(session, &view))
+    }
+
+    /// Others have room for what they have asked for, whatever they got: where that can be all, nothing is sure.
+    fn room(&self, session: usize, view: &State) -> usize {
+        if self.settings.max_ack_pending < PLENTY && self.others(session).next().is_some() {
+            return 0;
+        }
+        usize::try_from(self.settings.max_ack_pending).unwrap_or(0).saturating_sub(view.in_flight.len())
     }
 
     /// Takes over what `sequin.consume` gave, or tells what it must not have given.
@@ -199,6 +196,7 @@ impl Model {
             return Err(format!("{problem}: {delivered:?}"));
         }
         self.perform(session, effects);
+        self.meet(session, &view);
         let in_flight = view.in_flight.len() + self.taken_by_others(session);
         let max_ack_pending = self.settings.max_ack_pending;
         if !batch.is_empty() && i32::try_from(in_flight).is_ok_and(|in_flight| in_flight > max_ack_pending) {
@@ -219,9 +217,9 @@ impl Model {
         self.open.iter().all(Option::is_none)
     }
 
-    /// Whether a transaction that is open has taken or settled anything.
-    pub fn has_effects(&self) -> bool {
-        self.open.iter().flatten().any(|transaction| !transaction.effects.is_empty())
+    /// Whether a transaction that is open has taken records.
+    pub fn has_takers(&self) -> bool {
+        self.open.iter().flatten().any(|transaction| transaction.taken().next().is_some())
     }
 
     pub fn positions(&self) -> BTreeSet<i64> {
@@ -270,6 +268,13 @@ impl Model {
         }
     }
 
+    fn meet(&mut self, session: usize, view: &State) {
+        let met = self.met_by_others(session);
+        if let Some(transaction) = &mut self.open[session] {
+            transaction.met.extend(view.in_flight.values().map(|delivery| delivery.record).chain(met));
+        }
+    }
+
     fn is_locked(&self, session: usize, lease: i64) -> bool {
         self.others(session).any(|transaction| transaction.locked.contains(&lease))
     }
@@ -277,6 +282,10 @@ impl Model {
     fn others(&self, session: usize) -> impl Iterator<Item = &Transaction> {
         let others = self.open.iter().enumerate().filter(move |(number, _)| *number != session);
         others.filter_map(|(_, transaction)| transaction.as_ref())
+    }
+
+    fn met_by_others(&self, session: usize) -> BTreeSet<usize> {
+        self.others(session).flat_map(|transaction| &transaction.met).copied().collect()
     }
 
     /// How many records the others have taken and not settled since.

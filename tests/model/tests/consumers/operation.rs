@@ -1,7 +1,7 @@
 //! What can happen, at random.
 
 use crate::{
-    model::{Action, RECORDS, SESSIONS, Settings},
+    model::{Action, PLENTY, RECORDS, SESSIONS, Settings},
     state::Minutes,
 };
 use proptest::{collection::vec, option, prelude::*, sample::subsequence};
@@ -58,7 +58,7 @@ pub fn cases() -> impl Strategy<Value = Case> {
 }
 
 fn settings() -> impl Strategy<Value = Settings> {
-    (any::<bool>(), option::of(Just(2)), prop_oneof![Just(1000), Just(5)]).prop_map(
+    (any::<bool>(), option::of(Just(2)), prop_oneof![Just(PLENTY), Just(5)]).prop_map(
         |(is_filtered, max_deliver, max_ack_pending)| Settings { is_filtered, max_deliver, max_ack_pending },
     )
 }
