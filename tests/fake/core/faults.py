@@ -123,13 +123,14 @@ class Faults:
     def matching(self, provider: str, request: Request) -> list[Rule]:
         return [rule for rule in self.rules if rule.wants(provider, request)]
 
-    def remember(self, endpoint: str, response: Response) -> None:
-        """Keeps the last page of an endpoint while a rule may want to repeat it."""
+    def remember(self, response: Response) -> None:
+        """Keeps the last page of a list while a rule may want to repeat it."""
         if isinstance(response, Page) and any(rule.action["type"] == "duplicate" for rule in self.rules):
-            self._last_page[endpoint] = list(response.items)
+            self._last_page[response.of] = list(response.items)
 
-    def previous(self, endpoint: str) -> list[bytes]:
-        return self._last_page.get(endpoint, [])
+    def previous(self, response: Response) -> list[bytes]:
+        """What the page before showed, of the list that `response` is a page of."""
+        return self._last_page.get(response.of, []) if isinstance(response, Page) else []
 
 
 def rewrite(rule: Rule, response: Response, previous: list[bytes]) -> Response:
@@ -142,7 +143,7 @@ def rewrite(rule: Rule, response: Response, previous: list[bytes]) -> Response:
         return response
     items = response.items
     match action["type"]:
-        case "duplicate" if previous and items:
+        case "duplicate" if items and (previous := response.renew(previous)):
             # As if objects had been inserted while the client paged: the tail of the page before comes again,
             # and what it pushes out of this page comes with the next one.
             count = max(1, min(action.get("count", 3), len(items) - 1, len(previous)))

@@ -1,0 +1,145 @@
+"""What happens to a server: it is stopped, it crashes, its processes die, its locks are taken, its disk is full."""
+
+import time
+
+from harness import ServerError, eventually
+
+from .layout import STREAMS
+from .world import Actor, World
+
+CLIENTS = "torture client"
+WORKER, LAUNCHER = "sequin worker", "sequin launcher"
+# A file can't grow beyond: for the worker's next WAL it is as if the disk were full. The server panics of it and
+# recovers, as it does from a full disk once there is room again.
+FULL = 64 * 1024
+STOPPED_WITHIN = 15
+"""Seconds; at a standstill of the machine as well."""
+
+
+class Trouble(Actor):
+    """One thing after another, until the world is calm; then the server runs and has a worker."""
+
+    def __init__(self, world: World) -> None:
+        super().__init__(world, "trouble", world.calm)
+
+    def act(self) -> None:
+        # Each with how often it is chosen. Workers that end soon are started again later and later.
+        kinds = {
+            self._terminate_worker: 2,
+            self._terminate_launcher: 1,
+            self._cancel_worker: 4,
+            self._stop_fast: 2,
+            self._stop_immediate: 3,
+            self._kill: 3,
+            self._fill_disk: 2,
+            self._lock_stream: 4,
+            self._lock_records: 3,
+            self._reload: 1,
+        }
+        self.rng.choices(list(kinds), list(kinds.values()))[0]()
+        self.pause(0.8)
+
+    def finish(self) -> None:
+        if not self.world.cluster.running():
+            self.world.cluster.start()
+        for setting in ("sequin.poll_interval", "sequin.request_timeout"):
+            self.session.execute(f"ALTER SYSTEM RESET {setting}")
+        self.world.cluster.reload()
+        eventually(lambda: self._pids(WORKER), 40, what="no worker is started again")
+
+    def _pids(self, kind: str) -> list[int]:
+        rows = self.session.execute("SELECT pid FROM pg_stat_activity WHERE backend_type = %s", [kind])
+        return [pid for (pid,) in rows]
+
+    def _signal(self, function: str, kind: str) -> None:
+        for pid in self._pids(kind):
+            self.world.note(function, f"{kind} {pid}")
+            self.session.execute(f"SELECT {function}(%s)", [pid])
+
+    def _terminate_worker(self) -> None:
+        self._signal("pg_terminate_backend", WORKER)
+
+    def _terminate_launcher(self) -> None:
+        self._signal("pg_terminate_backend", LAUNCHER)
+
+    def _cancel_worker(self) -> None:
+        """The statement that it is at fails, if it is at one."""
+        self._signal("pg_cancel_backend", WORKER)
+
+    def _stop_fast(self) -> None:
+        self._stop("fast")
+
+    def _stop_immediate(self) -> None:
+        self._stop("immediate")
+
+    def _stop(self, mode: str) -> None:
+        self.world.note(f"stop {mode}")
+        cluster = self.world.cluster
+        self.world.clients.crashes.append(time.monotonic())
+        try:
+            cluster.stop(mode, STOPPED_WITHIN)
+        except ServerError:
+            left = "\n".join(cluster.processes())
+            self.world.problems.append(f"promise 9: stop -m {mode} within {STOPPED_WITHIN} s left\n{left}")
+            cluster.stop("immediate")
+        self.pause(0.2)
+        cluster.start()
+
+    def _kill(self) -> None:
+        """As the kernel does that has no memory left; then the server restarts all processes."""
+        kind = self.rng.choice((WORKER, LAUNCHER, "client backend", "walwriter", "background writer"))
+        victims = self._pids(kind)
+        if victims:
+            self.world.note("kill", kind)
+            self.world.clients.crashes.append(time.monotonic())
+            self.world.cluster.kill(self.rng.choice(victims))
+
+    def _fill_disk(self) -> None:
+        for pid in self._pids(WORKER):
+            self.world.note("disk full", f"for worker {pid}")
+            self.world.clients.crashes.append(time.monotonic())
+            with self.world.cluster.limited_files(pid, FULL):
+                self.pause(0.2)
+
+    def _lock_stream(self) -> None:
+        """Another session writes the stream, and takes its time."""
+        stream = self.rng.choice(sorted(STREAMS))
+        self.world.note("lock", f"stream {stream}")
+        with self.session.transaction():
+            self.session.execute(
+                "SELECT sequin._lock_stream(id) FROM sequin.streams WHERE name = %s", [stream]
+            )
+            self.pause(0.6)
+
+    def _lock_records(self) -> None:
+        mode = self.rng.choice(("SHARE", "SHARE ROW EXCLUSIVE", "ACCESS EXCLUSIVE"))
+        self.world.note("lock", f"sequin.records in {mode} mode")
+        with self.session.transaction():
+            self.session.execute(f"LOCK TABLE sequin.records IN {mode} MODE")
+            self.pause(0.4)
+
+    def _reload(self) -> None:
+        poll, timeout = self.rng.choice(("100ms", "200ms", "1s")), self.rng.choice(("1s", "2s", "5s"))
+        self.world.note("reload", f"poll_interval {poll}, request_timeout {timeout}")
+        self.session.execute(f"ALTER SYSTEM SET sequin.poll_interval = '{poll}'")
+        self.session.execute(f"ALTER SYSTEM SET sequin.request_timeout = '{timeout}'")
+        self.world.cluster.reload()
+
+
+class Terminator(Actor):
+    """Ends sessions of clients, one now and then, until the end."""
+
+    def __init__(self, world: World) -> None:
+        super().__init__(world, "terminator", world.over)
+
+    def act(self) -> None:
+        self.pause(0.4)
+        rows = self.session.execute(
+            "SELECT pid FROM pg_stat_activity WHERE application_name = %s ORDER BY pid", [CLIENTS]
+        ).fetchall()
+        if not rows:
+            return
+        [pid] = self.rng.choice(rows)
+        self.world.clients.kills[pid].append(time.monotonic())
+        self.session.execute("SELECT pg_terminate_backend(%s)", [pid])
+        self.world.done["client terminated"] += 1
