@@ -1,4 +1,4 @@
-"""What each credential was allowed to ask, and whether it kept to that: promise 7, checked after every test."""
+"""What each credential was allowed to ask, and whether it kept to that: promise 7, after every test."""
 
 import time
 from collections import defaultdict
@@ -32,8 +32,8 @@ class Budgets:
     def grant(self, credential: str, owner: object, rate_limit: dict[str, Any]) -> None:
         """Notes a sync's budget. `credential`: as the fake masks it; `owner`: who has it, such as a database.
 
-        The syncs of one owner share the strictest budget. Several owners of one credential don't know of each
-        other: each has its own.
+        The syncs of one owner share the strictest budget, and no test takes one back. Several owners of one
+        credential don't know of each other: each has its own.
         """
         given = Grant(time.time(), int(rate_limit["allowed_requests"]), float(rate_limit["interval"]))
         grants = self._grants[credential][owner]
@@ -71,8 +71,8 @@ def _over(credential: str, grant: Grant, moments: list[float]) -> Iterable[str]:
     if most > grant.allowed:
         window = ", ".join(f"{moment - moments[at]:.3f}" for moment in moments[at : at + most])
         yield (
-            f"{credential} sent {most} requests within {grant.interval:g} s, and {grant.allowed} are allowed: "
-            f"{window}"
+            f"promise 7: {credential} sent {most} requests within {grant.interval:g} s, "
+            f"and {grant.allowed} are allowed: {window}"
         )
 
 

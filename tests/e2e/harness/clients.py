@@ -1,7 +1,7 @@
 """Sessions that consume at random and note what they saw, and the judgement of it: promise 5.
 
-A delivery counts as live from when its call had returned until the first thing was sent that may have ended it:
-two that overlap are a broken promise, not a matter of timing.
+A delivery counts as live from when its call had returned until the first thing was sent that may have ended
+it: two that overlap are a broken promise, not a matter of timing.
 """
 
 from __future__ import annotations

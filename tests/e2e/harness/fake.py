@@ -100,7 +100,7 @@ class Fake:
 class Request:
     """A request that the fake received. `received` in epoch seconds; `answered` None while it is open.
 
-    credential: what is left of it in the log, enough to tell it from others. rules: of the faults that it met.
+    credential: what the log shows of it, enough to tell it from others. rules: of the faults that it met.
     """
 
     number: int

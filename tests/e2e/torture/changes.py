@@ -13,7 +13,7 @@ class Owner(Actor):
     """All changes come from one thread, so that each is of something that exists."""
 
     def __init__(self, world: World, far_back: bool) -> None:
-        """`far_back`: whether events turn up far behind others in the end, too, when it takes long to see them."""
+        """`far_back`: whether events turn up far behind others to the last, which takes long to be seen."""
         super().__init__(world, "owner", world.over)
         self._far_back = far_back
         self._upstream = world.upstream
@@ -29,7 +29,8 @@ class Owner(Actor):
         back = 120.0 if self._far_back or not self.world.calm.is_set() else 5.0
         late, backdate = 0.2 + self.rng.random() * 2, 1 + self.rng.random() * back
         return self.rng.choices(
-            (True, {"late": late}, {"backdate": backdate}, {"late": late, "backdate": backdate}), (12, 1, 1, 1)
+            (True, {"late": late}, {"backdate": backdate}, {"late": late, "backdate": backdate}),
+            (12, 1, 1, 1),
         )[0]
 
     def _told(self) -> None:

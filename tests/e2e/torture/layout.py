@@ -1,4 +1,4 @@
-"""The account, the syncs and the consumers: each of the ways in which the engine notices changes is among them."""
+"""The account, the syncs and the consumers: each way in which the engine notices changes is among them."""
 
 import json
 from dataclasses import dataclass
@@ -114,10 +114,19 @@ CONSUMERS = {
 EXACTLY_ONCE, BATCH, BATCH_OF_SOME = "exactly once", "batch", "batch of some"
 
 
+def _declared() -> list[dict[str, Any]]:
+    return json.loads((DECLARATIONS / "stripe.json").read_text())["collections"]
+
+
 def ways_of_notice() -> dict[str, set[str]]:
-    """How changes of each declared collection are noticed: `object` and `parent_object` of a feed, `poll`, `sweep`."""
-    declared = json.loads((DECLARATIONS / "stripe.json").read_text())["collections"]
-    return {each["name"]: set(each["changes"]) - {"feed", "lookback"} for each in declared}
+    """Of each declared collection: `object` and `parent_object` of a feed, `poll`, `sweep`."""
+    return {each["name"]: set(each["changes"]) - {"feed", "lookback"} for each in _declared()}
+
+
+def parent_places() -> dict[str, str]:
+    """The member of its objects that names their parent, of each collection that has one."""
+    parents = {each["name"]: each.get("parent", {}) for each in _declared()}
+    return {name: parent["id_from"].strip("/") for name, parent in parents.items() if "id_from" in parent}
 
 
 def check_coverage() -> None:

@@ -30,6 +30,7 @@ class Operator(Actor):
             self._backfill: 4,
             self._sweep: 4,
             self._poll: 1,
+            self._gap: 1,
             self._delete: 1,
             self._come_and_go: 2,
         }
@@ -109,6 +110,19 @@ class Operator(Actor):
         self.world.note("poll", name)
         self._demand(name, "poll")
 
+    def _gap(self, name: str) -> None:
+        """As if the feed had not been looked at for longer than the API keeps its events."""
+        self.world.note("gap", name)
+        sync = "(SELECT id FROM sequin.syncs WHERE name = %s)"
+        with self.session.transaction():
+            self.session.execute(
+                f"UPDATE sequin._feeds SET cursor = cursor - interval '31 days' WHERE sync_id = {sync}",
+                [name],
+            )
+            self.session.execute(
+                f"UPDATE sequin.syncs SET updated_at = clock_timestamp() WHERE id = {sync}", [name]
+            )
+
     def _demand(self, name: str, way: str) -> None:
         database = self.world.database()
         try:
@@ -132,7 +146,8 @@ class Operator(Actor):
         other = self.rng.choice(("everything", "some"))
         self.session.execute("SELECT sequin.pause_consumer(%s)", [other])
         self.session.execute(
-            "SELECT sequin.create_consumer('passing', 'main', deliver_policy => %s, ack_wait => '1 s')", [policy]
+            "SELECT sequin.create_consumer('passing', 'main', deliver_policy => %s, ack_wait => '1 s')",
+            [policy],
         )
         for _ in range(self.rng.randrange(4)):
             self.session.execute("SELECT * FROM sequin.consume('passing', 20)")
@@ -171,7 +186,7 @@ def settle(world: World) -> None:
 
 
 def demand(database: Database, sync: str, way: str) -> None:
-    """Makes polls or sweeps of a sync due, which else are minutes or hours apart. `way`: `poll` or `sweep`."""
+    """Makes polls or sweeps (`way`) of a sync due, which else are minutes or hours apart."""
     column = COLUMNS[way]
     database.sql(
         f"""UPDATE sequin._sync_collections SET {column} = now() - interval '30 days'

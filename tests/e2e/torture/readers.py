@@ -21,8 +21,8 @@ CREATE TABLE history (
 CREATE FUNCTION note_version() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     INSERT INTO public.history
-    VALUES (new.updated_idx, new.stream_id, new.id, new.sync_id, new.collection_id, new.upstream_id, new.deleted,
-            new.data, new.observed_at, old.data = new.data AND old.deleted = new.deleted,
+    VALUES (new.updated_idx, new.stream_id, new.id, new.sync_id, new.collection_id, new.upstream_id,
+            new.deleted, new.data, new.observed_at, old.data = new.data AND old.deleted = new.deleted,
             new.observed_at < old.observed_at);
     RETURN NULL;
 END
@@ -33,7 +33,7 @@ CREATE TABLE processed (n bigserial, consumer text, record text, position bigint
 
 
 class Follower(Actor):
-    """Reads the stream as it grows, and looks whether anything turns up behind what it has read: promise 1."""
+    """Reads the stream as it grows, and looks for what turns up behind that which it has read: promise 1."""
 
     def __init__(self, world: World) -> None:
         super().__init__(world, "follower", world.at_rest)
@@ -51,7 +51,9 @@ class Follower(Actor):
             [self._after],
         ).fetchall()
         missed = [row for row in behind if self.seen.get(row[0]) != row[1]]
-        assert not missed, f"promise 1: behind {self._after} there are {len(missed)} unseen, such as {missed[0]}"
+        assert not missed, (
+            f"promise 1: behind {self._after} there are {len(missed)} unseen, such as {missed[0]}"
+        )
         self.pause(0.1)
 
     def _read(self) -> bool:
@@ -70,7 +72,7 @@ class Follower(Actor):
 
 
 class Processor(Actor):
-    """Takes records and writes them into a table, in one transaction: so each version is there exactly once."""
+    """Takes records and writes them into a table, in one transaction: each version is there exactly once."""
 
     def __init__(self, world: World, consumer: str) -> None:
         super().__init__(world, f"processor {consumer}", world.over)
@@ -86,7 +88,8 @@ class Processor(Actor):
                 query = "SELECT updated_idx, record ->> 'id', NULL FROM sequin.fetch(%s, %s, '50 ms')"
             rows = conn.execute(query, [self._consumer, self.rng.randrange(1, 60)]).fetchall()
             conn.execute(
-                "INSERT INTO processed (consumer, position, record) SELECT %s, * FROM unnest(%s::bigint[], %s::text[])",
+                """INSERT INTO processed (consumer, position, record)
+                   SELECT %s, * FROM unnest(%s::bigint[], %s::text[])""",
                 [self._consumer, [position for position, *_ in rows], [record for _, record, _ in rows]],
             )
             if self._consumer == EXACTLY_ONCE and rows:
@@ -121,7 +124,9 @@ def clients(world: World) -> list[threading.Thread]:
         for number in range(consumer.sessions):
             rng = world.rng(f"client {name} {number}")
             client = Client(world.connect, name, ACK_WAIT, rng, world.clients, CLIENTS)
-            threads.append(threading.Thread(target=_watched(world, client), name=f"client {name}", daemon=True))
+            threads.append(
+                threading.Thread(target=_watched(world, client), name=f"client {name}", daemon=True)
+            )
     return threads
 
 

@@ -1,4 +1,4 @@
-"""What happens to a server: it is stopped, it crashes, its processes die, its locks are taken, its disk is full."""
+"""What happens to a server: it stops, it crashes, processes die, locks are taken, the disk is full."""
 
 import time
 
@@ -9,7 +9,7 @@ from .world import Actor, World
 
 CLIENTS = "torture client"
 WORKER, LAUNCHER = "sequin worker", "sequin launcher"
-# A file can't grow beyond: for the worker's next WAL it is as if the disk were full. The server panics of it and
+# A file can't grow beyond: for the worker's next WAL it is as if the disk were full. The server panics and
 # recovers, as it does from a full disk once there is room again.
 FULL = 64 * 1024
 STOPPED_WITHIN = 15
@@ -34,7 +34,7 @@ class Trouble(Actor):
             self._fill_disk: 2,
             self._lock_stream: 4,
             self._lock_records: 3,
-            self._reload: 1,
+            self._reload: 2,
         }
         self.rng.choices(list(kinds), list(kinds.values()))[0]()
         self.pause(0.8)
@@ -42,8 +42,8 @@ class Trouble(Actor):
     def finish(self) -> None:
         if not self.world.cluster.running():
             self.world.cluster.start()
-        for setting in ("sequin.poll_interval", "sequin.request_timeout"):
-            self.session.execute(f"ALTER SYSTEM RESET {setting}")
+        self.session.execute("ALTER SYSTEM RESET sequin.poll_interval")
+        self.session.execute("ALTER SYSTEM RESET sequin.request_timeout")
         self.world.cluster.reload()
         eventually(lambda: self._pids(WORKER), 40, what="no worker is started again")
 
@@ -52,7 +52,9 @@ class Trouble(Actor):
         return [pid for (pid,) in rows]
 
     def _signal(self, function: str, kind: str) -> None:
-        for pid in self._pids(kind):
+        pids = self._pids(kind)
+        if pids:
+            pid = self.rng.choice(pids)
             self.world.note(function, f"{kind} {pid}")
             self.session.execute(f"SELECT {function}(%s)", [pid])
 
@@ -95,7 +97,9 @@ class Trouble(Actor):
             self.world.cluster.kill(self.rng.choice(victims))
 
     def _fill_disk(self) -> None:
-        for pid in self._pids(WORKER):
+        pids = self._pids(WORKER)
+        if pids:
+            pid = self.rng.choice(pids)
             self.world.note("disk full", f"for worker {pid}")
             self.world.clients.crashes.append(time.monotonic())
             with self.world.cluster.limited_files(pid, FULL):
@@ -120,7 +124,9 @@ class Trouble(Actor):
 
     def _reload(self) -> None:
         poll, timeout = self.rng.choice(("100ms", "200ms", "1s")), self.rng.choice(("1s", "2s", "5s"))
-        self.world.note("reload", f"poll_interval {poll}, request_timeout {timeout}")
+        workers = self.rng.randrange(1, 4)
+        self.world.note("reload", f"poll_interval {poll}, request_timeout {timeout}, workers {workers}")
+        self.session.execute(f"ALTER SYSTEM SET sequin.workers = {workers}")
         self.session.execute(f"ALTER SYSTEM SET sequin.poll_interval = '{poll}'")
         self.session.execute(f"ALTER SYSTEM SET sequin.request_timeout = '{timeout}'")
         self.world.cluster.reload()

@@ -1,28 +1,33 @@
-"""At rest: the stream is what the upstream says, everybody has been told, and no promise was broken on the way."""
+"""At rest: the stream is what the upstream says, everybody was told, and no promise was broken on the way."""
 
 import json
 import traceback
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import psycopg
 from harness import Database, Upstream, eventually
 from harness.clients import drain, judge
 from harness.sync import Sync
 
-from .layout import BATCH, BATCH_OF_SOME, CONSUMERS, EXACTLY_ONCE, POLLED, SWEPT
-from .operator import await_demanded
+from .layout import BATCH, BATCH_OF_SOME, CONSUMERS, EXACTLY_ONCE, POLLED, SWEPT, parent_places
+from .operator import await_demanded, wait_for_syncs
 from .readers import Follower
 from .world import World
 
 
 def converge(world: World, patience: float) -> None:
     """Until each way of noticing changes has brought what it is to bring, each by itself."""
-    # What polls and sweeps notice is minutes and hours away; all else has to arrive without anybody's doing.
-    _equal(world, lambda collection: collection not in (*POLLED, *SWEPT), patience)
-    for way, not_yet in (("poll", SWEPT), ("sweep", ())):
-        if not world.problems:
-            await_demanded(world, way, 45)
-            _equal(world, lambda collection, not_yet=not_yet: collection not in not_yet, 15)
+    try:
+        wait_for_syncs(world, patience)
+        # What polls and sweeps notice is minutes and hours away; all else has to arrive by itself.
+        _equal(world, lambda collection: collection not in (*POLLED, *SWEPT), patience)
+        for way, not_yet in (("poll", SWEPT), ("sweep", ())):
+            if converged(world):
+                await_demanded(world, way, 45)
+                _equal(world, lambda collection, not_yet=not_yet: collection not in not_yet, 15)
+    except (AssertionError, psycopg.Error):
+        world.problems.append(traceback.format_exc())
 
 
 def _equal(world: World, wanted: Callable[[str], bool], patience: float) -> None:
@@ -46,9 +51,11 @@ def _evidence(world: World, sync: Sync) -> Iterable[str]:
         if not keys:
             continue
         key = min(keys)
-        yield f"the first that differs, {collection} {key}:"
-        yield f"  upstream {json.dumps(truth.get(key), ensure_ascii=False)}"
-        row = rows.get(key)
+        row, now = rows.get(key), truth.get(key)
+        then = live.get(key, {})
+        members = sorted(name for name in {**then, **(now or {})} if then.get(name) != (now or {}).get(name))
+        yield f"the first that differs, {collection} {key}, in {members}:"
+        yield f"  upstream {json.dumps(now, ensure_ascii=False)}"
         if row is None:
             yield "  stored   nothing"
         else:
@@ -57,9 +64,16 @@ def _evidence(world: World, sync: Sync) -> Iterable[str]:
                 f"deleted {row.deleted}: {json.dumps(row.data, ensure_ascii=False)}"
             )
         yield from _history(world, sync, collection, key)
-        yield from _events(world, sync.upstream, key, (row and row.parent_id) or "")
-        yield from _requests(world, sync.upstream, key, (row and row.parent_id) or "")
+        parent = row.parent_id if row else _parent(collection, now or {})
+        yield from _events(world, sync.upstream, key, parent)
+        yield from _requests(world, sync.upstream, key, parent)
         return
+
+
+def _parent(collection: str, upstream: dict[str, Any]) -> str | None:
+    """The id of the parent, where an object says it."""
+    place = parent_places().get(collection)
+    return upstream.get(place) if place else None
 
 
 def _history(world: World, sync: Sync, collection: str, key: str) -> Iterable[str]:
@@ -74,14 +88,14 @@ def _history(world: World, sync: Sync, collection: str, key: str) -> Iterable[st
         yield f"    {each.position} {observed} {stored} {each.deleted} sync {each.sync_id}"
 
 
-def _events(world: World, upstream: Upstream, key: str, parent: str) -> Iterable[str]:
+def _events(world: World, upstream: Upstream, key: str, parent: str | None) -> Iterable[str]:
     yield "  its last events: created, type, id"
     own = [each for each in upstream.events() if each["data"]["object"].get("id") in (key, parent)]
     for each in own[-12:]:
         yield f"    {world.moment(each['created'])} {each['type']} {each['id']}"
 
 
-def _requests(world: World, upstream: Upstream, key: str, parent: str) -> Iterable[str]:
+def _requests(world: World, upstream: Upstream, key: str, parent: str | None) -> Iterable[str]:
     yield "  the last requests for it: received, answered, status, credential, path, faults"
     for each in upstream.requests(f"{key}|{parent}" if parent else key)[-12:]:
         answered = "never" if each.answered is None else world.moment(each.answered)
@@ -170,13 +184,13 @@ def _order(world: World, database: Database) -> Iterable[str]:
     )
     if rows:
         yield (
-            f"promise 1: {len(rows)} transactions committed positions behind earlier ones, first {rows[0].first} "
-            f"after {rows[0].before} at {world.moment(rows[0].committed.timestamp())}"
+            f"promise 1: {len(rows)} transactions committed positions behind earlier ones, "
+            f"first {rows[0].first} after {rows[0].before} at {world.moment(rows[0].committed.timestamp())}"
         )
 
 
 def _finals(database: Database) -> list[tuple[str, str | None, str, int]]:
-    """Record id, name of its sync (None: it has been deleted), collection and position of what is in the stream."""
+    """Of what is in the stream: record id, name of the sync (None: deleted), collection, position."""
     return database.sql(
         """SELECT r.id::text, y.name, r.collection_id, r.updated_idx FROM sequin.records AS r
            JOIN sequin.streams AS s ON s.id = r.stream_id AND s.name = 'main'
@@ -194,7 +208,11 @@ def _consumers(world: World, database: Database) -> Iterable[str]:
             return
     finals = _finals(database)
     due = {
-        name: {record: position for record, sync, collection, position in finals if consumer.wants(sync, collection)}
+        name: {
+            record: position
+            for record, sync, collection, position in finals
+            if consumer.wants(sync, collection)
+        }
         for name, consumer in CONSUMERS.items()
     }
     yield from judge(world.clients, due)
@@ -226,7 +244,7 @@ def _processors(world: World, database: Database) -> Iterable[str]:
                 consumer,
             )
             if behind:
-                yield f"promise 1: {consumer} fetched {len(behind)} positions behind earlier ones: {behind[0]}"
+                yield f"promise 1: {consumer} fetched {len(behind)} positions behind others: {behind[0]}"
         wants = CONSUMERS["some"].wants if consumer == BATCH_OF_SOME else lambda *_: True
         got = set(
             database.sql(

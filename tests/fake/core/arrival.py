@@ -1,7 +1,7 @@
 """When a request arrived, as the kernel saw it.
 
-The server is one thread on a machine that others keep busy. Were its own clock the measure, requests that wait
-for it would seem to have been sent at once, and a client that kept its rate would be accused.
+The server is one thread on a machine that others keep busy. Were its own clock the measure, requests that
+wait for it would seem to have been sent at once, and a client that kept its rate would be accused.
 """
 
 from __future__ import annotations
