@@ -27,6 +27,9 @@ SECONDS = 60 * float(os.environ.get("SEQUIN_TORTURE_MINUTES") or "0.25")
 SEED = int(os.environ.get("SEQUIN_TORTURE_SEED") or random.randrange(1_000_000_000))
 # The server and the syncs are left alone for the rest: what a restart would mend has to be right by itself.
 TROUBLED = 0.6
+# For all to arrive that is told of. A feed reads its last ten seconds again until a minute has passed without
+# an event; where that takes all of a slow budget, backfills wait for it.
+PATIENCE = 90.0
 
 
 def join(threads: list[threading.Thread], timeout: float) -> list[str]:
@@ -84,7 +87,7 @@ def test_nothing_is_lost_whatever_happens(cluster: Cluster, database: Database, 
     print(", ".join(f"{kind} {count}" for kind, count in sorted(world.done.items())), flush=True)
 
     if converged(world):
-        converge(world, patience=60 + SECONDS / 4)
+        converge(world, PATIENCE + SECONDS / 4)
     world.at_rest.set()
     stuck += join([follower.thread], 30)
     judge_all(world, follower)

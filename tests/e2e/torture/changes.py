@@ -22,7 +22,7 @@ class Owner(Actor):
     def act(self) -> None:
         kinds = (self._told, self._of_customer, self._polled, self._swept, self._comes_back)
         self.rng.choices(kinds, (10, 3, 1, 4, 1))[0]()
-        self.pause(0.15)
+        self.pause(0.22)
 
     def _event(self) -> bool | dict[str, float]:
         """How a change is told of."""

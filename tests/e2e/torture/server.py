@@ -65,7 +65,7 @@ class Trouble(Actor):
         self._signal("pg_terminate_backend", LAUNCHER)
 
     def _cancel_worker(self) -> None:
-        """The statement that it is at fails, if it is at one."""
+        """The statement that it is at fails; a statement_timeout would do nothing to a worker."""
         self._signal("pg_cancel_backend", WORKER)
 
     def _stop_fast(self) -> None:

@@ -27,7 +27,7 @@ def converge(world: World, patience: float) -> None:
                 await_demanded(world, way, 45)
                 _equal(world, lambda collection, not_yet=not_yet: collection not in not_yet, 15)
     except (AssertionError, psycopg.Error):
-        world.problems.append(traceback.format_exc())
+        world.problems.append(f"{traceback.format_exc()}{world.database().status()}")
 
 
 def _equal(world: World, wanted: Callable[[str], bool], patience: float) -> None:

@@ -40,7 +40,7 @@ class World:
     """The fake's number of a rule → what it does."""
     done: Counter[str] = field(default_factory=Counter)
     """What was done, and how often."""
-    _diary: list[str] = field(default_factory=list)
+    _diary: list[tuple[str, str]] = field(default_factory=list)
     _began: float = field(default_factory=time.time)
 
     def rng(self, name: str) -> random.Random:
@@ -49,14 +49,17 @@ class World:
     def note(self, kind: str, more: object = "") -> None:
         """Writes down that something of this kind is done now."""
         self.done[kind] += 1
-        self._diary.append(f"{self.moment(time.time())} {kind} {more}".rstrip())
+        self._diary.append((kind, f"{self.moment(time.time())} {kind} {more}".rstrip()))
 
     def moment(self, epoch: float) -> str:
         """A time of day as seconds since the test began."""
         return f"{epoch - self._began:8.3f}"
 
-    def diary(self, last: int = 60) -> str:
-        return "\n".join(self._diary[-last:])
+    def diary(self) -> str:
+        """What was done last, most of it to the server and the syncs."""
+        upstream = [line for kind, line in self._diary if kind.startswith(("change", "fault"))]
+        others = [line for kind, line in self._diary if not kind.startswith(("change", "fault"))]
+        return "\n".join(sorted(others[-80:] + upstream[-20:]))
 
     def database(self) -> Database:
         """The database, over a connection of the caller's own."""
