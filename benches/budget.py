@@ -31,7 +31,7 @@ def run(report: Report) -> None:
         bench_cluster() as cluster,
     ):
         upstream = fake.upstream("stripe")
-        upstream.latency(LATENCY)
+        fake.set_latency(LATENCY)
         for number in range(RUNS):
             seconds, requests = _sequin(cluster, upstream, f"sequin_{number}")
             ours.append(RECORDS / seconds)

@@ -30,7 +30,7 @@ def run(report: Report) -> None:
     with Fake("--empty", "--no-limits") as fake, bench_cluster() as cluster:
         upstream = fake.upstream("stripe")
         upstream.create("customer", count=10, event=False)
-        upstream.latency(LATENCY)
+        fake.set_latency(LATENCY)
         database = cluster.database("many")
         database.sql("SELECT sequin.create_stream('main')")
         database.sql(

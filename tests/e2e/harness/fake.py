@@ -80,9 +80,9 @@ class Fake:
         except urllib.error.HTTPError as error:
             raise FakeError(f"{method} {route}: {error.read().decode(errors='replace')}") from None
 
-    def set_latency(self, ms: float) -> None:
-        """Every answer of the APIs takes so long."""
-        self.control("POST", "latency", {"ms": ms})
+    def set_latency(self, ms: float, jitter_ms: float = 0) -> None:
+        """Every answer of the APIs takes so long, and up to `jitter_ms` longer."""
+        self.control("POST", "latency", {"ms": ms, "jitter_ms": jitter_ms})
 
     def stop(self) -> None:
         self.process.kill()
@@ -241,10 +241,6 @@ class Upstream:
 
     def clear_fault(self, number: int) -> None:
         self.fake.control("DELETE", f"faults/{number}")
-
-    def latency(self, ms: float = 0, jitter_ms: float = 0) -> None:
-        """What every answer takes: half of it before the answer is worked out."""
-        self.fake.control("POST", "latency", {"ms": ms, "jitter_ms": jitter_ms})
 
 
 def _names(provider: str, served: dict[str, dict[str, Any]]) -> dict[str, str]:

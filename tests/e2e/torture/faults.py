@@ -73,5 +73,5 @@ class Weather(Actor):
 
     def act(self) -> None:
         ms, jitter_ms = self.rng.choice(((0, 0), (5, 20), (40, 0), (60, 300)))
-        self.world.upstream.latency(ms, jitter_ms)
+        self.world.upstream.fake.set_latency(ms, jitter_ms)
         self.pause(2.0)
