@@ -26,7 +26,7 @@ from torture.world import World
 SECONDS = 60 * float(os.environ.get("SEQUIN_TORTURE_MINUTES") or "0.25")
 SEED = int(os.environ.get("SEQUIN_TORTURE_SEED") or random.randrange(1_000_000_000))
 # The server and the syncs are left alone for the rest: what a restart would mend has to be right by itself.
-TROUBLED = 0.6
+TROUBLED = 0.55
 # For all to arrive that is told of. A feed reads its last ten seconds again until a minute has passed without
 # an event; where that takes all of a slow budget, backfills wait for it.
 PATIENCE = 90.0

@@ -36,7 +36,7 @@ SWEPT = (
 
 OBJECTS = {
     "balance_transaction": 150,
-    "charge": 330,
+    "charge": 700,
     "coupon": 6,
     "customer": 30,
     "customer_balance_transaction": 30,

@@ -17,10 +17,11 @@ STOPPED_WITHIN = 15
 
 
 class Trouble(Actor):
-    """One thing after another, until the world is calm; then the server runs and has a worker."""
+    """One thing after another, until the world is calm; then the server runs, and its workers with it."""
 
     def __init__(self, world: World) -> None:
         super().__init__(world, "trouble", world.calm)
+        self._last_one = True
 
     def act(self) -> None:
         # Each with how often it is chosen. Workers that end soon are started again later and later.
@@ -45,7 +46,18 @@ class Trouble(Actor):
         self.session.execute("ALTER SYSTEM RESET sequin.poll_interval")
         self.session.execute("ALTER SYSTEM RESET sequin.request_timeout")
         self.world.cluster.reload()
-        eventually(lambda: self._pids(WORKER), 40, what="no worker is started again")
+        if self._last_one:
+            # The last that happens, as a crash would cover up what it has done.
+            self._last_one = False
+            before = eventually(lambda: self._pids(LAUNCHER), 20, what="there is no launcher")
+            self._terminate_launcher()
+            eventually(lambda: set(self._pids(LAUNCHER)) - set(before), 20, what="there is no new launcher")
+        [wanted] = self.session.execute("SHOW sequin.workers").fetchone()
+        eventually(lambda: len(self._pids(WORKER)) >= int(wanted), 40, what="workers are missing")
+        # A launcher that doesn't know of them would start others within a moment.
+        time.sleep(1.0)
+        workers = self._pids(WORKER)
+        assert len(workers) == int(wanted), f"{wanted} workers are wanted, and there are {workers}"
 
     def _pids(self, kind: str) -> list[int]:
         rows = self.session.execute("SELECT pid FROM pg_stat_activity WHERE backend_type = %s", [kind])

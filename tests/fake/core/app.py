@@ -153,9 +153,9 @@ class UpstreamExchange:
                 return Response(0)
         response = self._handle()
         for rule in self._rules:
-            response = fault_rules.rewrite(rule, response, self._fake.faults.previous(response))
+            response = fault_rules.rewrite(rule, response, self._fake.faults.previous(self._endpoint))
         if self._fake.faults.rules:
-            self._fake.faults.remember(response)
+            self._fake.faults.remember(self._endpoint, response)
         return response
 
     def _handle(self) -> Response:

@@ -123,14 +123,13 @@ class Faults:
     def matching(self, provider: str, request: Request) -> list[Rule]:
         return [rule for rule in self.rules if rule.wants(provider, request)]
 
-    def remember(self, response: Response) -> None:
-        """Keeps the last page of a list while a rule may want to repeat it."""
+    def remember(self, endpoint: str, response: Response) -> None:
+        """Keeps the last page of an endpoint while a rule may want to repeat it."""
         if isinstance(response, Page) and any(rule.action["type"] == "duplicate" for rule in self.rules):
-            self._last_page[response.of] = list(response.items)
+            self._last_page[endpoint] = list(response.items)
 
-    def previous(self, response: Response) -> list[bytes]:
-        """What the page before showed, of the list that `response` is a page of."""
-        return self._last_page.get(response.of, []) if isinstance(response, Page) else []
+    def previous(self, endpoint: str) -> list[bytes]:
+        return self._last_page.get(endpoint, [])
 
 
 def rewrite(rule: Rule, response: Response, previous: list[bytes]) -> Response:

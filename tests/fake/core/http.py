@@ -91,14 +91,13 @@ class Response:
 class Page(Response):
     """An answer that lists objects. Faults rewrite `items` and `has_more` before `wrap` makes the body.
 
-    of: the list that it is a page of, whatever the page. renew: items of that list as they are shown now,
-    without those that are gone: no API shows again what it has forgotten.
+    renew: what was shown of a list before as it is now, without what this list no longer has: no API repeats
+    what it has forgotten.
     """
 
     items: list[bytes] = field(default_factory=list)
     has_more: bool = False
     wrap: Callable[[list[bytes], bool], bytes] | None = None
-    of: str = ""
     renew: Callable[[list[bytes]], list[bytes]] = list
 
     def encode(self) -> bytes:

@@ -65,7 +65,6 @@ class Reads:
             return item if listed and (wants is None or wants(item)) else None
 
         render = self._renderer(given, version)
-        response.of = f"{url}?{sorted(filters.items())}"
         response.renew = lambda shown: [render(item) for item in map(still, map(_id_of, shown)) if item]
         return response
 
@@ -213,7 +212,7 @@ class Reads:
                 quoted,
             )
 
-        return Page(200, items=[render(item) for item in page], has_more=has_more, wrap=wrap, of=url)
+        return Page(200, items=[render(item) for item in page], has_more=has_more, wrap=wrap)
 
     def _renderer(self, given: dict[str, Any], version: str) -> Callable[[Item], bytes]:
         """How the objects of a list are shown."""
