@@ -41,7 +41,7 @@ install: setup ## Install the extension into the PostgreSQL of PG_CONFIG
 	@cargo pgrx install --release $(INSTALL_FLAGS) --pg-config "$$PG_CONFIG"
 
 ##@ Test
-.PHONY: test lint test-unit test-sql test-house test-e2e
+.PHONY: test lint test-unit test-sql test-house test-e2e torture
 test: setup ## All of them, with a summary
 	@scripts/test.sh
 
@@ -65,6 +65,10 @@ test-house: setup ## Checks of the repository itself, and of the fake APIs
 
 test-e2e: install ## A real cluster, real workers, real HTTP (ARGS="-k name" for one)
 	@$(PYTEST) tests/e2e $(ARGS)
+
+torture: install ## Changes, faults and crashes at random, for MINUTES=1; SEED=… draws the same again
+	@SEQUIN_TORTURE_SEED="$(SEED)" SEQUIN_TORTURE_MINUTES="$(or $(MINUTES),1)" \
+	  $(PYTEST) tests/e2e/test_torture.py -s $(ARGS)
 
 ##@ Work on it
 .PHONY: dev dev-stop bench clean

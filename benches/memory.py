@@ -7,6 +7,7 @@ other processes share. PostgreSQL's shared memory (RssShmem) is not the worker's
 import time
 from dataclasses import dataclass
 
+from accounts import add_customers
 from harness import Cluster, Fake, Upstream
 from harness.sync import create_credential
 from processes import Memory, Sampler, memory
@@ -15,8 +16,6 @@ from report import Report
 from server import bench_cluster, pids
 
 RECORDS = 1_000_000
-# The fake makes its objects in batches, each of a moment of its own.
-BATCH = 2_000
 EVERY = 0.1
 """Seconds between two samples."""
 UNLIMITED = {"allowed_requests": 100_000, "interval": 1, "max_concurrent_requests": 32}
@@ -41,7 +40,7 @@ class Sample:
 def run(report: Report) -> None:
     with Fake("--empty", "--no-limits", "--no-events") as fake, bench_cluster() as cluster:
         upstream = fake.upstream("stripe")
-        _fill(upstream)
+        add_customers(upstream, RECORDS)
         samples, seconds = _sample(cluster, upstream)
     report.note(f"{RECORDS:,} records in {seconds:.0f} s, {RECORDS / seconds:,.0f}/s; {len(samples)} samples")
     peak = max(samples, key=lambda sample: sample.own)
@@ -55,14 +54,6 @@ def run(report: Report) -> None:
     late = [each.own for each in samples if each.seconds / seconds >= 0.9]
     report.judged("peak of RssAnon + RssFile", peak.own, "MB", at_most=MOST)
     report.judged("peak at the end / at 10 %", max(late) / max(early), "x", at_most=GROWTH)
-
-
-def _fill(upstream: Upstream) -> None:
-    now = int(time.time())
-    batches = RECORDS // BATCH
-    for number in range(batches):
-        created = now - 3600 * (batches - number)
-        upstream.create("customer", count=BATCH, created=created, event=False)
 
 
 def _sample(cluster: Cluster, upstream: Upstream) -> tuple[list[Sample], float]:

@@ -8,6 +8,8 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness import Cluster, Upstream
+
 HERE = Path(__file__).resolve().parent
 ENVIRONMENTS = HERE.parent / ".cache" / "bench"
 
@@ -71,3 +73,24 @@ class Peer:
 
 DLT = Peer("dlt", "dlt.txt", "dlt_load.py")
 AIRBYTE = Peer("airbyte-cdk", "airbyte.txt", "airbyte_read.py")
+
+
+def load_with_dlt(cluster: Cluster, upstream: Upstream, name: str, records: int) -> float:
+    """Seconds that dlt takes to bring all customers into a database of that name, which is dropped again."""
+    cluster.sql(f'CREATE DATABASE "{name}"')
+    # dlt wants a password and a host name; libpq prefers the parameter to the host name.
+    dsn = f"postgresql://postgres:none@localhost/{name}?host={cluster.directory}"
+    seconds = _checked(DLT, records, upstream.url, upstream.api_key, dsn)
+    cluster.sql(f'DROP DATABASE "{name}" WITH (FORCE)')
+    return seconds
+
+
+def read_with_airbyte(upstream: Upstream, records: int) -> float:
+    """Seconds that airbyte-cdk takes to read all customers, and to write them nowhere."""
+    return _checked(AIRBYTE, records, upstream.url, upstream.api_key)
+
+
+def _checked(peer: Peer, records: int, *arguments: str) -> float:
+    done = peer.run(*arguments)
+    assert done["records"] == records, f"{peer.package} brought {done['records']} of {records} records"
+    return done["seconds"]

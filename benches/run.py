@@ -16,16 +16,33 @@ sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests" / "e2e")]
 import apply  # noqa: E402
 import backfill  # noqa: E402
 import backlog  # noqa: E402
+import budget  # noqa: E402
 import consume  # noqa: E402
 import crowd  # noqa: E402
 import delivery  # noqa: E402
 import fetch  # noqa: E402
+import fresh  # noqa: E402
 import idle  # noqa: E402
 import latency  # noqa: E402
+import many  # noqa: E402
 import memory  # noqa: E402
 from report import Report  # noqa: E402
 
-MODULES = (backfill, apply, memory, idle, latency, consume, fetch, backlog, crowd, delivery)
+MODULES = (
+    backfill,
+    budget,
+    apply,
+    memory,
+    idle,
+    latency,
+    fresh,
+    many,
+    consume,
+    fetch,
+    backlog,
+    crowd,
+    delivery,
+)
 BENCHMARKS = {each.__name__: each for each in MODULES}
 
 

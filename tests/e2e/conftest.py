@@ -45,7 +45,9 @@ def cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
         yield cluster
         ugly = [line for line in cluster.log_text(since).splitlines() if UGLY.search(line)]
         if request.node.get_closest_marker("crashes"):
-            ugly = [line for line in ugly if not PROVOKED.search(line)]
+            hurt = "|".join(map(str, cluster.hurt)) or "none"
+            provoked = re.compile(rf"{PROVOKED.pattern}|\[({hurt})\]|\(PID ({hurt})\)")
+            ugly = [line for line in ugly if not provoked.search(line)]
         assert not ugly, "in the server log:\n" + "\n".join(ugly)
     finally:
         if own:
@@ -88,7 +90,11 @@ def fake() -> Iterator[Fake]:
 
 @pytest.fixture
 def stripe(fake: Fake) -> Iterator[Upstream]:
-    """The fake's Stripe. After the test, every request that it got must be one that Stripe documents."""
+    """The fake's Stripe.
+
+    After the test, every request that it got must be one that Stripe documents, and no budget exceeded that
+    a sync was started with.
+    """
     stripe = fake.upstream("stripe")
     yield stripe
     problems = {
@@ -97,6 +103,8 @@ def stripe(fake: Fake) -> Iterator[Upstream]:
         for problem in validate_request(request.method, request.path, request.query)
     }
     assert not problems, "\n".join(sorted(problems))
+    overspent = stripe.overspent()
+    assert not overspent, "\n".join(overspent)
 
 
 @pytest.hookimpl(hookwrapper=True)

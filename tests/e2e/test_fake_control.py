@@ -210,6 +210,29 @@ def test_a_repeated_tail_loses_nothing(stripe: Client) -> None:
     assert list(dict.fromkeys(found))[:90] == expected[:90]
 
 
+def test_a_repeated_tail_is_what_it_is_now(stripe: Client) -> None:
+    """An API repeats objects, and not what it has said of them: a page never shows what is no longer so."""
+    first = stripe.get("customers", limit=20)
+    changed, gone = ids(first)[-1], ids(first)[-2]
+    fault(stripe, "duplicate", {"path": "starting_after"}, count=3)
+    stripe.get("customers", limit=20)
+    stripe.control("POST", "update", {"collection": "customer", "id": changed, "data": {"name": "now"}})
+    stripe.control("POST", "delete", {"collection": "customer", "id": gone})
+    second = stripe.get("customers", limit=20, starting_after=changed)
+    assert gone not in ids(second)
+    assert [each["name"] for each in second.json["data"] if each["id"] == changed] == ["now"]
+
+
+def test_a_repeated_tail_is_of_the_same_list(stripe: Client) -> None:
+    fault(stripe, "duplicate", {}, count=3)
+    parents = stripe.get("customers", limit=2)
+    for parent in ids(parents):
+        for _ in range(2):
+            stripe.control("POST", "create", {"collection": "customer_source", "parent": parent})
+        listed = stripe.get(f"customers/{parent}/sources", limit=100)
+        assert {each["customer"] for each in listed.json["data"]} == {parent}
+
+
 def test_a_reordered_page_has_the_same_objects_and_cursor(stripe: Client) -> None:
     expected = ids(stripe.get("customers", limit=50))
     fault(stripe, "reorder")
@@ -411,6 +434,21 @@ def test_rates_are_the_most_in_any_window(stripe: Client) -> None:
     assert rates["endpoints"]["stripe GET /v1/products/{id}"] == 3
     assert rates["statuses"] == {"200": 9}
     assert stripe.control("GET", "rates?interval=0.000001")["overall"] == 1
+
+
+def test_requests_arrive_when_they_are_sent_and_not_when_the_fake_has_time(stripe: Client) -> None:
+    """Else a client that keeps its rate would be accused whenever the machine is busy."""
+    apart = 0.05
+    with ThreadPoolExecutor(8) as pool:
+        busy = pool.submit(stripe.control, "POST", "create", {"collection": "customer", "count": 10_000})
+        asked = []
+        for _ in range(6):
+            asked.append(pool.submit(stripe.get, "products", limit=1))
+            time.sleep(apart)
+        assert not busy.done(), "the fake was not busy"
+        assert [each.result().status for each in asked] == [200] * 6
+    moments = sorted(each["received"] for each in stripe.control("GET", "requests")["requests"])
+    assert moments[-1] - moments[0] > 4 * apart
 
 
 def test_the_concurrent_peak_is_seen(stripe: Client) -> None:

@@ -7,7 +7,8 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
@@ -54,6 +55,8 @@ class Cluster:
         self.data = self.directory / "data"
         self.log = self.directory / "server.log"
         self.settings = {**base, "fsync": "on" if fsync else "off", **(settings or {})}
+        self.hurt: set[int] = set()
+        """Processes whose end, and last words, are the test's doing."""
 
     # Life
 
@@ -104,11 +107,14 @@ class Cluster:
 
     def call(self, program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Runs one of PostgreSQL's programs as the server's user, in the cluster's directory."""
+        return self._as_user(str(self.bin / program), *arguments)
+
+    def _as_user(self, program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         as_user = {"user": self.user, "group": self.user, "extra_groups": []} if os.geteuid() == 0 else {}
         environment = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
         environment |= {"LC_ALL": "C.UTF-8", "HOME": str(self.directory)}
         return subprocess.run(
-            [str(self.bin / program), *arguments],
+            [program, *arguments],
             cwd=self.directory, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True,
             check=False, **as_user,
         )  # fmt: skip
@@ -123,6 +129,18 @@ class Cluster:
             )
         return done.stdout
 
+    def processes(self) -> list[str]:
+        """The server's processes: their ids, what they call themselves, and where in the kernel they wait."""
+        pid_file = self.data / "postmaster.pid"
+        if not pid_file.exists():
+            return []
+        postmaster = pid_file.read_text().split()[0]
+        columns = ["-o", "pid,stat,etime,wchan:24,args"]
+        return subprocess.run(
+            ["ps", *columns, "--pid", postmaster, "--ppid", postmaster],
+            capture_output=True, text=True, check=False,
+        ).stdout.splitlines()  # fmt: skip
+
     def kill(self, pid: int) -> None:
         """kill -9, as the kernel's OOM killer does: the server restarts all its processes and recovers."""
         os.kill(pid, signal.SIGKILL)
@@ -132,6 +150,21 @@ class Cluster:
         workers = "FROM pg_stat_activity WHERE backend_type = 'sequin worker' AND datname = %s"
         ended = self.sql(f"SELECT pg_terminate_backend(pid, 2000) {workers}", database)
         assert ended == [(True,)], ended
+
+    @contextmanager
+    def limited_files(self, pid: int, size: int) -> Iterator[None]:
+        """The process can't write beyond byte `size` of any file: as on a full disk, but for this one alone.
+
+        The server's log is one of the files, so what the process says meanwhile is lost.
+        """
+        self.hurt.add(pid)
+        # By its own user, as not every root may.
+        self._as_user("prlimit", f"--pid={pid}", f"--fsize={size}:")
+        try:
+            yield
+        finally:
+            # It fails where the process has died.
+            self._as_user("prlimit", f"--pid={pid}", "--fsize=unlimited:")
 
     # Connections
 

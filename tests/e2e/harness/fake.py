@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from .budget import Budgets
+
 TESTS = Path(__file__).resolve().parents[2]
 DECLARATIONS = TESTS.parent / "providers"
 
@@ -78,9 +80,9 @@ class Fake:
         except urllib.error.HTTPError as error:
             raise FakeError(f"{method} {route}: {error.read().decode(errors='replace')}") from None
 
-    def set_latency(self, ms: float) -> None:
-        """Every answer of the APIs takes so long."""
-        self.control("POST", "latency", {"ms": ms})
+    def set_latency(self, ms: float, jitter_ms: float = 0) -> None:
+        """Every answer of the APIs takes so long, and up to `jitter_ms` longer."""
+        self.control("POST", "latency", {"ms": ms, "jitter_ms": jitter_ms})
 
     def stop(self) -> None:
         self.process.kill()
@@ -96,15 +98,20 @@ class Fake:
 
 @dataclass(frozen=True)
 class Request:
-    """A request that the fake received. `received` in epoch seconds; `answered` None while it is open."""
+    """A request that the fake received. `received` in epoch seconds; `answered` None while it is open.
+
+    credential: what the log shows of it, enough to tell it from others. rules: of the faults that it met.
+    """
 
     number: int
+    credential: str
     method: str
     path: str
     query: str
     received: float
     answered: float | None
     status: int | None
+    rules: list[int]
 
 
 class Upstream:
@@ -115,6 +122,7 @@ class Upstream:
         self.provider = provider
         self.url = fake.providers[provider]["base_url"]
         self.api_key = fake.providers[provider]["api_key"]
+        self.budgets = Budgets()
         self._names = _names(provider, fake.control("GET", "counts")[provider])
 
     def _named(self, collection: str) -> str:
@@ -158,6 +166,19 @@ class Upstream:
             "POST", "delete", {"collection": self._named(collection), "ids": list(ids), "event": event}
         )
 
+    def mutate_random(
+        self,
+        n: int,
+        seed: int,
+        collections: list[str],
+        weights: dict[str, float],
+        event: bool | dict[str, float] = True,
+    ) -> dict[str, int]:
+        """`n` random changes that the API tells of, in the named collections; how many of each kind."""
+        names = [self._names[collection] for collection in collections]
+        body = {"n": n, "seed": seed, "collections": names, "weights": weights, "event": event}
+        return self.fake.control("POST", "mutate_random", {"provider": self.provider, **body})
+
     def forget_events(self) -> None:
         """What was announced so far can't be asked for any more, as after 30 days."""
         self.fake.control("POST", "purge_events", {"provider": self.provider})
@@ -174,6 +195,15 @@ class Upstream:
     def objects(self, collection: str) -> dict[str, dict[str, Any]]:
         """The truth: every live object of a collection by id."""
         return self.fake.control("GET", "truth", collection=self._named(collection))["objects"]
+
+    def events(self) -> list[dict[str, Any]]:
+        """All events that can be seen, oldest first."""
+        found = self.fake.control("GET", "truth", collection=f"{self.provider}:event")
+        return list(found["objects"].values())
+
+    def ids(self, collection: str) -> list[str]:
+        """Of every live object of a collection, oldest first."""
+        return self.fake.control("GET", "truth", collection=self._named(collection), fields="ids")["objects"]
 
     def any_id(self, collection: str) -> str:
         return next(iter(self.objects(collection)))
@@ -192,6 +222,10 @@ class Upstream:
         """The most requests within any window of `interval` seconds; see the fake's README."""
         return self.fake.control("GET", "rates", interval=interval)
 
+    def overspent(self) -> list[str]:
+        """Which budgets that syncs were started with have been exceeded, and by what."""
+        return self.budgets.exceeded((each.credential, each.received) for each in self.requests())
+
     # Faults
 
     def fault(self, action: str, *, match: dict[str, Any] | None = None, **options: Any) -> int:
@@ -204,6 +238,9 @@ class Upstream:
 
     def clear_faults(self) -> None:
         self.fake.control("DELETE", "faults")
+
+    def clear_fault(self, number: int) -> None:
+        self.fake.control("DELETE", f"faults/{number}")
 
 
 def _names(provider: str, served: dict[str, dict[str, Any]]) -> dict[str, str]:

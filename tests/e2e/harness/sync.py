@@ -1,9 +1,11 @@
 """A sync of one upstream into a stream, and the comparison of what arrived with the upstream's truth."""
 
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from fake.stripe import masked
 from psycopg.types.json import Jsonb
 
 from .database import Database
@@ -86,8 +88,15 @@ class Sync:
         eventually(equal, timeout, every=0.1, what=self.database.status)
 
 
+def api_key(upstream: Upstream, credential: str) -> str:
+    """Each credential but the usual one has a key of its own, so that the fake's log tells them apart."""
+    if credential == "upstream":
+        return upstream.api_key
+    return f"{upstream.api_key}_{zlib.crc32(credential.encode()):08x}"
+
+
 def create_credential(database: Database, upstream: Upstream, name: str = "upstream") -> None:
-    properties = {"kind": "api_key", "api_key": upstream.api_key, "base_url": upstream.url}
+    properties = {"kind": "api_key", "api_key": api_key(upstream, name), "base_url": upstream.url}
     database.sql("SELECT sequin.create_credential(%s, %s, %s)", name, upstream.provider, Jsonb(properties))
 
 
@@ -106,6 +115,8 @@ def start_sync(
         database.sql("SELECT sequin.create_stream(%s)", stream)
     if not database.sql("SELECT 1 FROM sequin.credentials WHERE name = %s", credential):
         create_credential(database, upstream, credential)
+    if rate_limit and isinstance(upstream, Upstream):
+        upstream.budgets.grant(masked(api_key(upstream, credential)), (database.name, credential), rate_limit)
     database.sql(
         """SELECT sequin.create_sync(name => %s, stream => %s, credential => %s, collections => %s,
                                      frequency => %s, rate_limit => %s)""",

@@ -142,7 +142,7 @@ def rewrite(rule: Rule, response: Response, previous: list[bytes]) -> Response:
         return response
     items = response.items
     match action["type"]:
-        case "duplicate" if previous and items:
+        case "duplicate" if items and (previous := response.renew(previous)):
             # As if objects had been inserted while the client paged: the tail of the page before comes again,
             # and what it pushes out of this page comes with the next one.
             count = max(1, min(action.get("count", 3), len(items) - 1, len(previous)))

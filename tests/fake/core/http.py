@@ -89,11 +89,16 @@ class Response:
 
 @dataclass(slots=True)
 class Page(Response):
-    """An answer that lists objects. Faults rewrite `items` and `has_more` before `wrap` makes the body."""
+    """An answer that lists objects. Faults rewrite `items` and `has_more` before `wrap` makes the body.
+
+    renew: what was shown of a list before as it is now, without what this list no longer has: no API repeats
+    what it has forgotten.
+    """
 
     items: list[bytes] = field(default_factory=list)
     has_more: bool = False
     wrap: Callable[[list[bytes], bool], bytes] | None = None
+    renew: Callable[[list[bytes]], list[bytes]] = list
 
     def encode(self) -> bytes:
         if self.wrap is not None:

@@ -143,6 +143,8 @@ class RequestLog:
 
 def _most_within(times: list[float], interval: float) -> int:
     most = low = 0
+    # They are noted in the order in which they are read, which is not quite that of their arrival.
+    times = sorted(times)
     for high, moment in enumerate(times):
         while times[low] <= moment - interval:
             low += 1

@@ -7,9 +7,9 @@ the database and the worker under test. It also hides what the faults need: the 
 from __future__ import annotations
 
 import asyncio
-import time
 from typing import Protocol
 
+from .arrival import Listener
 from .http import BadRequest, Request, Response
 
 MAX_HEAD = 64 * 1024
@@ -52,11 +52,17 @@ class Connection(asyncio.Protocol):
     """Requests of one connection, answered one after another (pipelined ones wait their turn)."""
 
     def __init__(
-        self, application: Application, loop: asyncio.AbstractEventLoop, peers: set[Connection]
+        self,
+        application: Application,
+        loop: asyncio.AbstractEventLoop,
+        peers: set[Connection],
+        listener: Listener,
     ) -> None:
         self._application = application
         self._loop = loop
         self._peers = peers
+        self._listener = listener
+        self._arrived = 0.0
         self._buffer = bytearray()
         self._exchange: Exchange | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -78,6 +84,7 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._buffer += data
+        self._arrived = self._listener.arrived
         self._advance()
 
     def _advance(self) -> None:
@@ -90,7 +97,7 @@ class Connection(asyncio.Protocol):
                 return
             if request is None:
                 return
-            request.received = time.monotonic()
+            request.received = self._arrived
             self._exchange = self._application.begin(request)
             self._after(self._exchange.before, self._answer)
 
@@ -220,8 +227,11 @@ class Server:
     async def start(self, host: str, port: int) -> int:
         """Starts to listen and returns the port (useful with port 0)."""
         loop = asyncio.get_running_loop()
+        listener = Listener.bound(host, port)
         self._server = await loop.create_server(
-            lambda: Connection(self._application, loop, self._connections), host, port, backlog=1024
+            lambda: Connection(self._application, loop, self._connections, listener),
+            sock=listener,
+            backlog=1024,
         )
         return self._server.sockets[0].getsockname()[1]
 

@@ -63,7 +63,7 @@ class Stripe:
 
     def credential(self, request: Request) -> str:
         key = _key(request)
-        return f"{key[:8]}…{key[-4:]}" if key else ""
+        return masked(key) if key else ""
 
     def limited(self, request: Request, endpoint: str, now: float, in_flight: int) -> Response | None:
         key = _key(request) or ""
@@ -225,6 +225,11 @@ class Stripe:
         if response.status in (400, 401, 402, 403, 404):
             response.headers["Stripe-Should-Retry"] = "false"
         return response
+
+
+def masked(key: str) -> str:
+    """What the log shows of a key."""
+    return f"{key[:8]}…{key[-4:]}"
 
 
 def _key(request: Request) -> str | None:

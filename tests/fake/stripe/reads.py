@@ -54,9 +54,19 @@ class Reads:
         filters = {name: value for name, value in given.items() if name in known}
         if route.kind == "alias" and collection.name == "subscription":
             filters.setdefault("status", "")
-        page, has_more = self._page(store, items, given, self._wants(collection, filters), collection.object)
+        wants = self._wants(collection, filters)
+        page, has_more = self._page(store, items, given, wants, collection.object)
         url = route.template if route.parent is None else _fill(route.template, route.parent)
-        return self._respond(page, has_more, url, given, version)
+        response = self._respond(page, has_more, url, given, version)
+
+        def still(id: str | None) -> Item | None:
+            item = store.by_id.get(id) if id else None
+            listed = item is not None and position_after(items, item) > position(items, item)
+            return item if listed and (wants is None or wants(item)) else None
+
+        render = self._renderer(given, version)
+        response.renew = lambda shown: [render(item) for item in map(still, map(_id_of, shown)) if item]
+        return response
 
     def events(self, request: Request, version: str) -> Response:
         given = self._parameters(request, EVENT_FILTERS)
@@ -191,21 +201,8 @@ class Reads:
 
     def _respond(
         self, page: list[Item], has_more: bool, url: str, given: dict[str, Any], version: str
-    ) -> Response:
-        paths = given.get("expand", [])
-        if paths or not versions.plain(version):
-            inner = [path.removeprefix("data.") for path in paths]
-            if any(path == short for path, short in zip(paths, inner, strict=True)):
-                raise bad_value("expand", "On a list, what to expand begins with `data.`.")
-            raw = [
-                json.dumps(
-                    expand(self._account, versions.render(item.document(), version), inner),
-                    ensure_ascii=False,
-                ).encode()
-                for item in page
-            ]
-        else:
-            raw = [item.raw if item.odd is None else item.shown for item in page]
+    ) -> Page:
+        render = self._renderer(given, version)
         quoted = json.dumps(url).encode()
 
         def wrap(items: list[bytes], more: bool) -> bytes:
@@ -215,7 +212,27 @@ class Reads:
                 quoted,
             )
 
-        return Page(200, items=raw, has_more=has_more, wrap=wrap)
+        return Page(200, items=[render(item) for item in page], has_more=has_more, wrap=wrap)
+
+    def _renderer(self, given: dict[str, Any], version: str) -> Callable[[Item], bytes]:
+        """How the objects of a list are shown."""
+        paths = given.get("expand", [])
+        if not paths and versions.plain(version):
+            return lambda item: item.raw if item.odd is None else item.shown
+        inner = [path.removeprefix("data.") for path in paths]
+        if any(path == short for path, short in zip(paths, inner, strict=True)):
+            raise bad_value("expand", "On a list, what to expand begins with `data.`.")
+        return lambda item: json.dumps(
+            expand(self._account, versions.render(item.document(), version), inner), ensure_ascii=False
+        ).encode()
+
+
+def _id_of(shown: bytes) -> str | None:
+    """The id in what was shown of an object, which may be an odd one."""
+    try:
+        return json.loads(shown)["id"]
+    except (ValueError, TypeError, KeyError):
+        return None
 
 
 def _fill(template: str, parent: str) -> str:
