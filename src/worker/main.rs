@@ -70,10 +70,11 @@ fn run(engine: &mut Engine, slot: &Slot, ordinal: usize) {
     engine.plan_anew();
     loop {
         if process::reload_configuration() {
-            if ordinal >= settings::workers() {
-                return;
-            }
             engine.reconfigure(Settings::current());
+        }
+        // Also where the settings had changed before it started.
+        if ordinal >= settings::workers() {
+            return;
         }
         if slot.take_woken(ordinal) {
             engine.plan_anew();
