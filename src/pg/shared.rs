@@ -180,6 +180,11 @@ impl Slot {
         (0..MAX_WORKERS).filter_map(|ordinal| self.worker(ordinal))
     }
 
+    /// Whether that process is there: it leaves its entry behind only in a crash.
+    pub fn is_running(&self, ordinal: usize) -> bool {
+        self.worker(ordinal).is_some_and(is_backend)
+    }
+
     pub fn set_worker(&self, ordinal: usize, pid: Option<i32>) {
         self.workers[ordinal].pid.store(pid.unwrap_or(0), SeqCst);
     }
@@ -224,9 +229,13 @@ impl Slot {
 
     pub fn is_held(&self) -> bool {
         let backend = self.held_by.load(SeqCst);
-        // SAFETY: looks the process up in shared memory; a null pointer says that there is no such backend.
-        backend != 0 && unsafe { !pg_sys::BackendPidGetProc(backend).is_null() }
+        backend != 0 && is_backend(backend)
     }
+}
+
+fn is_backend(pid: i32) -> bool {
+    // SAFETY: looks the process up in shared memory; a null pointer says that there is no such backend.
+    unsafe { !pg_sys::BackendPidGetProc(pid).is_null() }
 }
 
 fn set_latch_of(pid: i32) {

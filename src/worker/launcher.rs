@@ -175,6 +175,10 @@ impl Post {
         if slot.database() == pg_sys::InvalidOid || self.worker.is_some() || slot.is_absent() {
             return None;
         }
+        if slot.is_running(ordinal) {
+            // A launcher that was here before has started it. It says so when it ends.
+            return None;
+        }
         // The first one has found the extension.
         if ordinal > 0 && (ordinal >= settings::workers() || slot.worker(0).is_none()) {
             return None;

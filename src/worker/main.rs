@@ -129,5 +129,6 @@ extern "C-unwind" fn leave(_code: i32, argument: pg_sys::Datum) {
         slot.set_worker(ordinal, None);
         // Its locks are gone already: the others take over.
         slot.wake_all();
+        shared::wake_launcher();
     }
 }

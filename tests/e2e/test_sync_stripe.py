@@ -307,3 +307,25 @@ def test_options_and_metadata_of_a_sync_are_in_its_records(database: Database, s
     database.sql("SELECT sequin.update_sync('main', metadata => %s)", Jsonb({"team": "billing"}))
     [(record,)] = database.sql("SELECT record FROM sequin.read_stream('main')")
     assert record["sync"]["metadata"] == {"team": "billing"}
+
+
+def test_a_collection_that_was_out_for_a_while_loses_what_is_gone(
+    database: Database, stripe: Upstream
+) -> None:
+    stripe.seed(customer=3, coupon=5)
+    sync = start_sync(database, stripe, ["customer", "coupon"]).wait(20)
+    sync.converge()
+    database.sql("SELECT sequin.update_sync('main', collections => '{customer}')")
+    # Its event is older than what a feed looks back to.
+    stripe.delete("coupon", stripe.any_id("coupon"), event={"backdate": 1200})
+    database.sql("SELECT sequin.update_sync('main', collections => '{customer,coupon}')")
+    sync.wait(20).converge(10)
+
+
+def test_an_answer_that_does_not_show_the_object_is_no_answer(database: Database, stripe: Upstream) -> None:
+    stripe.seed(customer=3)
+    sync = start_sync(database, stripe, ["customer"]).wait(20)
+    stripe.fault("garbage", kind="no_data", match={"path": r"/v1/customers/cus_", "times": 1})
+    stripe.update("customer", stripe.any_id("customer"), name="changed")
+    sync.converge(15)
+    assert not database.sql("SELECT 1 FROM sequin.rejected_records")

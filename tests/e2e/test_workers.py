@@ -344,3 +344,21 @@ def test_who_may_not_drop_a_database_does_not_end_its_worker(cluster: Cluster, d
         assert worker_pids(cluster, database) == [worker]
     finally:
         cluster.sql("DROP ROLE nobody")
+
+
+def test_a_new_launcher_knows_the_workers_of_the_one_before(cluster: Cluster, database: Database) -> None:
+    launcher = "SELECT pid FROM pg_stat_activity WHERE backend_type = 'sequin launcher'"
+    [worker] = eventually(lambda: worker_pids(cluster, database), 5)
+    [(before,)] = cluster.sql(launcher)
+    assert cluster.sql("SELECT pg_terminate_backend(%s, 2000)", before)[0][0]
+    eventually(lambda: [row for row in cluster.sql(launcher) if row[0] != before], 10)
+    # It goes through the databases one by one: when it has come to a new one, it has seen this one too.
+    other = cluster.database("new_to_both")
+    try:
+        eventually(lambda: worker_pids(cluster, other), 10)
+        assert worker_pids(cluster, database) == [worker]
+    finally:
+        other.drop()
+    # And when that one ends, there is another.
+    assert cluster.sql("SELECT pg_terminate_backend(%s, 2000)", worker)[0][0]
+    eventually(lambda: len(set(worker_pids(cluster, database)) - {worker}) == 1, 10)

@@ -33,6 +33,10 @@ pub fn interpret(
         Ok(record) if record.upstream_id != upstream_id => {
             Err(answer.bad_data(format!("it is {:?} and not {upstream_id:?}", record.upstream_id)))
         }
+        // What is known to have an id and shows none is not the object, however odd that may be.
+        Err(rejected) if rejected.upstream_id.as_deref() != Some(upstream_id) => {
+            Err(answer.bad_data(format!("it is not {upstream_id:?}: {}", rejected.reason)))
+        }
         read => Ok(read),
     }
 }
@@ -66,9 +70,16 @@ mod tests {
 
     #[test]
     fn another_object_or_none_is_bad_data() {
-        for body in [r#"{"id": "cus_2"}"#, "<html>", ""] {
-            assert_eq!(read(200, body).unwrap_err().class, FailureClass::BadData);
+        for body in [
+            r#"{"id": "cus_2"}"#,
+            r#"{"object": "list", "has_more": true}"#,
+            r#"{"id": null}"#,
+            "[]",
+            "null",
+            "<html>",
+            "",
+        ] {
+            assert_eq!(read(200, body).unwrap_err().class, FailureClass::BadData, "{body}");
         }
-        assert!(read(200, r#"{"name": "no id"}"#).unwrap().is_err());
     }
 }

@@ -7,9 +7,14 @@ WITH feed AS (
     VALUES ($1, $2, $3, $4)
 ), backfill AS (
     INSERT INTO sequin.backfills (id, stream_id, sync_id, collection_id, kind, since)
-    SELECT $5, $1, $2, $3, 'initial', now() - max_age
-    FROM sequin.syncs
-    WHERE id = $2
+    -- What is kept from when the collection was in the sync before may be gone: only a sweep finds out.
+    SELECT $5, $1, $2, $3, CASE WHEN known.is_known THEN 'sweep' ELSE 'initial' END,
+           CASE WHEN NOT known.is_known THEN now() - s.max_age END
+    FROM sequin.syncs AS s,
+         (SELECT EXISTS (SELECT FROM sequin.records AS r
+                         WHERE r.stream_id = $1 AND r.collection_id = $3 AND r.sync_id = $2 AND NOT r.deleted
+                        ) AS is_known) AS known
+    WHERE s.id = $2
     RETURNING id
 )
 INSERT INTO sequin._backfill_ranges (backfill_id, no)
