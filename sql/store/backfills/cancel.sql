@@ -7,8 +7,9 @@ WITH cancelled AS (
     DELETE FROM sequin._sweep_pages WHERE backfill_id IN (SELECT id FROM cancelled)
 ), collection AS (
     UPDATE sequin._sync_collections AS c
-    -- Who cancels the initial backfill does without the past: the collection goes on with its changes.
-    SET backfilled_at = coalesce(c.backfilled_at, CASE WHEN b.kind = 'initial' THEN now() END),
+    -- Who cancels the initial backfill, or the sweep in its place, does without the past: the collection goes on with its
+    -- changes.
+    SET backfilled_at = coalesce(c.backfilled_at, CASE WHEN b.kind <> 'manual' THEN now() END),
         swept_at = CASE WHEN b.kind <> 'manual' THEN now() ELSE c.swept_at END,
         -- The failure may have been the backfill's: nobody else would ever say that it is over. What is another's comes
         -- again.
