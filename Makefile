@@ -64,7 +64,7 @@ test-house: setup ## Checks of the repository itself, and of the fake APIs
 	@$(PYTEST) tests/house $(ARGS)
 
 test-e2e: install ## A real cluster, real workers, real HTTP (ARGS="-k name" for one)
-	@$(PYTEST) tests/e2e $(ARGS)
+	@SEQUIN_TORTURE_SEED="$${SEQUIN_TORTURE_SEED:-1}" $(PYTEST) tests/e2e $(ARGS)
 
 torture: install ## Changes, faults and crashes at random, for MINUTES=1; SEED=… draws the same again
 	@SEQUIN_TORTURE_SEED="$(SEED)" SEQUIN_TORTURE_MINUTES="$(or $(MINUTES),1)" \
