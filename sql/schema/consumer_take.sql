@@ -12,6 +12,9 @@ BEGIN
     WHERE r.stream_id = c.stream_id AND r.updated_idx = ANY (positions)
       AND CASE WHEN tells THEN pg_try_advisory_xact_lock(sequin._record_key(c.no, r.id))
                ELSE sequin._is_free(sequin._record_key(c.no, r.id)) END;
+    IF tells THEN
+        PERFORM sequin._note_told(coalesce(cardinality(unlocked), 0));
+    END IF;
     RETURN QUERY
     WITH leased AS MATERIALIZED (
         SELECT key, min(l.id) AS id
@@ -268,6 +271,11 @@ BEGIN
     <<attempts>>
     LOOP
         WHILE room > 0 LOOP
+            IF tells AND NOT sequin._may_tell(room) THEN
+                -- It has locked many that it could not have.
+                blocked := true;
+                EXIT;
+            END IF;
             SELECT * INTO piece FROM sequin._consumer_ranges AS g
             WHERE g.consumer_no = c.no AND g.hi > tail.range_floor
             ORDER BY g.hi

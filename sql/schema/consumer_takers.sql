@@ -110,25 +110,34 @@ COMMENT ON FUNCTION sequin._other_takers(int, bigint) IS
     'What other open transactions with a ticket up to "fence" (NULL: any) have taken for the consumer: 0 nothing, '
     '1 records that they hold locks on, 2 they don''t tell.';
 
-CREATE FUNCTION sequin._may_tell(amount int) RETURNS boolean
+CREATE FUNCTION sequin._amount_told() RETURNS int
 LANGUAGE plpgsql
 AS $$
 DECLARE
-    counted text[] := string_to_array(current_setting('sequin_consume.published', true), ':');
-    so_far int := 0;
+    counted CONSTANT text[] := string_to_array(current_setting('sequin_consume.told', true), ':');
 BEGIN
-    IF counted[1] = txid_current()::text THEN
-        so_far := counted[2]::int;
-    END IF;
-    IF so_far + amount > 16 * current_setting('max_locks_per_transaction')::int THEN
-        RETURN false;
-    END IF;
-    PERFORM set_config('sequin_consume.published', txid_current() || ':' || so_far + amount, true);
-    RETURN true;
+    RETURN CASE WHEN counted[1] = txid_current()::text THEN counted[2]::int ELSE 0 END;
 END
 $$;
+COMMENT ON FUNCTION sequin._amount_told() IS 'How many records this transaction has locked, for whatever consumer.';
+
+CREATE FUNCTION sequin._note_told(amount int) RETURNS void
+LANGUAGE plpgsql
+AS $$
+BEGIN
+    PERFORM set_config('sequin_consume.told', txid_current() || ':' || sequin._amount_told() + amount, true);
+END
+$$;
+COMMENT ON FUNCTION sequin._note_told(int) IS 'Adds to sequin._amount_told, until the transaction ends.';
+
+CREATE FUNCTION sequin._may_tell(amount int) RETURNS boolean
+LANGUAGE sql
+AS $$
+    SELECT sequin._amount_told() + amount <= 16 * pg_catalog.current_setting('max_locks_per_transaction')::int
+$$;
 COMMENT ON FUNCTION sequin._may_tell(int) IS
-    'Counts the records that the transaction locks, as locks take shared memory: up to 16 * max_locks_per_transaction';
+    'Whether the transaction may lock that many records more. Locks take shared memory, so that it may lock up to '
+    '16 * max_locks_per_transaction.';
 
 CREATE FUNCTION sequin._amount_taken(consumer_no int) RETURNS int
 LANGUAGE sql STABLE

@@ -1062,3 +1062,15 @@ def test_what_a_transaction_asked_for_and_did_not_get_is_left_to_others(
             assert len(consume(conn, 100)) == 1
         put(other, *(f"b{number}" for number in range(50)))
         assert len(consume(other, 50)) == 50
+
+
+def test_calls_that_got_little_keep_nothing_from_others(db: Callable[[], Connection]) -> None:
+    """Some hundred records are asked for many times over, and a locked record costs shared memory."""
+    conn, other = db(), db()
+    create(conn, max_ack_pending=100_000)
+    with conn.transaction():
+        for number in range(30):
+            put(other, f"a{number}")
+            assert len(consume(conn, 200)) == 1
+        put(other, *(f"b{number}" for number in range(50)))
+        assert len(consume(other, 50)) == 50
