@@ -11,6 +11,14 @@ COMMENT ON FUNCTION sequin.create_stream(text, jsonb) IS
 COMMENT ON FUNCTION sequin.delete_stream(text, boolean) IS
     'Deletes a stream. force: with its syncs, consumers and records; without it, a stream that has any is refused '
     '(dependent_objects_still_exist). Errors: undefined_object.';
+COMMENT ON FUNCTION sequin.register_provider(jsonb) IS
+    'Declares an API, so that it can be synced like those that sequin comes with, or replaces the declaration of that '
+    'name. spec: see docs/declaring.md. Syncs that use it go on by the new one. Returns its name. '
+    'Errors: invalid_parameter_value, with the place in the document; reserved_name; dependent_objects_still_exist '
+    'where what credentials or syncs use would be missing.';
+COMMENT ON FUNCTION sequin.delete_provider(text) IS
+    'Deletes a provider that was registered and that no credential is for. name: see sequin.providers. '
+    'Errors: undefined_object; dependent_objects_still_exist; wrong_object_type for one that is built in.';
 COMMENT ON FUNCTION sequin.create_credential(text, text, jsonb, jsonb) IS
     'Makes a credential, or replaces the one of this name. provider: see sequin.providers. '
     'properties: {"kind", its secrets, "base_url"}; for Stripe {"kind": "api_key", "api_key": "sk_…"}. base_url is '
@@ -82,8 +90,9 @@ COMMENT ON FUNCTION sequin._check_name(text, text) IS
 COMMENT ON FUNCTION sequin._stream_id(text) IS 'The id of the stream of this name. Errors: undefined_object.';
 COMMENT ON FUNCTION sequin._sync_id(text) IS 'The id of the sync of this name. Errors: undefined_object.';
 COMMENT ON FUNCTION sequin._failure_hint(text) IS 'What would help against a failure of this class.';
-COMMENT ON FUNCTION sequin._declared_providers() IS 'The providers that sequin comes with.';
-COMMENT ON FUNCTION sequin._declared_collections() IS 'The collections of the providers that sequin comes with.';
+COMMENT ON FUNCTION sequin._declared_providers() IS
+    'The providers: those that sequin comes with, and those that were registered.';
+COMMENT ON FUNCTION sequin._declared_collections() IS 'The collections of all providers.';
 
 -- Nothing is for everybody: who shall use the extension is granted it.
 REVOKE ALL ON SCHEMA sequin FROM PUBLIC;

@@ -1,3 +1,15 @@
+-- The APIs that were declared in this database.
+CREATE TABLE sequin._providers (
+    name        text        PRIMARY KEY,
+    spec        jsonb       NOT NULL,
+    -- Another one with each change, also of one that was deleted and registered again: whoever has read the spec knows
+    -- whether it is still the same.
+    version     bigint      NOT NULL
+                DEFAULT (1000000 * extract(epoch FROM pg_catalog.clock_timestamp()))::bigint,
+    inserted_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    updated_at  timestamptz NOT NULL DEFAULT pg_catalog.now()
+);
+
 CREATE TABLE sequin._credentials (
     id              uuid        PRIMARY KEY,
     name            text        NOT NULL UNIQUE,
@@ -81,9 +93,13 @@ CREATE TABLE sequin._sync_collections (
     feed          text,
     added_at      timestamptz NOT NULL DEFAULT pg_catalog.now(),
     backfilled_at timestamptz,
-    -- For a collection that is polled: the newest upstream_created_at that was seen.
+    -- For a collection that is polled: the newest upstream_updated_at or, where the list can't be limited to changes,
+    -- upstream_created_at that was seen.
     cursor        timestamptz,
     polled_at     timestamptz,
+    -- The newest deletion that was listed.
+    deletes_cursor    timestamptz,
+    deletes_polled_at timestamptz,
     swept_at      timestamptz,
     last_success_at timestamptz,
     -- As in _feeds.
@@ -170,6 +186,7 @@ CREATE TABLE sequin._sweep_pages (
 );
 
 SELECT pg_catalog.pg_extension_config_dump('sequin.streams', '');
+SELECT pg_catalog.pg_extension_config_dump('sequin._providers', '');
 SELECT pg_catalog.pg_extension_config_dump('sequin._credentials', '');
 SELECT pg_catalog.pg_extension_config_dump('sequin._credential_pauses', '');
 SELECT pg_catalog.pg_extension_config_dump('sequin.syncs', '');
@@ -194,6 +211,8 @@ COMMENT ON FUNCTION sequin._wake_worker() IS 'Wakes the worker of this database 
 CREATE TRIGGER wake AFTER INSERT OR UPDATE OR DELETE ON sequin.syncs
     FOR EACH STATEMENT EXECUTE FUNCTION sequin._wake_worker();
 CREATE TRIGGER wake AFTER INSERT OR UPDATE OR DELETE ON sequin._credentials
+    FOR EACH STATEMENT EXECUTE FUNCTION sequin._wake_worker();
+CREATE TRIGGER wake AFTER UPDATE ON sequin._providers
     FOR EACH STATEMENT EXECUTE FUNCTION sequin._wake_worker();
 CREATE TRIGGER wake AFTER INSERT ON sequin._feeds FOR EACH STATEMENT EXECUTE FUNCTION sequin._wake_worker();
 CREATE TRIGGER wake AFTER INSERT ON sequin._sync_collections

@@ -1,6 +1,6 @@
 //! Backfills on demand.
 
-use super::{credentials, syncs};
+use super::{providers, syncs};
 use crate::{
     error::{Result, error, invalid, required},
     pg::{shared, transaction},
@@ -16,10 +16,10 @@ fn start_backfill(
     since: default!(Option<TimestampWithTimeZone>, "NULL"),
 ) -> Result<Uuid> {
     let sync = syncs::find(required("sync", sync)?)?;
-    let declaration = credentials::find_provider(&sync.provider)?;
-    let id = syncs::own_collection(&sync, declaration, required("collection", collection)?)?;
+    let declaration = providers::find(&sync.provider)?;
+    let id = syncs::own_collection(&sync, &declaration, required("collection", collection)?)?;
     let has_since =
-        CollectionRef::new(declaration, id.name()).is_some_and(|collection| collection.created.is_some());
+        CollectionRef::new(&declaration, id.name()).is_some_and(|collection| collection.created.is_some());
     if since.is_some() && !has_since {
         return Err(invalid(format!("{id} can't be listed from an instant on"))
             .set_detail("The API has no such filter for this collection.")

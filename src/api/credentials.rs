@@ -1,6 +1,6 @@
 //! Credentials: what is secret is sealed before it reaches a table, and never stands in an error.
 
-use super::{kind_of, names::new_name, object, secret_object};
+use super::{kind_of, names::new_name, object, providers, secret_object};
 use crate::{
     error::{Result, error, invalid, required, unknown},
     secret::{Key, Secrets},
@@ -9,12 +9,8 @@ use crate::{
 };
 use pgrx::{JsonB, Uuid, prelude::*};
 use sequin_domain::suggestion;
-use sequin_provider::{
-    catalogue,
-    declaration::{Authentication, Declaration},
-};
+use sequin_provider::declaration::{Authentication, Declaration};
 use serde_json::{Map, Value};
-use std::sync::Arc;
 
 /// What is no secret and belongs to each kind of credential.
 const COMMON_SETTINGS: [&str; 2] = ["kind", "base_url"];
@@ -27,8 +23,8 @@ fn create_credential(
     metadata: default!(Option<JsonB>, "'{}'"),
 ) -> Result<Uuid> {
     let name = new_name("credential", name)?;
-    let declaration = find_provider(required("provider", provider)?)?;
-    let (settings, secrets) = split(declaration, secret_object("properties", properties)?)?;
+    let declaration = providers::find(required("provider", provider)?)?;
+    let (settings, secrets) = split(&declaration, secret_object("properties", properties)?)?;
     let metadata = object("metadata", metadata)?;
     store::credentials::lock_name(name)?;
     let id = match store::credentials::find(name)? {
@@ -43,7 +39,7 @@ fn create_credential(
         Some(old) => old.id,
         None => store::new_id(),
     };
-    save(id, name, declaration, settings, &secrets, metadata)?;
+    save(id, name, &declaration, settings, &secrets, metadata)?;
     Ok(id)
 }
 
@@ -55,7 +51,7 @@ fn update_credential(
 ) -> Result<()> {
     let name = required("name", name)?;
     let old = find(name)?;
-    let declaration = find_provider(&old.provider)?;
+    let declaration = providers::find(&old.provider)?;
     let given = properties
         .map(|properties| secret_object("properties", Some(properties)))
         .transpose()?
@@ -86,8 +82,8 @@ fn update_credential(
             merged.insert(key, value);
         }
     }
-    let (settings, secrets) = split(declaration, merged)?;
-    save(old.id, name, declaration, settings, &secrets, metadata)
+    let (settings, secrets) = split(&declaration, merged)?;
+    save(old.id, name, &declaration, settings, &secrets, metadata)
 }
 
 #[pg_extern]
@@ -121,14 +117,6 @@ pub(super) fn find(name: &str) -> Result<Credential> {
             Err(unknown("credential", name, names.iter().map(String::as_str), otherwise))
         }
     }
-}
-
-/// The provider called `name`.
-pub(super) fn find_provider(name: &str) -> Result<&'static Arc<Declaration>> {
-    catalogue::find(name).ok_or_else(|| {
-        let names = catalogue::all().iter().map(|declaration| declaration.provider.as_str());
-        unknown("provider", name, names, "SELECT name FROM sequin.providers lists those there are.")
-    })
 }
 
 fn save(

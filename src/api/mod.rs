@@ -6,6 +6,7 @@ mod consumers;
 mod credentials;
 mod guard;
 pub mod names;
+mod providers;
 mod rejected;
 pub mod schedule;
 mod streams;

@@ -1,6 +1,6 @@
 //! Fetching again what was set aside.
 
-use super::{credentials, syncs};
+use super::{providers, syncs};
 use crate::{
     error::{Result, error, required},
     pg::{shared, transaction},
@@ -14,14 +14,14 @@ use sequin_provider::declaration::CollectionRef;
 fn retry_rejected(sync: Option<&str>, collection: default!(Option<&str>, "NULL")) -> Result<i64> {
     let name = required("sync", sync)?;
     let sync = syncs::find(name)?;
-    let declaration = credentials::find_provider(&sync.provider)?;
+    let declaration = providers::find(&sync.provider)?;
     let collections = match collection {
-        Some(given) => vec![syncs::own_collection(&sync, declaration, given)?.as_str().to_owned()],
+        Some(given) => vec![syncs::own_collection(&sync, &declaration, given)?.as_str().to_owned()],
         None => sync.collections.clone(),
     };
     let is_retrievable = |id: &str| {
         CollectionId::in_provider(&declaration.provider, id)
-            .and_then(|id| CollectionRef::new(declaration, id.name()))
+            .and_then(|id| CollectionRef::new(&declaration, id.name()))
             .is_some_and(|collection| collection.retrieve.is_some())
     };
     let retrievable: Vec<String> =

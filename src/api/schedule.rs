@@ -1,23 +1,25 @@
 //! When an API is asked next, for the views.
 
-use crate::settings::Settings;
+use crate::{error::Result, settings::Settings, store};
 use pgrx::prelude::*;
 use sequin_domain::{collection::CollectionId, frequency::Frequency};
-use sequin_provider::{catalogue, declaration::CollectionRef};
+use sequin_provider::declaration::CollectionRef;
 use std::time::Duration;
 
 /// The times, in seconds, between two looks at the feed that a collection listens to, between two polls and between two
 /// sweeps of it; null for what it doesn't have.
 #[allow(clippy::type_complexity, reason = "the columns of the function")]
-#[pg_extern(name = "_check_intervals", stable, parallel_safe)]
+#[pg_extern(name = "_check_intervals", stable, parallel_restricted)]
 fn check_intervals(
     provider: &str,
     collection_id: &str,
     frequency: &str,
-) -> TableIterator<'static, (name!(feed, Option<f64>), name!(poll, Option<f64>), name!(sweep, Option<f64>))> {
-    let collection = catalogue::find(provider).and_then(|declaration| {
+) -> Result<
+    TableIterator<'static, (name!(feed, Option<f64>), name!(poll, Option<f64>), name!(sweep, Option<f64>))>,
+> {
+    let collection = store::providers::find(provider)?.and_then(|declaration| {
         let id = CollectionId::in_provider(provider, collection_id)?;
-        CollectionRef::new(declaration, id.name())
+        CollectionRef::new(&declaration, id.name())
     });
     let frequency = frequency.parse().unwrap_or(Frequency::Continuous);
     let look = frequency.interval(Settings::current().poll_interval);
@@ -29,5 +31,5 @@ fn check_intervals(
         let seconds = |interval: Duration| interval.as_secs_f64();
         (feed.map(seconds), poll.map(seconds), sweep.map(seconds))
     });
-    TableIterator::once(intervals)
+    Ok(TableIterator::once(intervals))
 }

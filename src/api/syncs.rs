@@ -1,6 +1,6 @@
 //! Syncs.
 
-use super::{credentials, names::new_name, object, streams};
+use super::{credentials, names::new_name, object, providers, streams};
 use crate::{
     error::{Result, duplicate, error, invalid, required, unknown},
     store::{
@@ -36,13 +36,13 @@ fn create_sync(
     let name = new_name("sync", name)?;
     let stream_id = streams::find(required("stream", stream)?)?;
     let credential = credentials::find(required("credential", credential)?)?;
-    let declaration = credentials::find_provider(&credential.provider)?;
+    let declaration = providers::find(&credential.provider)?;
     let settings = SyncSettings {
-        collections: Some(check_collections(declaration, required("collections", collections)?)?),
+        collections: Some(check_collections(&declaration, required("collections", collections)?)?),
         frequency: Some(check_frequency(required("frequency", frequency)?)?),
         rate_limit: rate_limit.map(check_rate_limit).transpose()?,
         max_age: max_age.map(check_max_age).transpose()?,
-        options: Some(check_options(declaration, options)?),
+        options: Some(check_options(&declaration, options)?),
         external_id,
         metadata: Some(JsonB(Value::Object(object("metadata", metadata)?))),
     };
@@ -64,7 +64,7 @@ fn create_sync(
         ));
     }
     let sync = Sync { id, stream_id, provider: credential.provider, collections: Vec::new() };
-    add_collections(declaration, &sync, &collections)?;
+    add_collections(&declaration, &sync, &collections)?;
     Ok(id)
 }
 
@@ -81,14 +81,14 @@ fn update_sync(
     metadata: default!(Option<JsonB>, "NULL"),
 ) -> Result<()> {
     let sync = find(required("name", name)?)?;
-    let declaration = credentials::find_provider(&sync.provider)?;
-    let collections = collections.map(|given| check_collections(declaration, given)).transpose()?;
+    let declaration = providers::find(&sync.provider)?;
+    let collections = collections.map(|given| check_collections(&declaration, given)).transpose()?;
     let settings = SyncSettings {
         collections: collections.clone(),
         frequency: frequency.map(check_frequency).transpose()?,
         rate_limit: rate_limit.map(check_rate_limit).transpose()?,
         max_age: max_age.map(check_max_age).transpose()?,
-        options: options.map(|options| check_options(declaration, Some(options))).transpose()?,
+        options: options.map(|options| check_options(&declaration, Some(options))).transpose()?,
         external_id,
         metadata: metadata
             .map(|metadata| object("metadata", Some(metadata)).map(|metadata| JsonB(Value::Object(metadata))))
@@ -99,7 +99,7 @@ fn update_sync(
         store::syncs::remove_collections(sync.id, &collections)?;
         let added: Vec<String> =
             collections.into_iter().filter(|id| !sync.collections.contains(id)).collect();
-        add_collections(declaration, &sync, &added)?;
+        add_collections(&declaration, &sync, &added)?;
     }
     Ok(())
 }

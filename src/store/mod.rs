@@ -9,6 +9,7 @@ pub mod listeners;
 pub mod pages;
 pub mod plan;
 pub mod progress;
+pub mod providers;
 pub mod rejected;
 pub mod retention;
 pub mod streams;

@@ -32,6 +32,9 @@ pub struct Collection {
     pub cursor: Option<Timestamp>,
     pub polled_at: Option<Timestamp>,
     pub swept_at: Option<Timestamp>,
+    pub added_at: Timestamp,
+    pub deletes_cursor: Option<Timestamp>,
+    pub deletes_polled_at: Option<Timestamp>,
     pub failures: u32,
     pub retry_at: Option<Timestamp>,
     /// Whether it fails because the API doesn't accept the credential.
@@ -99,6 +102,9 @@ pub fn collections() -> Result<Vec<Collection>> {
             failures: column::<i32>(row, 7)?.unsigned_abs(),
             retry_at: row.get(8)?.map(from_postgres),
             is_refused: column(row, 9)?,
+            added_at: from_postgres(column(row, 10)?),
+            deletes_cursor: row.get(11)?.map(from_postgres),
+            deletes_polled_at: row.get(12)?.map(from_postgres),
         })
     })
 }

@@ -146,6 +146,35 @@ pub fn move_cursor(
     execute(statement!("worker/move_cursor"), &arguments).map(drop)
 }
 
+/// The newest deletion that was listed, and when a look at the list that has come to its end was sent.
+pub fn move_deletes_cursor(
+    sync_id: Uuid,
+    collection_id: &str,
+    cursor: Option<Timestamp>,
+    polled_at: Timestamp,
+) -> Result<()> {
+    let arguments = [
+        sync_id.into(),
+        collection_id.into(),
+        cursor.and_then(to_postgres).into(),
+        to_postgres(polled_at).into(),
+    ];
+    execute(statement!("worker/move_deletes_cursor"), &arguments).map(drop)
+}
+
+/// Those of the objects, which are listed as deleted since then, that are stored as live.
+pub fn still_live(
+    sync_id: Uuid,
+    collection_id: &str,
+    tombstones: &[(String, Option<Timestamp>)],
+) -> Result<Vec<String>> {
+    let ids: Vec<&str> = tombstones.iter().map(|(id, _)| id.as_str()).collect();
+    let times: Vec<Option<TimestampWithTimeZone>> =
+        tombstones.iter().map(|(_, deleted_at)| deleted_at.and_then(to_postgres)).collect();
+    let arguments = [sync_id.into(), collection_id.into(), ids.into(), times.into()];
+    rows(statement!("worker/still_live"), &arguments, |row| column(row, 1))
+}
+
 pub fn fail_collection(
     sync_id: Uuid,
     collection_id: &str,

@@ -17,16 +17,10 @@ use sequin_domain::{
     timestamp::Timestamp,
 };
 use sequin_provider::record::{Record, Rejected};
-use std::{
-    collections::HashSet,
-    rc::Rc,
-    time::{Duration, SystemTime},
-};
+use std::{collections::HashSet, rc::Rc, time::SystemTime};
 
 /// How many objects that a sweep has missed are looked at in one go.
 const MISSING: i64 = 100;
-/// A pause that is no longer is over before another worker is there.
-const SHORT_PAUSE: Duration = Duration::from_secs(1);
 /// How many objects that were set aside are fetched again in one go.
 const REJECTED: i64 = 100;
 /// How many records that are too old are removed in one transaction.
@@ -144,7 +138,7 @@ fn follow(sync: &SyncContext, work: &Work, counts: &Counts, settings: &Settings)
     use store::progress;
     let observed_at = work.batch.as_ref().map_or_else(SystemTime::now, |batch| batch.observed_at).into();
     match &work.then {
-        Then::Nothing | Then::Fetched { .. } => {}
+        Then::Nothing | Then::Fetched { .. } | Then::Looked { .. } => {}
         Then::Advance { backfill, range, cut, noted, newest } => {
             let Counts { records, changes, rejected } = *counts;
             let step = progress::Step { range, records, changes, rejected, observed_at };
@@ -158,7 +152,7 @@ fn follow(sync: &SyncContext, work: &Work, counts: &Counts, settings: &Settings)
                 if *noted {
                     progress::note_seen(*backfill, ids_of(batch))?;
                 }
-                if newest.is_some() && sync.is_polled(&batch.place.collection_id) {
+                if newest.is_some() && sync.is_polled_for_new(&batch.place.collection_id) {
                     progress::move_cursor(sync.id, &batch.place.collection_id, *newest, None)?;
                 }
             }
@@ -186,9 +180,23 @@ fn follow(sync: &SyncContext, work: &Work, counts: &Counts, settings: &Settings)
             progress::note_seen(*backfill, vec![upstream_id.clone()])?;
         }
         Then::Polled { newest, began } => {
-            if let Some((batch, began)) = work.batch.as_ref().zip(*began) {
-                progress::move_cursor(sync.id, &batch.place.collection_id, *newest, Some(began.into()))?;
+            if let Some(batch) = work.batch.as_ref().filter(|_| newest.is_some() || began.is_some()) {
+                let collection_id = &batch.place.collection_id;
+                progress::move_cursor(sync.id, collection_id, *newest, began.map(Timestamp::from))?;
             }
+        }
+        Then::Bury { tombstones, is_final } => {
+            let Some(batch) = &work.batch else { return Ok(Done::Well) };
+            let mut upstream_ids = progress::still_live(sync.id, &batch.place.collection_id, tombstones)?;
+            if *is_final {
+                let gone: Vec<Record> = upstream_ids.drain(..).map(|id| Record::gone(&id)).collect();
+                let ids = gone.iter().map(|_| store::new_id()).collect();
+                store::pages::apply(&batch.place, observed_at, &gone.iter().collect::<Vec<_>>(), ids)?;
+            }
+            return Ok(Done::Missing { upstream_ids, observed_at: batch.observed_at });
+        }
+        Then::DeletesPolled { collection_id, newest, began } => {
+            progress::move_deletes_cursor(sync.id, collection_id, *newest, (*began).into())?;
         }
         Then::StartSweep { collection_id } => progress::start_sweep(store::new_id(), sync.id, collection_id)?,
         Then::MoveFeed { feed, cursor, polled_at, .. } => {
@@ -226,26 +234,15 @@ fn follow(sync: &SyncContext, work: &Work, counts: &Counts, settings: &Settings)
         Then::FailCollection { collection_id, failure, retry_in } => {
             let retry_at = SystemTime::now() + *retry_in;
             progress::fail_collection(sync.id, collection_id, failure, retry_at.into())?;
-            keep_pause(sync, failure)?;
         }
         Then::FailFeed { feed, failure, retry_in } => {
             let retry_at = SystemTime::now() + *retry_in;
             progress::fail_feed(sync.id, feed, failure, retry_at.into())?;
-            keep_pause(sync, failure)?;
         }
+        // What the API has asked for holds for the worker that comes after this one, too.
+        Then::Pause { until } => progress::pause_credential(sync.credential_id, (*until).into())?,
     }
     Ok(Done::Well)
-}
-
-/// What the API has asked for holds for the worker that comes after this one, too.
-fn keep_pause(sync: &SyncContext, failure: &Failure) -> Result<()> {
-    match failure.pause().filter(|pause| *pause > SHORT_PAUSE) {
-        Some(pause) => {
-            let until = SystemTime::now() + pause;
-            store::progress::pause_credential(sync.credential_id, until.into())
-        }
-        None => Ok(()),
-    }
 }
 
 /// What a sweep has missed, and what was then found to be gone.

@@ -45,6 +45,8 @@ const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// What is stored can be that much newer than what workers have noted besides.
 const NOTED_SELDOM: Duration = Duration::from_secs(60);
+/// A pause that is no longer is over before another worker is there.
+const SHORT_PAUSE: Duration = Duration::from_secs(1);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 type JobId = u64;
@@ -472,8 +474,7 @@ impl Engine {
     }
 
     fn fail(&mut self, id: JobId, tag: Tag, failure: Failure) {
-        let answered = Answered { sent_at: SystemTime::now(), result: Err(failure) };
-        self.hand_over(id, tag, answered, None);
+        self.hand_over(id, tag, Answered::failed(SystemTime::now(), failure), None);
     }
 
     /// Takes the answers that have come.
@@ -499,12 +500,10 @@ impl Engine {
         if let Some(observes) = &mut observes {
             observes.room = completion.room;
         }
-        let answered = completion.value.unwrap_or_else(|_| Answered {
-            sent_at: SystemTime::now(),
-            result: Err(Failure::new(
-                FailureClass::Unknown,
-                "a bug in sequin: reading the answer went wrong",
-            )),
+        let answered = completion.value.unwrap_or_else(|_| {
+            let failure =
+                Failure::new(FailureClass::Unknown, "a bug in sequin: reading the answer went wrong");
+            Answered::failed(SystemTime::now(), failure)
         });
         self.hand_over(job, tag, answered, observes);
     }
@@ -517,6 +516,9 @@ impl Engine {
         let sync = job.sync().clone();
         let refused = matches!(&answered.result, Err(failure) if failure.class == FailureClass::Credential);
         let mut orders = Orders::default();
+        if let Some(pause) = answered.pause.filter(|pause| *pause > SHORT_PAUSE) {
+            orders.work(Then::Pause { until: SystemTime::now() + pause });
+        }
         match job {
             Job::Walk(walk) => walk.answered(tag, answered, &mut orders),
             Job::Feed(feed) => feed.answered(tag, answered, &mut orders),

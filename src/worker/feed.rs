@@ -16,6 +16,7 @@ use sequin_provider::{
     declaration::CollectionRef,
     event::{Event, Events},
     listing::{Listing, Page, Position},
+    pages::After,
     record::{Record, Rejected},
 };
 use std::{
@@ -72,10 +73,12 @@ enum Interest {
 /// A poll under way: events come newest first, and are taken once all have come.
 struct Reading {
     since: Option<Timestamp>,
-    after: Option<String>,
+    after: After,
     asked: bool,
+    requests: u32,
     events: Vec<Event>,
     began: SystemTime,
+    started: Instant,
 }
 
 #[derive(Default)]
@@ -158,13 +161,23 @@ impl FeedJob {
                 self.deep_due = now + DEEP_INTERVAL;
             }
             let since = self.feed.as_ref().map(|feed| feed.since(deep));
-            let began = SystemTime::now();
-            self.reading = Some(Reading { since, after: None, asked: false, events: Vec::new(), began });
+            self.reading = Some(Reading {
+                since,
+                after: After::start(),
+                asked: false,
+                requests: 0,
+                events: Vec::new(),
+                began: SystemTime::now(),
+                started: now,
+            });
         }
         if let Some(reading) = &mut self.reading
             && !reading.asked
         {
             reading.asked = true;
+            reading.requests += 1;
+            // A look that takes many requests is followed by a longer pause.
+            self.due = self.due.max(reading.started + self.sync.poll_share * reading.requests);
             let question = Question::Events {
                 declaration: self.sync.declaration.clone(),
                 feed: self.name.clone(),
@@ -210,7 +223,7 @@ impl FeedJob {
     }
 
     pub fn answered(&mut self, tag: Tag, answered: Answered, orders: &mut Orders) {
-        let Answered { sent_at, result } = answered;
+        let Answered { sent_at, result, .. } = answered;
         match (tag, result) {
             (Tag::Events, Ok(Reply::Events(events))) => self.take_events(events, orders),
             (Tag::Fetch(key), Ok(Reply::Object(object))) => {
@@ -250,8 +263,8 @@ impl FeedJob {
             return;
         }
         reading.events.extend(page.events.into_iter().filter(|event| feed.is_new(&event.id)));
-        if page.after.is_some() {
-            reading.after = page.after;
+        if let Some(after) = page.after {
+            reading.after = after;
             if reading.events.len() > MOST_CHANGED {
                 self.reading = None;
                 orders.work(Then::Gap { feed: self.name.clone() });
@@ -297,11 +310,15 @@ impl FeedJob {
         reading.events.extend(page.events);
         let horizon = start.minus(self.lookback);
         let oldest = reading.events.last().map_or(horizon, |event| event.occurred_at);
-        if page.after.is_some() && oldest > horizon && reading.events.len() < FIRST_LOOK {
-            reading.after = page.after;
+        let goes_on = page.after.is_some();
+        if let Some(after) = page.after
+            && oldest > horizon
+            && reading.events.len() < FIRST_LOOK
+        {
+            reading.after = after;
             return;
         }
-        let floor = if page.after.is_some() { oldest.max(horizon) } else { horizon };
+        let floor = if goes_on { oldest.max(horizon) } else { horizon };
         let mut feed = EventFeed::starting_at(start, floor, self.lookback);
         for event in &reading.events {
             feed.take(&event.id, event.occurred_at, []);

@@ -92,6 +92,25 @@ pub enum Then {
         newest: Option<Timestamp>,
         began: Option<SystemTime>,
     },
+    /// These are listed as deleted since then. `is_final`: it need not be verified, as single objects can't be read.
+    Bury {
+        tombstones: Vec<(String, Option<Timestamp>)>,
+        is_final: bool,
+    },
+    /// An object that is listed as deleted has been looked at.
+    Looked {
+        upstream_id: String,
+    },
+    /// All that was listed as deleted is deleted in the stream.
+    DeletesPolled {
+        collection_id: String,
+        newest: Option<Timestamp>,
+        began: SystemTime,
+    },
+    /// The API has asked all that uses the credential to be silent until then.
+    Pause {
+        until: SystemTime,
+    },
     StartSweep {
         collection_id: String,
     },
@@ -147,7 +166,7 @@ pub enum Then {
 #[derive(Debug)]
 pub enum Done {
     Well,
-    /// These are stored as live, and the API does not list them.
+    /// These are stored as live, and the API does not list them, or lists them as deleted.
     Missing {
         upstream_ids: Vec<String>,
         observed_at: SystemTime,

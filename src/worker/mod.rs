@@ -9,6 +9,7 @@ mod leases;
 mod main;
 mod notifier;
 mod plan;
+mod poll;
 mod range;
 mod refetch;
 mod request;

@@ -8,7 +8,7 @@ use crate::{
     store::{
         listeners::{self, Listener},
         pages::Place,
-        plan, rejected,
+        plan, providers, rejected,
     },
 };
 use pgrx::Uuid;
@@ -20,10 +20,7 @@ use sequin_domain::{
     timestamp::Timestamp,
 };
 use sequin_net::{LaneId, Limits};
-use sequin_provider::{
-    catalogue,
-    declaration::{CollectionRef, Declaration},
-};
+use sequin_provider::declaration::{CollectionRef, Declaration};
 use std::{
     collections::{BTreeSet, HashMap},
     rc::Rc,
@@ -47,6 +44,8 @@ pub struct SyncContext {
     /// Between two looks for changes: what the frequency says, but no more often than leaves half of the budget to
     /// everything else.
     pub poll_interval: Duration,
+    /// For each request of a look: what leaves half of the budget to everything else.
+    pub poll_share: Duration,
     /// Records that were created longer ago are removed; about so long, as months differ.
     pub max_age: Option<Duration>,
 }
@@ -62,9 +61,15 @@ impl SyncContext {
         }
     }
 
-    /// Whether new objects of the collection are looked for from the newest one on.
+    /// Whether the collection is looked at from the newest object or change on.
     pub fn is_polled(&self, collection_id: &str) -> bool {
         self.collection(collection_id).is_some_and(|collection| collection.changes.poll.is_some())
+    }
+
+    /// Whether all that is looked for is new objects, so that a page of the list says where to go on.
+    pub fn is_polled_for_new(&self, collection_id: &str) -> bool {
+        self.collection(collection_id)
+            .is_some_and(|collection| collection.changes.poll.is_some() && collection.updated.is_none())
     }
 
     /// The collection with this identifier.
@@ -73,6 +78,9 @@ impl SyncContext {
         CollectionRef::new(&self.declaration, id.name())
     }
 }
+
+/// The providers, by name.
+type Declarations = HashMap<String, Arc<Declaration>>;
 
 /// What holds for all that uses a credential.
 pub struct Lane {
@@ -108,18 +116,22 @@ impl Plan {
         let (mut rows, collections, feeds) = (plan::syncs()?, plan::collections()?, plan::feeds()?);
         let excess = leases.take(&rows.iter().map(|row| row.credential_id).collect(), workers)?;
         rows.retain(|row| leases.holds(&row.credential_id) && !excess.contains(&row.credential_id));
-        let budgets = budgets(&rows);
-        let pollers = pollers(&rows, &collections, &feeds);
+        let declarations: Declarations = providers::all()?
+            .into_iter()
+            .map(|declaration| (declaration.provider.clone(), declaration))
+            .collect();
+        let budgets = budgets(&rows, &declarations);
+        let pollers = pollers(&rows, &declarations, &collections, &feeds);
         let pauses = pauses(&rows);
         let mut syncs = HashMap::new();
         for row in rows {
-            let Some(declaration) = catalogue::find(&row.provider) else { continue };
+            let Some(declaration) = declarations.get(&row.provider) else { continue };
             let lane = lane(row.credential_id);
             let Some(budget) = budgets.get(&lane) else { continue };
-            let share =
+            let poll_share =
                 budget.window() * 2 * *pollers.get(&lane).unwrap_or(&1) / budget.allowed_requests.get();
             let frequency = row.frequency.parse().unwrap_or(Frequency::Continuous);
-            let poll_interval = frequency.interval(settings.poll_interval.max(share));
+            let poll_interval = frequency.interval(settings.poll_interval.max(poll_share));
             let mut ids: Vec<&str> = collections
                 .iter()
                 .filter(|collection| collection.sync_id == row.id)
@@ -136,6 +148,7 @@ impl Plan {
                 budget: *budget,
                 version: format!("{} {settings:?} {budget:?} {poll_interval:?} {ids:?}", row.version),
                 poll_interval,
+                poll_share,
                 max_age: row.max_age,
             };
             syncs.insert(row.id, Rc::new(context));
@@ -162,13 +175,13 @@ impl Plan {
 }
 
 /// The budget of each credential: what its syncs were given, or else half of what the API documents.
-fn budgets(syncs: &[plan::Sync]) -> HashMap<LaneId, RateLimit> {
+fn budgets(syncs: &[plan::Sync], declarations: &Declarations) -> HashMap<LaneId, RateLimit> {
     let mut default = HashMap::new();
     let mut given: HashMap<LaneId, RateLimit> = HashMap::new();
     for sync in syncs {
-        let Some(declaration) = catalogue::find(&sync.provider) else { continue };
+        let Some(declaration) = declarations.get(&sync.provider) else { continue };
         let lane = lane(sync.credential_id);
-        default.insert(lane, declaration.rate_limit.half());
+        default.insert(lane, declaration.rate_limit.rate_limit().half());
         if let Some(limit) =
             sync.rate_limit.as_ref().and_then(|limit| serde_json::from_value(limit.0.clone()).ok())
         {
@@ -187,23 +200,24 @@ fn pauses(syncs: &[plan::Sync]) -> HashMap<LaneId, Duration> {
     syncs.iter().filter_map(|sync| Some((lane(sync.credential_id), left(sync)?))).collect()
 }
 
-/// How many feeds and collections are looked at continuously with each credential.
+/// How many lists are looked at continuously with each credential.
 fn pollers(
     syncs: &[plan::Sync],
+    declarations: &Declarations,
     collections: &[plan::Collection],
     feeds: &[plan::Feed],
 ) -> HashMap<LaneId, u32> {
     let mut count = HashMap::new();
     for sync in syncs.iter().filter(|sync| sync.frequency == Frequency::Continuous.to_string()) {
         let of_feeds = feeds.iter().filter(|feed| feed.sync_id == sync.id).count();
-        let polled = |collection: &&plan::Collection| {
-            collection.sync_id == sync.id
-                && CollectionId::in_provider(&sync.provider, &collection.collection_id)
-                    .zip(catalogue::find(&sync.provider))
-                    .and_then(|(id, declaration)| CollectionRef::new(declaration, id.name()))
-                    .is_some_and(|collection| collection.changes.poll.is_some())
+        let lists = |collection: &plan::Collection| {
+            let declaration = declarations.get(&sync.provider)?;
+            let id = CollectionId::in_provider(&sync.provider, &collection.collection_id)?;
+            let collection = declaration.find(id.name()).filter(|found| found.changes.poll.is_some())?;
+            Some(1 + usize::from(collection.deleted.is_some()))
         };
-        let of_collections = collections.iter().filter(polled).count();
+        let of_collections: usize =
+            collections.iter().filter(|collection| collection.sync_id == sync.id).filter_map(lists).sum();
         *count.entry(lane(sync.credential_id)).or_insert(0) +=
             u32::try_from(of_feeds + of_collections).unwrap_or(u32::MAX);
     }

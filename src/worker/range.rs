@@ -58,7 +58,7 @@ impl Range {
         if span.from.is_none() && collection.parent.is_none() && collection.created.is_some() {
             span.from = since.map(Timestamp::unix_seconds);
         }
-        let listing = Listing { collection: collection.clone(), span, children_since: since };
+        let listing = Listing { span, children_since: since, ..Listing::whole(collection.clone()) };
         let position = row.position.as_deref().and_then(|position| serde_json::from_str(position).ok());
         let next = (!row.done).then(|| position.unwrap_or_else(Position::start));
         let range = Self::starting(row.no, listing, Course::resumed(span, row.pages), next);
@@ -144,6 +144,25 @@ impl Range {
         self.pages += 1;
         self.next.clone_from(&page.next);
         Ok(())
+    }
+
+    /// Whether the list comes oldest change first.
+    pub fn is_ascending(&self) -> bool {
+        self.listing.changed_since.is_some()
+            && self.listing.collection.updated.as_ref().is_some_and(|updated| updated.ascending)
+    }
+
+    /// Goes on from that instant instead of the next page, in a list that comes oldest change first: what has changed
+    /// meanwhile, and left its place, shifts nothing then. Within one instant it goes on by pages.
+    pub fn leap(&mut self, to: Timestamp) {
+        let Some(updated) = &self.listing.collection.updated else { return };
+        let is_further =
+            self.listing.changed_since.is_none_or(|from| to > from && !updated.format.cannot_tell(from, to));
+        if is_further && !self.is_over() {
+            self.listing = Arc::new(Listing { changed_since: Some(to), ..Listing::clone(&self.listing) });
+            self.next = Some(Position::start());
+            self.trail.clear();
+        }
     }
 
     /// Cuts off a part of what is left after `page`, where that is worth it; the part becomes the range `no`.

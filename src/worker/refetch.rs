@@ -63,7 +63,7 @@ impl Refetch {
     }
 
     pub fn answered(&mut self, tag: Tag, answered: Answered, orders: &mut Orders) {
-        let Answered { sent_at, result } = answered;
+        let Answered { sent_at, result, .. } = answered;
         match (tag, result) {
             (Tag::Check(upstream_id), Ok(Reply::Object(object))) => {
                 let (records, rejected) = match object {

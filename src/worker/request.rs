@@ -12,6 +12,7 @@ use sequin_provider::{
     event::{self, Events},
     listing::{Listing, Page, Position},
     object,
+    pages::After,
     record::{Record, Rejected},
 };
 use std::{
@@ -56,7 +57,7 @@ pub enum Question {
     Page { listing: Arc<Listing>, position: Position },
     Children { listing: Arc<Listing>, position: Position },
     Object { collection: CollectionRef, upstream_id: String },
-    Events { declaration: Arc<Declaration>, feed: String, since: Option<Timestamp>, after: Option<String> },
+    Events { declaration: Arc<Declaration>, feed: String, since: Option<Timestamp>, after: After },
 }
 
 pub enum Reply {
@@ -70,12 +71,21 @@ pub enum Reply {
 pub struct Answered {
     /// When the request was sent: what the answer shows was so then, or later.
     pub sent_at: SystemTime,
+    /// For how long the API wants nothing more to be asked.
+    pub pause: Option<Duration>,
     pub result: Result<Reply, Failure>,
+}
+
+impl Answered {
+    /// No answer could be had.
+    pub fn failed(sent_at: SystemTime, failure: Failure) -> Self {
+        Self { sent_at, pause: failure.pause(), result: Err(failure) }
+    }
 }
 
 impl Interpretation for Answered {
     fn pause(&self) -> Option<Duration> {
-        self.result.as_ref().err().and_then(Failure::pause)
+        self.pause
     }
 }
 
@@ -85,6 +95,7 @@ impl Question {
         let url = self.url(&target.base).ok_or_else(|| {
             Failure::new(FailureClass::BadRequest, "the declaration of the provider doesn't say where to ask")
         })?;
+        let asked = url.clone();
         let request = Request {
             method: Method::GET,
             url,
@@ -93,7 +104,7 @@ impl Question {
             timeout: target.timeout,
         };
         let interpret =
-            Box::new(move |outcome: Result<Response, sequin_net::Failure>| self.interpret(outcome));
+            Box::new(move |outcome: Result<Response, sequin_net::Failure>| self.interpret(asked, outcome));
         Ok(Task { id, lane: target.lane, priority, request, interpret })
     }
 
@@ -104,19 +115,30 @@ impl Question {
             }
             Self::Object { collection, upstream_id } => object::url(base, collection, upstream_id),
             Self::Events { declaration, feed, since, after } => {
-                Some(event::url(base, declaration, declaration.feeds.get(feed)?, *since, after.as_deref()))
+                Some(event::url(base, declaration, declaration.feeds.get(feed)?, *since, after))
             }
         }
     }
 
-    fn interpret(self, outcome: Result<Response, sequin_net::Failure>) -> Answered {
+    fn declaration(&self) -> &Declaration {
+        match self {
+            Self::Page { listing, .. } | Self::Children { listing, .. } => &listing.collection.declaration,
+            Self::Object { collection, .. } => &collection.declaration,
+            Self::Events { declaration, .. } => declaration,
+        }
+    }
+
+    fn interpret(self, asked: Url, outcome: Result<Response, sequin_net::Failure>) -> Answered {
         match outcome {
             Ok(Response { status, headers, body, sent_at, elapsed }) => {
-                let answer = Answer { status, headers, body, received_at: sent_at + elapsed };
-                Answered { sent_at, result: self.read(&answer) }
+                let answer = Answer { status, headers, body, received_at: sent_at + elapsed, url: asked };
+                let until_reset = answer.pause(&self.declaration().rate_limit);
+                let result = self.read(&answer);
+                let asked_for = result.as_ref().err().and_then(Failure::pause);
+                Answered { sent_at, pause: asked_for.max(until_reset), result }
             }
             Err(sequin_net::Failure { error, sent_at }) => {
-                Answered { sent_at: sent_at.unwrap_or_else(SystemTime::now), result: Err(classify(&error)) }
+                Answered::failed(sent_at.unwrap_or_else(SystemTime::now), classify(&error))
             }
         }
     }
@@ -132,8 +154,8 @@ impl Question {
             Self::Object { collection, upstream_id } => {
                 object::interpret(&collection, &upstream_id, answer).map(Reply::Object)
             }
-            Self::Events { declaration, feed, .. } => match declaration.feeds.get(&feed) {
-                Some(feed) => event::interpret(&declaration, feed, answer).map(Reply::Events),
+            Self::Events { declaration, feed, after, .. } => match declaration.feeds.get(&feed) {
+                Some(feed) => event::interpret(&declaration, feed, &after, answer).map(Reply::Events),
                 None => Err(Failure::new(FailureClass::BadRequest, format!("there is no feed {feed:?}"))),
             },
         }

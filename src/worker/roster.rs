@@ -24,6 +24,7 @@ pub enum Role {
     Feed { sync: Uuid, feed: String },
     Backfill { sync: Uuid, id: Uuid },
     Poll { sync: Uuid, collection_id: String },
+    Deletes { sync: Uuid, collection_id: String },
     Refetch { sync: Uuid, collection_id: String },
     Retention { sync: Uuid },
     Sweep { sync: Uuid, collection_id: String },
@@ -35,6 +36,7 @@ impl Role {
             Self::Feed { sync, .. }
             | Self::Backfill { sync, .. }
             | Self::Poll { sync, .. }
+            | Self::Deletes { sync, .. }
             | Self::Refetch { sync, .. }
             | Self::Retention { sync }
             | Self::Sweep { sync, .. } => *sync,
@@ -116,13 +118,35 @@ pub fn missing(
             Retention::new(sync.clone()).map(|retention| Job::Retention(Box::new(retention)))
         });
     }
-    for row in plan.collections.iter().filter(|row| row.backfilled) {
+    for row in &plan.collections {
         let Some(sync) = syncs.get(&row.sync_id) else { continue };
         let Some(collection) = sync.collection(&row.collection_id) else { continue };
         let (sync_id, collection_id) = (sync.id, row.collection_id.clone());
-        if let Some(seconds) = collection.changes.poll {
+        // New objects are looked for behind the newest one of the backfill; changes and deletions from the beginning on.
+        let is_ready = row.backfilled || collection.updated.is_some();
+        if let Some(every) = collection.changes.poll.filter(|_| is_ready) {
+            let every = sync.poll_interval.max(Duration::from_secs(every));
             let role = Role::Poll { sync: sync_id, collection_id: collection_id.clone() };
-            add(role, &|| Some(poll(sync, &collection, row, Duration::from_secs(seconds))));
+            add(role, &|| {
+                let due = due(row.polled_at, every);
+                Some(Job::Walk(Box::new(Walk::poll(sync.clone(), collection.clone(), row, every, due))))
+            });
+            if collection.deleted.is_some() {
+                let role = Role::Deletes { sync: sync_id, collection_id: collection_id.clone() };
+                add(role, &|| {
+                    let due = due(row.deletes_polled_at, every);
+                    Some(Job::Walk(Box::new(Walk::deletes(
+                        sync.clone(),
+                        collection.clone(),
+                        row,
+                        every,
+                        due,
+                    ))))
+                });
+            }
+        }
+        if !row.backfilled {
+            continue;
         }
         if let Some(seconds) = collection.changes.sweep
             && !sweeping.contains(&(sync_id, row.collection_id.as_str()))
@@ -170,12 +194,6 @@ fn backfill(sync: &Rc<SyncContext>, row: &Backfill, state: Option<&Collection>) 
 
 fn retry_of(state: Option<&Collection>) -> Retry {
     state.map_or_else(Retry::default, |state| Retry::restored(state.failures, state.retry_at))
-}
-
-fn poll(sync: &Rc<SyncContext>, collection: &CollectionRef, row: &Collection, declared: Duration) -> Job {
-    let every = sync.poll_interval.max(declared);
-    let due = due(row.polled_at, every);
-    Job::Walk(Box::new(Walk::poll(sync.clone(), collection.clone(), row, every, due)))
 }
 
 /// When something is due that is done each so often and was done last at `last`.

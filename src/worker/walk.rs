@@ -3,6 +3,7 @@
 use super::{
     job::{Ask, Batch, Done, Orders, Retry, Tag, Then, Work},
     plan::SyncContext,
+    poll::Poll,
     range::Range,
     request::{Answered, Question, Reply},
 };
@@ -10,13 +11,12 @@ use crate::store::plan;
 use pgrx::Uuid;
 use sequin_domain::{
     failure::{Failure, FailureClass},
-    ranges::{Span, Tally},
-    timestamp::Timestamp,
+    ranges::Tally,
 };
 use sequin_net::Priority;
 use sequin_provider::{
     declaration::CollectionRef,
-    listing::{Listing, Page},
+    listing::Page,
     record::{Record, Rejected},
 };
 use std::{
@@ -63,16 +63,7 @@ struct Backfill {
     closing: bool,
 }
 
-/// Looking for new objects again and again.
-struct Poll {
-    every: Duration,
-    lookback: Duration,
-    cursor: Option<Timestamp>,
-    due: Instant,
-    began: Option<SystemTime>,
-}
-
-/// The objects that a sweep has missed, while each is looked for.
+/// The objects that a sweep has missed, or that are listed as deleted, while each is looked for.
 #[derive(Default)]
 struct Checks {
     waiting: VecDeque<String>,
@@ -97,7 +88,7 @@ impl Walk {
         Self { ranges, tally, ..Self::new(sync, collection, Purpose::Backfill(backfill), retry) }
     }
 
-    /// `every`: the shortest time between two polls.
+    /// Looks for what is new or has changed. `every`: the shortest time between two looks.
     pub fn poll(
         sync: Rc<SyncContext>,
         collection: CollectionRef,
@@ -105,13 +96,19 @@ impl Walk {
         every: Duration,
         due: Instant,
     ) -> Self {
-        let poll = Poll {
-            every,
-            lookback: Duration::from_secs(collection.changes.lookback),
-            cursor: row.cursor,
-            due,
-            began: None,
-        };
+        let poll = Poll::of_changes(&collection, row, every, due);
+        Self::new(sync, collection, Purpose::Poll(poll), Retry::restored(row.failures, row.retry_at))
+    }
+
+    /// The same for what has been deleted.
+    pub fn deletes(
+        sync: Rc<SyncContext>,
+        collection: CollectionRef,
+        row: &plan::Collection,
+        every: Duration,
+        due: Instant,
+    ) -> Self {
+        let poll = Poll::of_deletes(&collection, row, every, due);
         Self::new(sync, collection, Purpose::Poll(poll), Retry::restored(row.failures, row.retry_at))
     }
 
@@ -152,17 +149,13 @@ impl Walk {
             return;
         }
         if let Purpose::Poll(poll) = &mut self.purpose
-            && poll.began.is_none()
+            && !poll.is_looking()
         {
-            if poll.due > now {
-                orders.wake_at(poll.due);
+            if poll.due() > now {
+                orders.wake_at(poll.due());
                 return;
             }
-            poll.began = Some(SystemTime::now());
-            poll.due = now + poll.every;
-            let from = poll.cursor.map(|cursor| cursor.minus(poll.lookback).unix_seconds());
-            let span = Span { from, before: None };
-            let listing = Listing { span, ..Listing::whole(self.collection.clone()) };
+            let listing = poll.look(&self.collection, now);
             self.ranges = vec![Range::new(1, listing)];
         }
         self.ask_for_pages(orders);
@@ -187,6 +180,13 @@ impl Walk {
             let Backfill { id, sweep, .. } = *backfill;
             orders.work(if sweep { Then::Compare { backfill: id } } else { Then::Complete { backfill: id } });
         }
+        // What is listed as deleted may first have to be looked at.
+        let is_done = self.ranges.iter().all(Range::is_done) && self.checks.is_over();
+        if let Purpose::Poll(poll) = &mut self.purpose
+            && is_done
+        {
+            poll.close(&self.collection, orders);
+        }
     }
 
     fn ask_for_pages(&mut self, orders: &mut Orders) {
@@ -207,10 +207,13 @@ impl Walk {
         }
     }
 
-    fn ask(&self, orders: &mut Orders, tag: Tag, question: Question) {
-        let priority = match self.purpose {
+    fn ask(&mut self, orders: &mut Orders, tag: Tag, question: Question) {
+        let priority = match &mut self.purpose {
             Purpose::Backfill(_) => Priority::Backfill,
-            Purpose::Poll(_) => Priority::Polling,
+            Purpose::Poll(poll) => {
+                poll.asks(self.sync.poll_share);
+                Priority::Polling
+            }
         };
         orders.asks.push(Ask {
             tag,
@@ -221,7 +224,7 @@ impl Walk {
     }
 
     pub fn answered(&mut self, tag: Tag, answered: Answered, orders: &mut Orders) {
-        let Answered { sent_at, result } = answered;
+        let Answered { sent_at, result, .. } = answered;
         match (tag, result) {
             (Tag::Page(no), Ok(Reply::Page(page))) => self.take_page(no, page, sent_at, orders),
             (Tag::Check(upstream_id), Ok(Reply::Object(object))) => {
@@ -229,12 +232,13 @@ impl Walk {
                     Ok(record) => (vec![record], Vec::new()),
                     Err(rejected) => (Vec::new(), vec![rejected]),
                 };
-                if let Some(backfill) = self.backfill_id() {
-                    let recovered = self.recover(&Tag::Check(upstream_id.clone()));
-                    let batch = self.batch(records, rejected, sent_at);
-                    let then = Then::Noted { backfill, upstream_id };
-                    orders.works.push(Work { batch: Some(batch), recovered, then });
-                }
+                let recovered = self.recover(&Tag::Check(upstream_id.clone()));
+                let batch = self.batch(records, rejected, sent_at);
+                let then = match self.backfill_id() {
+                    Some(backfill) => Then::Noted { backfill, upstream_id },
+                    None => Then::Looked { upstream_id },
+                };
+                orders.works.push(Work { batch: Some(batch), recovered, then });
             }
             (tag, Err(failure)) => self.failed(tag, failure, orders),
             (tag, Ok(_)) => {
@@ -247,18 +251,24 @@ impl Walk {
         }
     }
 
-    fn take_page(&mut self, no: i32, page: Page, sent_at: SystemTime, orders: &mut Orders) {
+    fn take_page(&mut self, no: i32, mut page: Page, sent_at: SystemTime, orders: &mut Orders) {
         let has_room = self.has_room(no, sent_at);
         let next_no = 1 + self.ranges.iter().map(Range::no).max().unwrap_or_default();
         let Some(range) = self.ranges.iter_mut().find(|range| range.no() == no) else { return };
+        let is_ordered = || page.records.iter().filter_map(|record| record.updated_at).is_sorted();
+        if range.is_ascending() && !is_ordered() {
+            let problem = "the list is declared to come oldest change first (updated.ascending), and doesn't";
+            self.failed(Tag::Page(no), Failure::new(FailureClass::BadData, problem), orders);
+            return;
+        }
         if let Err(failure) = range.take(&page) {
             self.failed(Tag::Page(no), failure, orders);
             return;
         }
         range.storing();
-        let newest = page.records.iter().filter_map(|record| record.created_at).max();
         let then = match &mut self.purpose {
             Purpose::Backfill(backfill) => {
+                let newest = page.records.iter().filter_map(|record| record.created_at).max();
                 self.tally.pages += 1;
                 self.tally.in_vain += u64::from(range.was_in_vain());
                 let may_be_cut = has_room && self.tally.allows_a_cut();
@@ -269,12 +279,7 @@ impl Walk {
                 self.ranges.extend(piece);
                 Then::Advance { backfill: backfill.id, range: standing, cut, noted: backfill.sweep, newest }
             }
-            Purpose::Poll(poll) => {
-                poll.cursor = poll.cursor.max(newest);
-                let began = if range.is_over() { poll.began } else { None };
-                // The cursor moves with the last page only: the list is read from the newest object backwards.
-                Then::Polled { newest: if range.is_over() { poll.cursor } else { None }, began }
-            }
+            Purpose::Poll(poll) => poll.take(range, &mut page, self.collection.retrieve.is_none()),
         };
         let recovered = self.recover(&Tag::Page(no));
         let batch = self.batch(page.records, page.rejected, sent_at);
@@ -348,18 +353,24 @@ impl Walk {
                     range.stored();
                 }
             }
-            (Then::Polled { began, .. }, _) => {
-                self.ranges.iter_mut().for_each(Range::stored);
-                if began.is_some()
-                    && let Purpose::Poll(poll) = &mut self.purpose
-                {
-                    poll.began = None;
-                    orders.wake_at(poll.due);
+            (Then::Polled { began: Some(_), .. } | Then::DeletesPolled { .. }, _) => {
+                if let Purpose::Poll(poll) = &mut self.purpose {
+                    poll.looked();
+                    orders.wake_at(poll.due());
                 }
+            }
+            (Then::Polled { began: None, .. }, _) => self.ranges.iter_mut().for_each(Range::stored),
+            (Then::Bury { .. }, Done::Missing { upstream_ids, .. }) => {
+                self.ranges.iter_mut().for_each(Range::stored);
+                let unknown = upstream_ids.into_iter().filter(|id| !self.checks.has(id));
+                self.checks.waiting.extend(unknown.collect::<Vec<_>>());
+            }
+            (Then::Looked { upstream_id }, _) => {
+                self.checks.open.remove(upstream_id);
             }
             (Then::Noted { upstream_id, backfill }, _) => {
                 self.checks.open.remove(upstream_id);
-                if self.checks.open.is_empty() && self.checks.waiting.is_empty() {
+                if self.checks.is_over() {
                     orders.work(Then::Compare { backfill: *backfill });
                 }
             }
@@ -390,5 +401,15 @@ impl Walk {
             let batch = Batch { place, observed_at, records, rejected: Vec::new() };
             orders.works.push(Work { batch: Some(batch), recovered: None, then: Then::Compare { backfill } });
         }
+    }
+}
+
+impl Checks {
+    fn is_over(&self) -> bool {
+        self.open.is_empty() && self.waiting.is_empty()
+    }
+
+    fn has(&self, upstream_id: &String) -> bool {
+        self.open.contains(upstream_id) || self.waiting.contains(upstream_id)
     }
 }

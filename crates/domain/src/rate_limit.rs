@@ -33,6 +33,11 @@ pub enum InvalidRateLimit {
 const MAX_CONCURRENT: usize = 1000;
 
 impl RateLimit {
+    /// So many requests in any window of `interval` seconds, with the usual concurrency.
+    pub fn new(allowed_requests: NonZeroU32, interval: f64) -> Self {
+        Self { allowed_requests, interval, max_concurrent_requests: default_concurrency() }
+    }
+
     pub fn check(self) -> Result<Self, InvalidRateLimit> {
         // NaN fails the comparison too.
         if !(0.001..=86400.0).contains(&self.interval) {

@@ -1,8 +1,8 @@
 //! What an API answered, and what that means where it is not what was asked for.
 
 use crate::{
-    declaration::{Declaration, Errors},
-    pointer,
+    declaration::{Cost, Declaration, ErrorRule, Errors, Limits, QuotaHeaders, ResetFormat},
+    pointer::{self, Pointer},
 };
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
@@ -15,6 +15,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 use time::{OffsetDateTime, format_description::well_known::Rfc2822};
+use url::Url;
 
 /// An answer to a request, whole.
 #[derive(Debug, Clone)]
@@ -23,6 +24,8 @@ pub struct Answer {
     pub headers: HeaderMap,
     pub body: Bytes,
     pub received_at: SystemTime,
+    /// What was asked.
+    pub url: Url,
 }
 
 /// The longest that an API is believed when it asks to be left alone.
@@ -37,11 +40,23 @@ impl Answer {
     ///
     /// Each byte that is not UTF-8 is replaced by a question mark, and only then is the text owned.
     pub fn text(&self, declaration: &Declaration) -> Result<Cow<'_, str>, Failure> {
-        if self.status.is_success() {
-            Ok(readable(&self.body))
-        } else {
-            Err(declaration.errors.interpret(self))
+        let text = readable(&self.body);
+        if self.status.is_success() && declaration.errors.rule(self, &text).is_none() {
+            return Ok(text);
         }
+        let mut failure = declaration.errors.interpret(self, &text);
+        if failure.class == FailureClass::RateLimited && failure.retry_after.is_none() {
+            failure.retry_after = declaration.rate_limit.reset_in(self);
+        }
+        Err(failure)
+    }
+
+    /// For how long nothing more may be asked, as the API says that its quota is used up.
+    pub fn pause(&self, limits: &Limits) -> Option<Duration> {
+        let quota = limits.headers.as_ref().filter(|quota| quota.is_used_up(self));
+        let until_reset = quota.and_then(|_| limits.reset_in(self));
+        let until_restored = limits.cost.as_ref().and_then(|cost| cost.pause(&readable(&self.body)));
+        until_reset.max(until_restored).filter(|pause| !pause.is_zero())
     }
 
     /// The bytes behind a text that [`Answer::text`] gave; `None` where they are the text.
@@ -68,8 +83,46 @@ impl Answer {
         date.map_or(self.received_at, SystemTime::from).min(self.received_at + CLOCK_SLACK).into()
     }
 
-    fn header(&self, name: &Option<String>) -> Option<&str> {
-        self.headers.get(name.as_ref()?)?.to_str().ok()
+    fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok().map(str::trim)
+    }
+}
+
+impl Limits {
+    /// How long it is until the quota is whole again, by the API's own clock.
+    fn reset_in(&self, answer: &Answer) -> Option<Duration> {
+        let QuotaHeaders { reset, reset_format, .. } = self.headers.as_ref()?;
+        let seconds: f64 = answer.header(reset)?.parse().ok()?;
+        let left = match reset_format {
+            ResetFormat::Seconds => seconds,
+            #[allow(clippy::cast_precision_loss, reason = "years of seconds are exact")]
+            ResetFormat::UnixSeconds => seconds - answer.date().unix_seconds() as f64,
+        };
+        Some(Duration::try_from_secs_f64(left.max(0.0)).ok()?.min(LONGEST_RETRY_AFTER))
+    }
+}
+
+impl QuotaHeaders {
+    fn is_used_up(&self, answer: &Answer) -> bool {
+        answer
+            .header(&self.remaining)
+            .and_then(|left| left.parse::<f64>().ok())
+            .is_some_and(|left| left < 1.0)
+    }
+}
+
+impl Cost {
+    /// How long it takes until as much is there again as this request was worth.
+    fn pause(&self, text: &str) -> Option<Duration> {
+        let pointers = [&self.requested, &self.available, &self.restore_per_second].map(Some);
+        let found = pointer::follow(text, pointers).ok()?;
+        let [requested, available, restored] =
+            found.map(|raw| raw.and_then(|raw| raw.get().parse::<f64>().ok()));
+        let (missing, restored) = (requested? - available?, restored?);
+        if missing <= 0.0 || restored <= 0.0 {
+            return None;
+        }
+        Some(Duration::try_from_secs_f64(missing / restored).ok()?.min(LONGEST_RETRY_AFTER))
     }
 }
 
@@ -109,28 +162,48 @@ fn readable(bytes: &[u8]) -> Cow<'_, str> {
 }
 
 impl Errors {
-    fn interpret(&self, answer: &Answer) -> Failure {
-        let text = String::from_utf8_lossy(&answer.body);
-        let found = pointer::follow(&text, [Some(&self.code), Some(&self.message)]).unwrap_or_default();
-        let [code, message] =
-            found.map(|raw| raw.and_then(|raw| serde_json::from_str::<String>(raw.get()).ok()));
+    /// The rule for the answer. `None`, where it is a good one or no rule knows it.
+    fn rule(&self, answer: &Answer, text: &str) -> Option<&ErrorRule> {
         let status = answer.status.as_u16();
-        let rule = self.rules.iter().find(|rule| {
-            rule.status.iter().any(|pattern| pattern.matches(status))
-                && (rule.code.is_none() || rule.code == code)
-        });
-        let mut class = rule.map_or(FailureClass::Unknown, |rule| rule.class);
-        if class != FailureClass::RateLimited && answer.header(&self.should_retry) == Some("true") {
+        let mut rules = self
+            .rules
+            .iter()
+            .filter(|rule| rule.status.iter().any(|pattern| pattern.matches(status)))
+            .filter(|rule| {
+                rule.header.as_ref().is_none_or(|header| answer.header(&header.name) == Some(&header.value))
+            })
+            .peekable();
+        // Most answers are good, and not read for a code.
+        rules.peek()?;
+        let code = word(text, self.code.as_ref());
+        rules.find(|rule| rule.code.is_none() || rule.code == code)
+    }
+
+    fn interpret(&self, answer: &Answer, text: &str) -> Failure {
+        let [code, message] = [&self.code, &self.message].map(|pointer| word(text, pointer.as_ref()));
+        let mut class = self.rule(answer, text).map_or(FailureClass::Unknown, |rule| rule.class);
+        let header = |name: &Option<String>| answer.header(name.as_ref()?);
+        if class != FailureClass::RateLimited && header(&self.should_retry) == Some("true") {
             class = FailureClass::Transient;
         }
         let words = match (code, message) {
-            (Some(code), Some(message)) => format!(": {code}: {}", shorten(&message)),
+            (Some(code), Some(message)) => format!(": {}: {}", shorten(&code), shorten(&message)),
             (Some(word), None) | (None, Some(word)) => format!(": {}", shorten(&word)),
             (None, None) => String::new(),
         };
-        let retry_after =
-            answer.header(&self.retry_after).and_then(|value| retry_after(value, answer.received_at));
+        let retry_after = header(&self.retry_after).and_then(|value| retry_after(value, answer.received_at));
         Failure { class, message: format!("the API answered {}{words}", answer.status), retry_after }
+    }
+}
+
+/// The text or the number at the pointer.
+fn word(text: &str, pointer: Option<&Pointer>) -> Option<String> {
+    let [raw] = pointer::follow(text, [Some(pointer?)]).ok()?;
+    let raw = raw?.get();
+    match raw.as_bytes().first()? {
+        b'"' => serde_json::from_str(raw).ok(),
+        b'0'..=b'9' | b'-' => Some(raw.to_owned()),
+        _ => None,
     }
 }
 
@@ -168,6 +241,7 @@ mod tests {
                 .collect(),
             body: Bytes::from_static(body.as_bytes()),
             received_at: SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777),
+            url: Url::parse("https://api.example.com").unwrap(),
         };
         answer.text(catalogue::find("stripe").unwrap()).unwrap_err()
     }
@@ -197,6 +271,7 @@ mod tests {
             headers: HeaderMap::new(),
             body: Bytes::from_static(body),
             received_at: SystemTime::UNIX_EPOCH,
+            url: Url::parse("https://api.example.com").unwrap(),
         };
         let stripe = catalogue::find("stripe").unwrap();
         let whole = answer("é ?".as_bytes());

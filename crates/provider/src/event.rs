@@ -2,13 +2,13 @@
 
 use crate::{
     answer::Answer,
-    declaration::{Declaration, Feed, PageSize, Pagination},
-    listing::{at_path, too_many},
+    declaration::{Declaration, Feed},
+    listing::at_path,
+    pages::After,
     pointer,
-    record::{identifier, read_moment},
+    record::identifier,
 };
 use sequin_domain::{failure::Failure, timestamp::Timestamp};
-use serde_json::value::RawValue;
 use url::Url;
 
 /// An event: something happened to an object.
@@ -31,81 +31,66 @@ pub struct Object {
 #[derive(Debug)]
 pub struct Events {
     pub events: Vec<Event>,
-    /// The event to go on from, where there are more.
-    pub after: Option<String>,
+    /// Where the list goes on, where there are more.
+    pub after: Option<After>,
     /// The API's clock when it answered.
     pub date: Timestamp,
 }
 
-/// The address of a page of events: those that occurred from `since` on, after the event `after` in the list.
+/// The address of a page of events: those that occurred from `since` on, behind `after` in the list.
 pub fn url(
     base: &Url,
     declaration: &Declaration,
     feed: &Feed,
     since: Option<Timestamp>,
-    after: Option<&str>,
+    after: &After,
 ) -> Url {
-    let Pagination::IdCursor { parameter, page_size: PageSize { parameter: size, value }, .. } =
-        &declaration.pagination;
     let mut url = at_path(base, &feed.path);
-    let mut query = url.query_pairs_mut();
-    query.append_pair(size, &value.to_string());
     if let Some(since) = since {
-        query.append_pair(&feed.since, &since.unix_seconds().max(0).to_string());
+        url.query_pairs_mut().append_pair(&feed.since, &feed.occurred_at.format.write(since));
     }
-    if let Some(after) = after {
-        query.append_pair(parameter, after);
-    }
-    drop(query);
-    url
+    declaration.pagination.address(url, after)
 }
 
 /// What the answer lists.
 ///
 /// An event that can't be read is an error and not left out: it would be a change that nobody notices.
-pub fn interpret(declaration: &Declaration, feed: &Feed, answer: &Answer) -> Result<Events, Failure> {
+pub fn interpret(
+    declaration: &Declaration,
+    feed: &Feed,
+    after: &After,
+    answer: &Answer,
+) -> Result<Events, Failure> {
     let text = answer.text(declaration)?;
-    let date = answer.date();
-    let (events, after) = read(&text, declaration, feed, date).map_err(|problem| answer.bad_data(problem))?;
-    Ok(Events { events, after, date })
+    read(&text, declaration, feed, after, answer).map_err(|problem| answer.bad_data(problem))
 }
 
 fn read(
     text: &str,
     declaration: &Declaration,
     feed: &Feed,
-    date: Timestamp,
-) -> Result<(Vec<Event>, Option<String>), String> {
-    let Pagination::IdCursor { items, has_more, .. } = &declaration.pagination;
+    after: &After,
+    answer: &Answer,
+) -> Result<Events, String> {
     let not_json = |error: serde_json::Error| format!("it is not JSON: {error}");
-    let [list, more] = pointer::follow(text, [Some(items), Some(has_more)]).map_err(not_json)?;
-    let list: Vec<&RawValue> = list
-        .and_then(|list| serde_json::from_str(list.get()).ok())
-        .ok_or_else(|| format!("there is no list at {items}"))?;
-    let has_more: bool = more
-        .and_then(|more| serde_json::from_str(more.get()).ok())
-        .ok_or_else(|| format!("there is no true or false at {has_more}"))?;
-    too_many(list.len(), declaration)?;
-    let mut events = Vec::with_capacity(list.len());
-    for item in list {
+    let list = declaration.pagination.read(text, answer)?;
+    let date = answer.date();
+    let mut events = Vec::with_capacity(list.items.len());
+    for item in &list.items {
         let pointers = [&feed.id, &feed.occurred_at.at, &feed.object_type, &feed.object_id].map(Some);
         let [id, at, kind, object_id] = pointer::follow(item.get(), pointers).map_err(not_json)?;
         let id = id.and_then(identifier).ok_or_else(|| format!("an event has no id at {}", feed.id))?;
         // An event that doesn't say when, or says that it is still to come, has happened by now.
-        let occurred_at =
-            at.and_then(|at| read_moment(&feed.occurred_at, at)).map_or(date, |at| at.min(date));
+        let occurred_at = at.and_then(|at| feed.occurred_at.format.read(at)).map_or(date, |at| at.min(date));
         let object = match (kind.and_then(identifier), object_id.and_then(identifier)) {
             (Some(kind), Some(id)) => Some(Object { kind, id }),
             _ => None,
         };
         events.push(Event { id, occurred_at, object });
     }
-    let after = match (has_more, events.last()) {
-        (false, _) => None,
-        (true, Some(last)) => Some(last.id.clone()),
-        (true, None) => return Err("it says that there is more, but lists nothing".into()),
-    };
-    Ok((events, after))
+    let ids = events.iter().map(|event: &Event| event.id.clone()).collect();
+    let after = declaration.pagination.next(&list, ids, after)?;
+    Ok(Events { events, after, date })
 }
 
 #[cfg(test)]
@@ -128,8 +113,13 @@ mod tests {
             headers: HeaderMap::new(),
             body: Bytes::from_static(body.as_bytes()),
             received_at: SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000),
+            url: Url::parse("https://api.stripe.com/v1/events").unwrap(),
         };
-        interpret(stripe().0, stripe().1, &answer)
+        interpret(stripe().0, stripe().1, &After::start(), &answer)
+    }
+
+    fn evt_1() -> After {
+        After::Ids(["evt_1".to_owned()].into())
     }
 
     #[test]
@@ -140,7 +130,7 @@ mod tests {
                 {"id": "evt_1", "created": 10, "data": {"object": {"object": "balance"}}}]}"#,
         )
         .unwrap();
-        assert_eq!(events.after.as_deref(), Some("evt_1"));
+        assert_eq!(events.after, Some(After::Ids(["evt_1".to_owned(), "evt_2".to_owned()].into())));
         assert_eq!(events.events[0].object, Some(Object { kind: "customer".into(), id: "cus_1".into() }));
         assert_eq!(events.events[0].occurred_at, Timestamp::from_unix_seconds(20).unwrap());
         assert_eq!(events.events[1].object, None);
@@ -160,7 +150,7 @@ mod tests {
 
     #[test]
     fn an_event_cannot_be_still_to_come() {
-        let page = r#"{"has_more": false, "data": [{"id": "evt_2", "created": 9999999999}, {"id": "evt_1", "created": 1.5}]}"#;
+        let page = r#"{"has_more": false, "data": [{"id": "evt_2", "created": 9999999999}, {"id": "evt_1", "created": "soon"}]}"#;
         let events = interpret_text(page).unwrap();
         assert!(events.events.iter().all(|event| event.occurred_at == events.date));
     }
@@ -170,8 +160,8 @@ mod tests {
         let (stripe, feed) = stripe();
         let base = Url::parse("https://api.stripe.com").unwrap();
         let since = Timestamp::from_unix_seconds(1000);
-        let url = url(&base, stripe, feed, since, Some("evt_1"));
+        let url = url(&base, stripe, feed, since, &evt_1());
         assert_eq!(url.path(), "/v1/events");
-        assert_eq!(url.query(), Some("limit=100&created%5Bgte%5D=1000&starting_after=evt_1"));
+        assert_eq!(url.query(), Some("created%5Bgte%5D=1000&limit=100&starting_after=evt_1"));
     }
 }

@@ -56,6 +56,7 @@ mod tests {
             headers: HeaderMap::new(),
             body: Bytes::from_static(body.as_bytes()),
             received_at: SystemTime::UNIX_EPOCH,
+            url: Url::parse("https://api.example.com").unwrap(),
         };
         interpret(&collection, "cus_1", &answer)
     }

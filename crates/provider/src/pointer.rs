@@ -7,7 +7,7 @@ use serde::{
 use serde_json::value::RawValue;
 use std::fmt;
 
-/// A pointer such as `/data/object/id` (RFC 6901), through objects only.
+/// A pointer such as `/data/object/id` (RFC 6901), through objects only; "" is the whole text.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub struct Pointer(Vec<String>);
@@ -17,11 +17,19 @@ impl TryFrom<String> for Pointer {
 
     fn try_from(text: String) -> Result<Self, String> {
         match text.strip_prefix('/') {
+            None if text.is_empty() => Ok(Self(Vec::new())),
             Some(path) => {
                 Ok(Self(path.split('/').map(|key| key.replace("~1", "/").replace("~0", "~")).collect()))
             }
             None => Err(format!("{text:?} is no JSON pointer: it must start with /")),
         }
+    }
+}
+
+impl Pointer {
+    /// Whether it is the pointer to the whole text.
+    pub(crate) fn is_root(&self) -> bool {
+        self.0.is_empty()
     }
 }
 
@@ -47,6 +55,11 @@ pub fn follow<'a, const N: usize>(
         deserializer.end()?;
     } else {
         serde_json::from_str::<IgnoredAny>(text)?;
+    }
+    for (pointer, found) in pointers.iter().zip(&mut found) {
+        if pointer.is_some_and(Pointer::is_root) {
+            *found = Some(serde_json::from_str(text)?);
+        }
     }
     Ok(found)
 }

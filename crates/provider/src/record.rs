@@ -2,7 +2,7 @@
 
 use crate::{
     answer::Original,
-    declaration::{CollectionRef, Moment, MomentFormat, RecordShape},
+    declaration::{CollectionRef, Moment, RecordShape, Tombstones},
     pointer::{self, Pointer},
 };
 use sequin_domain::timestamp::Timestamp;
@@ -37,6 +37,11 @@ impl Record {
             parent_id: None,
         }
     }
+
+    /// What a tombstone says: that the object is gone, and since when.
+    pub(crate) fn buried(self) -> Self {
+        Self { updated_at: self.updated_at, ..Self::gone(&self.upstream_id) }
+    }
 }
 
 /// An object that can't be stored as it is.
@@ -60,6 +65,14 @@ impl Reader {
     pub fn new(collection: &CollectionRef, original: Option<Original>) -> Self {
         let id_from = collection.parent.as_ref().and_then(|parent| parent.id_from.clone());
         Self { shape: collection.shape(), id_from, original }
+    }
+
+    /// A reader of what a list of deletions has: `updated_at` is when the object was deleted, and `data` is no object.
+    pub(crate) fn of_tombstones(tombstones: &Tombstones, original: Option<Original>) -> Self {
+        let Tombstones { id, deleted_at, .. } = tombstones;
+        let shape =
+            RecordShape { id: id.clone(), created_at: None, updated_at: deleted_at.clone(), deleted: None };
+        Self { shape, id_from: None, original }
     }
 
     /// The record in `raw`, a whole JSON value and a part of the answer's text; `parent_id` where it is known from the
@@ -102,8 +115,7 @@ impl Reader {
         if is_too_deep(raw) {
             return Err(reject(Some(&upstream_id), format!("it is nested deeper than {DEEPEST} levels")));
         }
-        let moment =
-            |declared: &Option<Moment>, raw: Option<&RawValue>| read_moment(declared.as_ref()?, raw?);
+        let moment = |declared: &Option<Moment>, raw: Option<&RawValue>| declared.as_ref()?.format.read(raw?);
         let parent_id = parent_id.map(str::to_owned).or_else(|| parent.and_then(identifier));
         if gone.is_some_and(|gone| gone.get() == "true") {
             // What is left of the object says less than the version that is stored.
@@ -139,13 +151,6 @@ pub(crate) fn identifier(raw: &RawValue) -> Option<String> {
     };
     // U+0000 can't be stored, and an empty id names nothing.
     (!id.is_empty() && id.len() <= LONGEST_ID && !id.contains('\0')).then_some(id)
-}
-
-/// An instant in the declared format; what is not in it counts as absent, as it is in `data` anyway.
-pub(crate) fn read_moment(moment: &Moment, raw: &RawValue) -> Option<Timestamp> {
-    match moment.format {
-        MomentFormat::UnixSeconds => Timestamp::from_unix_seconds(raw.get().parse().ok()?),
-    }
 }
 
 /// Whether arrays and objects are nested deeper than is good for anybody.
@@ -239,6 +244,7 @@ mod tests {
             headers: HeaderMap::new(),
             body: Bytes::from_static(body),
             received_at: SystemTime::UNIX_EPOCH,
+            url: url::Url::parse("https://api.example.com").unwrap(),
         };
         let text = answer.text(stripe).unwrap();
         let collection = CollectionRef::new(stripe, "customer").unwrap();

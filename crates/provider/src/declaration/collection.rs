@@ -1,0 +1,175 @@
+//! Collections: where they are listed, what their records look like, how changes and deletes are noticed.
+
+use super::Pagination;
+use crate::{moment::MomentFormat, pointer::Pointer, template::Template};
+use serde::Deserialize;
+use std::{collections::BTreeMap, time::Duration};
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Collection {
+    pub name: String,
+    pub title: String,
+    pub path: Template,
+    /// Where one object is read.
+    pub retrieve: Option<Template>,
+    /// Sent with each request for a list.
+    #[serde(default)]
+    pub query: BTreeMap<String, Template>,
+    /// Where it is not the provider's.
+    pub pagination: Option<Pagination>,
+    /// How the list is limited to what was created within a span of time.
+    pub created: Option<CreatedBounds>,
+    /// How the list is limited to what was changed from an instant on.
+    pub updated: Option<UpdatedBound>,
+    #[serde(default, rename = "record")]
+    pub(super) shape: RecordShapeChange,
+    pub parent: Option<Parent>,
+    pub changes: Changes,
+    /// The list of what has been deleted.
+    pub deleted: Option<Tombstones>,
+}
+
+/// Where the parts of a record are in an object.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RecordShape {
+    pub id: Pointer,
+    pub created_at: Option<Moment>,
+    pub updated_at: Option<Moment>,
+    /// True in what is left of a deleted object.
+    pub deleted: Option<Pointer>,
+}
+
+/// What a collection says otherwise than its provider's [`RecordShape`]; `null` means that there is no such thing.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RecordShapeChange {
+    id: Option<Pointer>,
+    #[serde(default, deserialize_with = "given")]
+    created_at: Option<Option<Moment>>,
+    #[serde(default, deserialize_with = "given")]
+    updated_at: Option<Option<Moment>>,
+    #[serde(default, deserialize_with = "given")]
+    deleted: Option<Option<Pointer>>,
+}
+
+fn given<'de, T: Deserialize<'de>, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
+}
+
+impl RecordShapeChange {
+    pub(super) fn of(&self, usual: &RecordShape) -> RecordShape {
+        let Self { id, created_at, updated_at, deleted } = self.clone();
+        RecordShape {
+            id: id.unwrap_or_else(|| usual.id.clone()),
+            created_at: created_at.unwrap_or_else(|| usual.created_at.clone()),
+            updated_at: updated_at.unwrap_or_else(|| usual.updated_at.clone()),
+            deleted: deleted.unwrap_or_else(|| usual.deleted.clone()),
+        }
+    }
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Moment {
+    pub at: Pointer,
+    pub format: MomentFormat,
+}
+
+/// The parameters that limit a list by the time of creation, in whole seconds.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CreatedBounds {
+    /// From this second on.
+    pub from: String,
+    /// Before this second.
+    pub before: Option<String>,
+    #[serde(default)]
+    pub format: MomentFormat,
+}
+
+/// The parameter that limits a list by the time of the last change.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UpdatedBound {
+    /// From this instant on.
+    pub from: String,
+    pub format: MomentFormat,
+    /// Whether the oldest change comes first. Then a walk goes on from the last object's instant, and what changes
+    /// meanwhile shifts nothing.
+    #[serde(default)]
+    pub ascending: bool,
+    /// Sent along, to have the list sorted for example.
+    #[serde(default)]
+    pub query: BTreeMap<String, String>,
+}
+
+/// A list of what has been deleted, which is looked at as often as the collection.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tombstones {
+    pub path: String,
+    #[serde(default)]
+    pub query: BTreeMap<String, String>,
+    pub pagination: Option<Pagination>,
+    /// The parameter that limits the list to deletions from an instant on.
+    pub from: Option<String>,
+    #[serde(default)]
+    pub format: MomentFormat,
+    /// Where the id of the deleted object is.
+    pub id: Pointer,
+    pub deleted_at: Option<Moment>,
+    /// How late, in seconds, a deletion may appear behind others.
+    #[serde(default = "a_minute")]
+    pub lookback: u64,
+}
+
+fn a_minute() -> u64 {
+    60
+}
+
+impl Tombstones {
+    pub fn lookback(&self) -> Duration {
+        Duration::from_secs(self.lookback)
+    }
+}
+
+/// A nested collection is listed once for each object of another.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Parent {
+    pub collection: String,
+    /// The list in the parent that already has its first children.
+    pub embedded: Option<Pointer>,
+    /// Where a child says whose it is.
+    pub id_from: Option<Pointer>,
+}
+
+/// How changes are noticed after the backfill.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Changes {
+    /// The feed whose events tell of changes …
+    pub feed: Option<String>,
+    /// … of objects of this type, which are then fetched one by one,
+    pub object: Option<String>,
+    /// … or of parents of this type, whose children are then listed again.
+    pub parent_object: Option<String>,
+    /// The list is read each so many seconds: what was changed since, where it can be limited to that; else, for what is
+    /// only ever added, from the newest object on …
+    pub poll: Option<u64>,
+    /// … and from so many seconds before.
+    #[serde(default)]
+    pub lookback: u64,
+    /// The whole list is read again each so many seconds, and compared.
+    pub sweep: Option<u64>,
+}
+
+impl Changes {
+    pub fn lookback(&self) -> Duration {
+        Duration::from_secs(self.lookback)
+    }
+}

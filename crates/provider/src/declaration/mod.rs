@@ -1,0 +1,175 @@
+//! The declaration of an API, as it stands in a file under `providers/`.
+
+mod check;
+mod collection;
+mod errors;
+mod limits;
+mod pagination;
+
+pub use collection::{
+    Changes, Collection, CreatedBounds, Moment, Parent, RecordShape, Tombstones, UpdatedBound,
+};
+pub use errors::{ErrorRule, Errors, HeaderValue, StatusPattern};
+pub use limits::{Cost, Limits, QuotaHeaders, ResetFormat};
+pub use pagination::{PageSize, Pagination};
+
+use crate::pointer::Pointer;
+use sequin_domain::collection::CollectionId;
+use serde::Deserialize;
+use std::{collections::BTreeMap, ops::Deref, sync::Arc, time::Duration};
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Declaration {
+    pub provider: String,
+    /// Of the declaration, for its readers.
+    #[serde(default)]
+    pub version: Option<String>,
+    pub title: String,
+    /// Where the API is documented.
+    pub documentation: String,
+    pub base_url: String,
+    /// Sent with each request.
+    #[serde(default)]
+    pub headers: BTreeMap<String, String>,
+    /// The kinds of credentials, the first being the usual one.
+    pub authentication: Vec<Authentication>,
+    pub rate_limit: Limits,
+    pub errors: Errors,
+    pub pagination: Pagination,
+    pub record: RecordShape,
+    #[serde(default)]
+    pub feeds: BTreeMap<String, Feed>,
+    pub collections: Vec<Collection>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Authentication {
+    pub kind: String,
+    /// The properties of a credential that are secret; each must be given.
+    pub secrets: Vec<String>,
+    /// Headers with `{secret}` in them.
+    pub headers: BTreeMap<String, String>,
+}
+
+/// A list of events that tell which objects changed, newest first.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Feed {
+    pub path: String,
+    /// The parameter that limits the list to events from an instant on.
+    pub since: String,
+    pub id: Pointer,
+    pub occurred_at: Moment,
+    pub object_type: Pointer,
+    pub object_id: Pointer,
+    /// How late, in seconds, an event may appear behind others.
+    pub lookback: u64,
+    /// For how long, in seconds, the API keeps events.
+    pub retention: u64,
+}
+
+impl Feed {
+    pub fn lookback(&self) -> Duration {
+        Duration::from_secs(self.lookback)
+    }
+
+    pub fn retention(&self) -> Duration {
+        Duration::from_secs(self.retention)
+    }
+}
+
+/// A declaration that contradicts itself.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{at}: {problem}")]
+pub struct Invalid {
+    /// A JSON pointer into the declaration.
+    pub at: String,
+    pub problem: String,
+}
+
+impl Declaration {
+    /// Reads and checks a declaration.
+    pub fn parse(json: &str) -> Result<Self, Invalid> {
+        let mut deserializer = serde_json::Deserializer::from_str(json);
+        let declaration: Self = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+            Invalid { at: json_pointer(error.path()), problem: without_place(&error.inner().to_string()) }
+        })?;
+        declaration.check()?;
+        Ok(declaration)
+    }
+
+    /// The collection of this name.
+    pub fn find(&self, name: &str) -> Option<&Collection> {
+        self.collections.iter().find(|collection| collection.name == name)
+    }
+
+    /// Where the parts of a record of `collection` are.
+    pub fn shape(&self, collection: &Collection) -> RecordShape {
+        collection.shape.of(&self.record)
+    }
+
+    /// The kind of credential called `kind`.
+    pub fn authentication(&self, kind: &str) -> Option<&Authentication> {
+        self.authentication.iter().find(|authentication| authentication.kind == kind)
+    }
+}
+
+/// A path of serde's as a JSON pointer.
+fn json_pointer(path: &serde_path_to_error::Path) -> String {
+    use serde_path_to_error::Segment;
+    path.iter()
+        .map(|segment| match segment {
+            Segment::Seq { index } => format!("/{index}"),
+            Segment::Map { key } | Segment::Enum { variant: key } => {
+                format!("/{}", key.replace('~', "~0").replace('/', "~1"))
+            }
+            Segment::Unknown => "/?".to_owned(),
+        })
+        .collect()
+}
+
+/// serde_json's words without its line and column: the text that it has read is not the user's.
+fn without_place(problem: &str) -> String {
+    problem.rsplit_once(" at line ").map_or(problem, |(words, _)| words).to_owned()
+}
+
+/// A collection together with the declaration that it stands in.
+#[derive(Debug, Clone)]
+pub struct CollectionRef {
+    pub declaration: Arc<Declaration>,
+    index: usize,
+}
+
+impl CollectionRef {
+    pub fn new(declaration: &Arc<Declaration>, name: &str) -> Option<Self> {
+        let index = declaration.collections.iter().position(|collection| collection.name == name)?;
+        Some(Self { declaration: declaration.clone(), index })
+    }
+
+    pub fn id(&self) -> CollectionId {
+        CollectionId::new(&self.declaration.provider, &self.name)
+    }
+
+    /// The collection that this one is nested in.
+    pub fn parent_collection(&self) -> Option<Self> {
+        Self::new(&self.declaration, &self.parent.as_ref()?.collection)
+    }
+
+    pub fn shape(&self) -> RecordShape {
+        self.declaration.shape(self)
+    }
+
+    pub fn pagination(&self) -> &Pagination {
+        self.pagination.as_ref().unwrap_or(&self.declaration.pagination)
+    }
+}
+
+impl Deref for CollectionRef {
+    type Target = Collection;
+
+    fn deref(&self) -> &Collection {
+        &self.declaration.collections[self.index]
+    }
+}

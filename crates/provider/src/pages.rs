@@ -1,0 +1,251 @@
+//! From one page of a list to the next.
+
+use crate::{
+    answer::Answer,
+    declaration::{PageSize, Pagination},
+    link, origin,
+    pointer::{self, Pointer},
+    record::identifier,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use std::collections::VecDeque;
+use url::Url;
+
+/// Where a list goes on.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum After {
+    /// The last objects of the page before, the very last first; empty at the start.
+    ///
+    /// An API may not know an object any more by the time that it is asked for what follows: then the one before serves.
+    Ids(VecDeque<String>),
+    /// What the API gave to go on with: a cursor, or a URL.
+    Given(String),
+    /// The number of the page or of the object, and which object the page before ended with.
+    Number(u64, Option<String>),
+}
+
+/// How many ids are kept to go on from.
+const KEPT_IDS: usize = 3;
+
+impl After {
+    /// At the start of the list.
+    pub fn start() -> Self {
+        Self::Ids(VecDeque::new())
+    }
+
+    pub fn is_start(&self) -> bool {
+        matches!(self, Self::Ids(ids) if ids.is_empty())
+    }
+
+    /// A step back, as the API no longer knows what this names; false at the start, where nothing is named.
+    pub(crate) fn step_back(&mut self) -> bool {
+        match self {
+            Self::Ids(ids) => ids.pop_front().is_some(),
+            Self::Given(_) | Self::Number(..) => {
+                *self = Self::start();
+                true
+            }
+        }
+    }
+}
+
+/// A page as text: its objects, and what it says of the next.
+#[derive(Debug)]
+pub(crate) struct List<'a> {
+    pub(crate) items: Vec<&'a RawValue>,
+    rest: Rest,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Rest {
+    Nothing,
+    /// More of it, behind these objects.
+    More,
+    /// Whether there is more, only the next page will tell.
+    Perhaps,
+    Given(String),
+}
+
+impl Pagination {
+    /// The address of the page behind `after`, given that of the list with all other parameters.
+    pub(crate) fn address(&self, mut list: Url, after: &After) -> Url {
+        if let (Self::LinkHeader { .. } | Self::NextUrl { .. }, After::Given(next)) = (self, after) {
+            // The base URL may have changed since. Then the list starts anew: secrets go nowhere else.
+            return match Url::parse(next) {
+                Ok(next) if next.origin() == list.origin() => next,
+                _ => without_empty_query(list),
+            };
+        }
+        let mut query = list.query_pairs_mut();
+        if let Some(PageSize { parameter, value }) = self.page_size() {
+            query.append_pair(parameter, &value.to_string());
+        }
+        match (self, after) {
+            (Self::IdCursor { parameter, .. }, After::Ids(ids)) => {
+                if let Some(id) = ids.front() {
+                    query.append_pair(parameter, id);
+                }
+            }
+            (Self::Cursor { parameter, .. }, After::Given(cursor)) => {
+                query.append_pair(parameter, cursor);
+            }
+            (Self::Page { parameter, first, .. }, after) => {
+                let page = if let After::Number(page, _) = after { *page } else { *first };
+                query.append_pair(parameter, &page.to_string());
+            }
+            (Self::Offset { parameter, .. }, After::Number(objects, _)) => {
+                query.append_pair(parameter, &objects.to_string());
+            }
+            _ => {}
+        }
+        drop(query);
+        without_empty_query(list)
+    }
+
+    /// The page in the answer.
+    pub(crate) fn read<'a>(&self, text: &'a str, answer: &Answer) -> Result<List<'a>, String> {
+        let next = match self {
+            Self::Cursor { next, .. } | Self::NextUrl { next, .. } => Some(next),
+            _ => None,
+        };
+        let (items, more, next) = self.find(text, next)?;
+        let given = |url: &str| origin::resolve(&answer.url, url).map(|url| Rest::Given(url.into()));
+        let rest = match self {
+            _ if more == Some(false) => Rest::Nothing,
+            Self::IdCursor { .. } => Rest::More,
+            Self::Cursor { .. } => match next.map(cursor) {
+                None | Some(None) => Rest::Nothing,
+                Some(Some(next)) => Rest::Given(next),
+            },
+            Self::NextUrl { next: pointer, .. } => match next.map(RawValue::get) {
+                None | Some("null" | "\"\"" | "false") => Rest::Nothing,
+                Some(json) => {
+                    let url: String = serde_json::from_str(json)
+                        .map_err(|_| format!("there is no URL at {pointer}: {json:.80}"))?;
+                    given(&url)?
+                }
+            },
+            Self::LinkHeader { .. } => match link::next(&answer.headers)? {
+                Some(url) => given(url)?,
+                None => Rest::Nothing,
+            },
+            Self::Page { .. } | Self::Offset { .. } if items.is_empty() => Rest::Nothing,
+            Self::Page { .. } | Self::Offset { .. } if more.is_some() => Rest::More,
+            Self::Page { .. } | Self::Offset { .. } => Rest::Perhaps,
+            Self::None { .. } => Rest::Nothing,
+        };
+        Ok(List { items, rest })
+    }
+
+    /// The first page of a list that stands in another object.
+    pub(crate) fn read_embedded<'a>(&self, text: &'a str) -> Result<List<'a>, String> {
+        let (items, more, _) = self.find(text, None)?;
+        Ok(List { items, rest: if more == Some(false) { Rest::Nothing } else { Rest::More } })
+    }
+
+    #[allow(clippy::type_complexity, reason = "three things that are found in one go")]
+    fn find<'a>(
+        &self,
+        text: &'a str,
+        next: Option<&Pointer>,
+    ) -> Result<(Vec<&'a RawValue>, Option<bool>, Option<&'a RawValue>), String> {
+        let (at, has_more) = (self.items(), self.has_more());
+        let [items, more, next] = pointer::follow(text, [Some(at), has_more, next])
+            .map_err(|error| format!("it is not JSON: {error}"))?;
+        let no_list = || match at.is_root() {
+            true => "it is no list".to_owned(),
+            false => format!("there is no list at {at}"),
+        };
+        let items = items.ok_or_else(no_list)?;
+        let items: Vec<&RawValue> = serde_json::from_str(items.get()).map_err(|_| no_list())?;
+        let more = match has_more {
+            None => None,
+            Some(at) => {
+                let more = more.ok_or_else(|| format!("there is nothing at {at}"))?;
+                let more = serde_json::from_str::<bool>(more.get());
+                Some(more.map_err(|_| format!("there is no true or false at {at}"))?)
+            }
+        };
+        self.too_many(items.len())?;
+        Ok((items, more, next))
+    }
+
+    /// An answer may hold a little more than what was asked for, but not without bounds.
+    fn too_many(&self, items: usize) -> Result<(), String> {
+        match self.page_size() {
+            Some(size) if items > 10 * size.value as usize => {
+                Err(format!("it lists {items} objects, and {} were asked for", size.value))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Where the list goes on behind `list`, which came from behind `after` and whose objects have these ids.
+    pub(crate) fn next(
+        &self,
+        list: &List<'_>,
+        ids: Vec<String>,
+        after: &After,
+    ) -> Result<Option<After>, String> {
+        match &list.rest {
+            Rest::Nothing => Ok(None),
+            Rest::Given(given) if matches!(after, After::Given(before) if before == given) => {
+                Err("it says that the list goes on where it began".into())
+            }
+            Rest::Given(given) => Ok(Some(After::Given(given.clone()))),
+            Rest::More | Rest::Perhaps => match self {
+                Self::Page { first, .. } => {
+                    let page = if let After::Number(page, _) = after { *page } else { *first };
+                    numbered(page.saturating_add(1), ids, after)
+                }
+                Self::Offset { .. } => {
+                    let objects = if let After::Number(objects, _) = after { *objects } else { 0 };
+                    numbered(objects.saturating_add(list.items.len() as u64), ids, after)
+                }
+                _ => behind(ids, after),
+            },
+        }
+    }
+}
+
+fn without_empty_query(mut url: Url) -> Url {
+    if url.query() == Some("") {
+        url.set_query(None);
+    }
+    url
+}
+
+/// Behind the last of these objects.
+fn behind(ids: Vec<String>, after: &After) -> Result<Option<After>, String> {
+    let next: VecDeque<String> = ids.into_iter().rev().take(KEPT_IDS).collect();
+    let before = if let After::Ids(ids) = after { ids.front() } else { None };
+    match (next.front(), before) {
+        (None, _) => Err("it says that there is more, but has no id to go on from".into()),
+        (Some(next), Some(before)) if next == before => {
+            Err("its last object is that of the page before".into())
+        }
+        _ => Ok(Some(After::Ids(next))),
+    }
+}
+
+/// An API that doesn't know the parameter shows the same page for ever.
+fn numbered(number: u64, mut ids: Vec<String>, after: &After) -> Result<Option<After>, String> {
+    let last = ids.pop();
+    if last.is_some() && matches!(after, After::Number(_, before) if *before == last) {
+        return Err("its last object is that of the page before".into());
+    }
+    Ok(Some(After::Number(number, last)))
+}
+
+/// A cursor: a text, or a number; `None` for null, false and an empty text.
+fn cursor(raw: &RawValue) -> Option<String> {
+    match raw.get() {
+        "null" | "false" => None,
+        text if text.starts_with('"') => {
+            serde_json::from_str(text).ok().filter(|cursor: &String| !cursor.is_empty())
+        }
+        _ => identifier(raw),
+    }
+}

@@ -1,0 +1,319 @@
+//! What a declaration can say, and what it must not.
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, StatusCode};
+use sequin_domain::{failure::FailureClass, timestamp::Timestamp};
+use sequin_provider::{
+    answer::Answer,
+    declaration::{CollectionRef, Declaration},
+    listing::{Listing, Page, Position},
+};
+use serde_json::{Value, json};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+use url::Url;
+
+const BASE: &str = "https://api.example.com/base";
+
+/// A declaration of one collection, changed by `change`.
+fn declare(change: impl FnOnce(&mut Value)) -> Result<Declaration, String> {
+    let mut declaration = json!({
+        "provider": "shop", "title": "Shop", "documentation": "https://example.com/docs", "base_url": BASE,
+        "authentication": [{"kind": "api_key", "secrets": ["key"], "headers": {"X-Key": "{key}"}}],
+        "rate_limit": {"allowed_requests": 10, "interval": 1},
+        "errors": {"code": "/code", "message": "/message", "retry_after": "Retry-After", "rules": [
+            {"status": [403], "header": {"name": "X-Remaining", "value": "0"}, "class": "rate_limited"},
+            {"status": ["2xx"], "code": "THROTTLED", "class": "rate_limited"},
+            {"status": [404], "class": "missing"}]},
+        "pagination": {"kind": "none", "items": ""},
+        "record": {"id": "/id", "updated_at": {"at": "/changed", "format": "iso8601"}},
+        "collections": [{"name": "item", "title": "Items", "path": "/items", "changes": {"sweep": 60}}]
+    });
+    change(&mut declaration);
+    Declaration::parse(&declaration.to_string()).map_err(|invalid| invalid.to_string())
+}
+
+fn listing(change: impl FnOnce(&mut Value)) -> Listing {
+    let declaration = Arc::new(declare(change).unwrap());
+    Listing::whole(CollectionRef::new(&declaration, "item").unwrap())
+}
+
+fn answer(url: &Url, status: u16, headers: &[(&str, &str)], body: &str) -> Answer {
+    let header = |(name, value): &(&str, &str)| (name.parse::<HeaderName>().unwrap(), value.parse().unwrap());
+    Answer {
+        status: StatusCode::from_u16(status).unwrap(),
+        headers: headers.iter().map(header).collect::<HeaderMap>(),
+        body: Bytes::copy_from_slice(body.as_bytes()),
+        received_at: SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000),
+        url: url.clone(),
+    }
+}
+
+fn url(listing: &Listing, position: &Position) -> Url {
+    listing.url(&Url::parse(BASE).unwrap(), position)
+}
+
+/// Walks through `answers`, each a header and a body; gives what was asked, and the ids that came.
+fn walk(
+    listing: &Listing,
+    answers: &[(&[(&str, &str)], &str)],
+) -> Result<(Vec<String>, Vec<String>), String> {
+    let (mut asked, mut ids) = (Vec::new(), Vec::new());
+    let mut position = Some(Position::start());
+    for (headers, body) in answers {
+        let at = position.ok_or("the list ended early")?;
+        let url = url(listing, &at);
+        asked.push(url.as_str().trim_start_matches(BASE).to_owned());
+        let page: Page = listing
+            .interpret(&at, &answer(&url, 200, headers, body))
+            .map_err(|failure| format!("{:?} {}", failure.class, failure.message))?;
+        ids.extend(page.records.into_iter().map(|record| record.upstream_id));
+        // It has to survive the database.
+        position =
+            page.next.map(|next| serde_json::from_str(&serde_json::to_string(&next).unwrap()).unwrap());
+    }
+    if let Some(position) = position {
+        asked.push(url(listing, &position).as_str().trim_start_matches(BASE).to_owned());
+    }
+    Ok((asked, ids))
+}
+
+fn paged(pagination: Value) -> Listing {
+    listing(|declaration| declaration["pagination"] = pagination)
+}
+
+#[test]
+fn a_list_may_come_whole() {
+    let whole = paged(json!({"kind": "none", "items": ""}));
+    let (asked, ids) = walk(&whole, &[(&[], r#"[{"id": 1}, {"id": 2}]"#)]).unwrap();
+    assert_eq!((asked, ids), (vec!["/items".into()], vec!["1".into(), "2".into()]));
+    assert!(walk(&whole, &[(&[], r#"{"items": []}"#)]).unwrap_err().contains("it is no list"));
+}
+
+#[test]
+fn a_cursor_is_followed_until_there_is_none() {
+    let cursor =
+        paged(json!({"kind": "cursor", "items": "/items", "next": "/paging/next", "parameter": "cursor",
+                              "page_size": {"parameter": "limit", "value": 2}}));
+    for end in [r#""paging": {"next": null}"#, r#""paging": {"next": ""}"#, r#""paging": {}"#, r#""x": 1"#] {
+        let (asked, ids) = walk(
+            &cursor,
+            &[
+                (&[], r#"{"items": [{"id": "a"}], "paging": {"next": "a&b="}}"#),
+                (&[], r#"{"items": [], "paging": {"next": 7}}"#),
+                (&[], &format!(r#"{{"items": [{{"id": "c"}}], {end}}}"#)),
+            ],
+        )
+        .unwrap();
+        assert_eq!(asked, ["/items?limit=2", "/items?limit=2&cursor=a%26b%3D", "/items?limit=2&cursor=7"]);
+        assert_eq!(ids, ["a", "c"], "an empty page need not be the last");
+    }
+    let circle = r#"{"items": [], "paging": {"next": "a"}}"#;
+    assert!(walk(&cursor, &[(&[], circle), (&[], circle)]).unwrap_err().contains("where it began"));
+}
+
+#[test]
+fn a_link_is_followed_as_it_is() {
+    let links = paged(
+        json!({"kind": "link_header", "items": "", "page_size": {"parameter": "per_page", "value": 2}}),
+    );
+    let next = [("link", r#"<https://api.example.com/moved/1?page=2>; rel="next", <x>; rel="last""#)];
+    let (asked, ids) = walk(&links, &[(&next, r#"[{"id": 1}]"#), (&[], r#"[{"id": 2}]"#)]).unwrap();
+    assert_eq!(asked, ["/items?per_page=2", "https://api.example.com/moved/1?page=2"]);
+    assert_eq!(ids, ["1", "2"]);
+    for elsewhere in
+        ["<https://evil.example/?page=2>; rel=next", "<http://api.example.com/>; rel=next", "next"]
+    {
+        assert!(
+            walk(&links, &[(&[("link", elsewhere)], "[]")]).unwrap_err().starts_with("BadData"),
+            "{elsewhere}"
+        );
+    }
+}
+
+#[test]
+fn a_position_is_not_followed_to_where_the_api_no_longer_is() {
+    let links = paged(json!({"kind": "link_header", "items": ""}));
+    let next = [("link", "<https://api.example.com/base/items?page=2>; rel=next")];
+    let first = url(&links, &Position::start());
+    let position =
+        links.interpret(&Position::start(), &answer(&first, 200, &next, "[]")).unwrap().next.unwrap();
+    let moved = links.url(&Url::parse("https://other.example.com").unwrap(), &position);
+    assert_eq!(moved.as_str(), "https://other.example.com/items");
+}
+
+#[test]
+fn a_url_in_the_answer_is_followed() {
+    let urls = paged(json!({"kind": "next_url", "items": "/items", "next": "/next"}));
+    let (asked, _) = walk(
+        &urls,
+        &[(&[], r#"{"items": [], "next": "/base/items?page=2"}"#), (&[], r#"{"items": [], "next": null}"#)],
+    )
+    .unwrap();
+    assert_eq!(asked, ["/items", "/items?page=2"]);
+    assert!(walk(&urls, &[(&[], r#"{"items": [], "next": "//evil.example"}"#)]).is_err());
+    assert!(walk(&urls, &[(&[], r#"{"items": [], "next": {}}"#)]).is_err());
+}
+
+#[test]
+fn pages_and_offsets_are_counted_to_an_empty_page() {
+    let pages = paged(json!({"kind": "page", "items": "", "parameter": "page",
+                             "page_size": {"parameter": "size", "value": 2}}));
+    let full = (&[][..], r#"[{"id": 1}, {"id": 2}]"#);
+    let (asked, _) = walk(&pages, &[full, (&[], r#"[{"id": 3}]"#), (&[], "[]")]).unwrap();
+    assert_eq!(asked, ["/items?size=2&page=1", "/items?size=2&page=2", "/items?size=2&page=3"]);
+    let offsets =
+        paged(json!({"kind": "offset", "items": "/items", "parameter": "skip", "has_more": "/more"}));
+    let (asked, _) = walk(
+        &offsets,
+        &[
+            (&[], r#"{"items": [{"id": 1}, {"id": 2}], "more": true}"#),
+            (&[], r#"{"items": [{"id": 3}], "more": false}"#),
+        ],
+    )
+    .unwrap();
+    assert_eq!(asked, ["/items", "/items?skip=2"]);
+    assert!(walk(&pages, &[full, full]).unwrap_err().contains("that of the page before"));
+}
+
+#[test]
+fn a_cursor_that_has_expired_sends_the_list_back_to_its_start() {
+    let cursor = paged(json!({"kind": "cursor", "items": "/items", "next": "/next", "parameter": "cursor"}));
+    let start = Position::start();
+    let first = url(&cursor, &start);
+    let page = cursor.interpret(&start, &answer(&first, 200, &[], r#"{"items": [], "next": "x"}"#)).unwrap();
+    let mut position = page.next.unwrap();
+    for _ in 0..3 {
+        let gone = cursor.interpret(&position, &answer(&first, 404, &[], "")).unwrap().next.unwrap();
+        assert_eq!(url(&cursor, &gone), first);
+        let page = cursor.interpret(&gone, &answer(&first, 200, &[], r#"{"items": [], "next": "x"}"#));
+        position = page.unwrap().next.unwrap();
+    }
+    assert_eq!(
+        cursor.interpret(&position, &answer(&first, 404, &[], "")).unwrap_err().class,
+        FailureClass::Missing,
+        "not for ever"
+    );
+}
+
+#[test]
+fn changes_and_deletions_are_asked_for_from_an_instant_on() {
+    let since = Timestamp::from_unix_micros(1_700_000_000_123_456);
+    let item = listing(|declaration| {
+        declaration["collections"][0] = json!({"name": "item", "title": "Items", "path": "/items",
+            "updated": {"from": "since", "format": "iso8601", "ascending": true, "query": {"sort": "changed"}},
+            "deleted": {"path": "/deleted", "query": {"of": "items"}, "from": "since", "format": "unix_milliseconds",
+                        "pagination": {"kind": "none", "items": "/gone"}, "id": "/ref",
+                        "deleted_at": {"at": "/at", "format": "unix_seconds"}},
+            "changes": {"poll": 5, "lookback": 60}});
+    });
+    let changed = Listing { changed_since: since, ..item.clone() };
+    assert_eq!(
+        url(&changed, &Position::start()).query(),
+        Some("since=2023-11-14T22%3A13%3A20.123Z&sort=changed")
+    );
+    assert_eq!(url(&item, &Position::start()).query(), None, "all of it is asked for plainly");
+    let tombstones = Listing::tombstones(item.collection.clone(), since);
+    let asked = url(&tombstones, &Position::start());
+    assert_eq!(asked.as_str(), "https://api.example.com/base/deleted?of=items&since=1700000000123");
+    let body = r#"{"gone": [{"ref": 5, "at": 1700000001}, {"at": 1}]}"#;
+    let page = tombstones.interpret(&Position::start(), &answer(&asked, 200, &[], body)).unwrap();
+    let record = &page.records[0];
+    assert_eq!((record.upstream_id.as_str(), record.deleted, &record.data), ("5", true, &None));
+    assert_eq!(record.updated_at, Timestamp::from_unix_seconds(1_700_000_001));
+    assert_eq!(page.rejected.len(), 1);
+}
+
+#[test]
+fn errors_are_told_apart_by_header_and_in_good_answers() {
+    let item = listing(|_| {});
+    let asked = url(&item, &Position::start());
+    let class = |status, headers: &[(&str, &str)], body| {
+        item.interpret(&Position::start(), &answer(&asked, status, headers, body)).unwrap_err().class
+    };
+    assert_eq!(class(403, &[("x-remaining", "0")], ""), FailureClass::RateLimited);
+    assert_eq!(class(403, &[("x-remaining", "5")], ""), FailureClass::Unknown);
+    assert_eq!(class(200, &[], r#"{"code": "THROTTLED", "message": "slowly"}"#), FailureClass::RateLimited);
+    assert_eq!(class(200, &[], r#"{"code": "OTHER"}"#), FailureClass::BadData);
+}
+
+#[test]
+fn a_quota_that_is_used_up_says_how_long_to_wait() {
+    let limits = |more: Value| {
+        declare(|declaration| {
+            declaration["rate_limit"].as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        })
+        .unwrap()
+    };
+    let asked = Url::parse(BASE).unwrap();
+    let pause = |declaration: &Declaration, headers: &[(&str, &str)], body| {
+        let pause = answer(&asked, 200, headers, body).pause(&declaration.rate_limit);
+        pause.map(|pause| pause.as_secs_f64())
+    };
+    let headers = |format| {
+        limits(json!({"headers": {"remaining": "X-Left", "reset": "X-Reset", "reset_format": format}}))
+    };
+    let instant = headers("unix_seconds");
+    assert_eq!(pause(&instant, &[("x-left", "0"), ("x-reset", "1000030")], ""), Some(30.0));
+    assert_eq!(pause(&instant, &[("x-left", "1"), ("x-reset", "1000030")], ""), None);
+    assert_eq!(pause(&instant, &[("x-left", "0"), ("x-reset", "999")], ""), None, "it is over");
+    assert_eq!(pause(&instant, &[("x-left", "0"), ("x-reset", "soon")], ""), None);
+    // By the API's clock, which is ten minutes ahead of ours.
+    let date = ("date", "Mon, 12 Jan 1970 13:56:40 GMT");
+    assert_eq!(pause(&instant, &[("x-left", "0"), ("x-reset", "1000630"), date], ""), Some(30.0));
+    assert_eq!(pause(&headers("seconds"), &[("x-left", "0"), ("x-reset", "1.5")], ""), Some(1.5));
+    assert_eq!(pause(&headers("seconds"), &[("x-left", "0"), ("x-reset", "1e12")], ""), Some(86_400.0));
+    let cost = limits(
+        json!({"cost": {"requested": "/c/want", "available": "/c/have", "restore_per_second": "/c/rate"}}),
+    );
+    assert_eq!(pause(&cost, &[], r#"{"c": {"want": 20, "have": 5.0, "rate": 10}}"#), Some(1.5));
+    assert_eq!(pause(&cost, &[], r#"{"c": {"want": 20, "have": 20, "rate": 10}}"#), None);
+    assert_eq!(pause(&cost, &[], r#"{"c": {"want": 20, "have": 0, "rate": 0}}"#), None);
+    assert_eq!(pause(&cost, &[], "<html>"), None);
+}
+
+#[test]
+fn what_a_declaration_must_not_say_is_named_by_its_place() {
+    type Change = fn(&mut Value);
+    let cases: &[(Change, &str)] = &[
+        (|d| d["provider"] = json!("Shop!"), "/provider: "),
+        (|d| d["base_url"] = json!("api.example.com"), "/base_url: "),
+        (|d| d["base_url"] = json!("https://u:p@api.example.com"), "/base_url: "),
+        (|d| d["colour"] = json!(1), "/colour: unknown field"),
+        (|d| d["headers"] = json!({"A b": "x"}), "/headers/A b: "),
+        (|d| d["authentication"] = json!([]), "/authentication: "),
+        (|d| d["authentication"][0]["headers"]["X-Key"] = json!("{other}"), "/authentication/0/headers: "),
+        (|d| d["rate_limit"]["allowed_requests"] = json!(0), "/rate_limit/allowed_requests: "),
+        (|d| d["rate_limit"]["interval"] = json!(-1), "/rate_limit: "),
+        (|d| d["errors"]["rules"][0]["status"] = json!(["9xx"]), "/errors/rules/0/status/0: "),
+        (|d| d["errors"]["rules"][0]["class"] = json!("odd"), "/errors/rules/0/class: unknown variant"),
+        (|d| d["errors"]["rules"][1]["code"] = json!(null), "/errors/rules/1: "),
+        (|d| d["pagination"]["kind"] = json!("magic"), "/pagination/kind: unknown variant"),
+        (|d| d["record"]["id"] = json!("id"), "/record/id: "),
+        (|d| d["collections"] = json!([]), "/collections: "),
+        (|d| d["collections"][0]["name"] = json!("a:b"), "/collections/0/name: "),
+        (|d| d["collections"][0]["path"] = json!("items"), "/collections/0/path: "),
+        (|d| d["collections"][0]["path"] = json!("/items?x=1"), "/collections/0/path: "),
+        (|d| d["collections"][0]["path"] = json!("/{parent.id}"), "/collections/0: "),
+        (|d| d["collections"][0]["retrieve"] = json!("/items/{key}"), "/collections/0/retrieve: "),
+        (|d| d["collections"][0]["changes"] = json!({}), "/collections/0/changes: "),
+        (|d| d["collections"][0]["changes"]["sweep"] = json!(0), "/collections/0/changes/sweep: "),
+        (|d| d["collections"][0]["changes"]["poll"] = json!(5), "/collections/0/changes/poll: "),
+        (|d| d["collections"][0]["changes"]["feed"] = json!("events"), "/collections/0/changes/feed: "),
+        (
+            |d| d["collections"][0]["parent"] = json!({"collection": "x"}),
+            "/collections/0/parent/collection: ",
+        ),
+        (
+            |d| d["collections"][0]["deleted"] = json!({"path": "/gone", "id": "/id"}),
+            "/collections/0/deleted: ",
+        ),
+    ];
+    for (change, place) in cases {
+        let refused = declare(change).unwrap_err();
+        assert!(refused.starts_with(place), "{place}: {refused}");
+        assert!(!refused.contains(" at line "), "{refused}");
+    }
+}

@@ -1,0 +1,1 @@
+DELETE FROM sequin._providers WHERE name = $1

@@ -1,0 +1,1 @@
+SELECT spec::text FROM sequin._providers WHERE name = $1

@@ -1,0 +1,1 @@
+SELECT name, version FROM sequin._providers ORDER BY name

@@ -1,0 +1,174 @@
+//! Providers of the user's own: an API that is declared instead of programmed.
+
+use super::{kind_of, object};
+use crate::{
+    error::{Result, error, invalid, required, unknown},
+    settings,
+    store::{self, providers::Synced},
+};
+use pgrx::{JsonB, prelude::*};
+use sequin_domain::collection::CollectionId;
+use sequin_provider::{
+    catalogue,
+    declaration::{CollectionRef, Declaration, Invalid},
+};
+use serde_json::Value;
+use std::sync::Arc;
+
+/// A declaration that takes more than this, in bytes, is a mistake.
+const LONGEST_SPEC: usize = 4 << 20;
+
+#[pg_extern]
+fn register_provider(spec: Option<JsonB>) -> Result<String> {
+    let spec = Value::Object(object("spec", spec)?);
+    let text = spec.to_string();
+    if text.len() > LONGEST_SPEC {
+        return Err(invalid("the declaration is too long")
+            .set_detail(format!("It has {} bytes, and at most {LONGEST_SPEC} can be used.", text.len()))
+            .set_hint("Declare the collections that you sync."));
+    }
+    let declaration = Declaration::parse(&text).map_err(|problem| unsound(&spec, &problem))?;
+    let name = declaration.provider.clone();
+    if catalogue::find(&name).is_some() {
+        return Err(error(
+            PgSqlErrorCode::ERRCODE_RESERVED_NAME,
+            format!("sequin comes with a provider called {name:?}"),
+        )
+        .set_detail("A registered provider can't take the place of one that is built in.")
+        .set_hint(format!("Choose another name, such as my_{name}.")));
+    }
+    check_base_url(&declaration.base_url)?;
+    store::providers::lock()?;
+    let declaration = Arc::new(declaration);
+    let old = store::providers::find(&name)?;
+    if let Some(old) = &old {
+        check_credentials(old, &declaration)?;
+    }
+    let synced = store::providers::collections(&name)?;
+    check_collections(&declaration, &synced)?;
+    store::providers::upsert(&name, JsonB(spec))?;
+    for Synced { sync_id, collection_id, feed, .. } in synced {
+        let new =
+            collection(&declaration, &collection_id).and_then(|collection| collection.changes.feed.clone());
+        if new != feed {
+            store::providers::set_feed(sync_id, &collection_id, new.as_deref())?;
+            // What has changed before the feed is listened to is found by comparing.
+            store::progress::start_sweep(store::new_id(), sync_id, &collection_id)?;
+        }
+    }
+    Ok(name)
+}
+
+#[pg_extern]
+fn delete_provider(name: Option<&str>) -> Result<()> {
+    let name = required("name", name)?;
+    if catalogue::find(name).is_some() {
+        return Err(error(
+            PgSqlErrorCode::ERRCODE_WRONG_OBJECT_TYPE,
+            format!("provider {name:?} is built in"),
+        )
+        .set_detail("It comes with sequin and can't be deleted.")
+        .set_hint("Providers that were registered with sequin.register_provider can be."));
+    }
+    store::providers::lock()?;
+    let names: Vec<String> =
+        store::providers::credentials(name)?.into_iter().map(|credential| credential.name).collect();
+    if !names.is_empty() {
+        return Err(error(
+            PgSqlErrorCode::ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST,
+            format!("provider {name:?} is in use"),
+        )
+        .set_detail(format!("These credentials are for it: {}.", names.join(", ")))
+        .set_hint("Delete them first with sequin.delete_credential."));
+    }
+    if store::providers::delete(name)? { Ok(()) } else { Err(unknown_provider(name)) }
+}
+
+/// The provider called `name`.
+pub(super) fn find(name: &str) -> Result<Arc<Declaration>> {
+    store::providers::find(name)?.ok_or_else(|| unknown_provider(name))
+}
+
+fn unknown_provider(name: &str) -> pgrx::pg_sys::panic::ErrorReport {
+    match store::providers::all() {
+        Ok(all) => {
+            let names = all.iter().map(|declaration| declaration.provider.as_str());
+            unknown("provider", name, names, "SELECT name FROM sequin.providers lists those there are.")
+        }
+        Err(problem) => problem,
+    }
+}
+
+fn collection(declaration: &Arc<Declaration>, collection_id: &str) -> Option<CollectionRef> {
+    let id = CollectionId::in_provider(&declaration.provider, collection_id)?;
+    CollectionRef::new(declaration, id.name())
+}
+
+/// A declaration that can't be used: where, and what stands there.
+fn unsound(spec: &Value, problem: &Invalid) -> pgrx::pg_sys::panic::ErrorReport {
+    let Invalid { at, problem } = problem;
+    let place = if at.is_empty() { "the document itself" } else { at };
+    let found = match spec.pointer(at) {
+        None => "There is nothing.".to_owned(),
+        Some(value @ (Value::Object(_) | Value::Array(_))) => format!("There is {}.", kind_of(value)),
+        Some(value) => format!("There is {value:.200}."),
+    };
+    invalid(format!("the declaration can't be used: {place}: {problem}"))
+        .set_detail(found)
+        .set_hint("The guide to declarations is docs/declaring.md.")
+}
+
+fn check_base_url(text: &str) -> Result<()> {
+    let problem = match url::Url::parse(text) {
+        Ok(url) => sequin_net::check_url(&url, settings::allow_private_networks())
+            .err()
+            .map(|problem| problem.to_string()),
+        Err(problem) => Some(problem.to_string()),
+    };
+    match problem {
+        None => Ok(()),
+        Some(problem) => Err(invalid(format!("the declaration can't be used: /base_url: {problem}"))
+            .set_detail(format!("There is {text:?}."))
+            .set_hint(
+                "Use an https:// URL of a public host, or turn on the setting sequin.allow_private_networks.",
+            )),
+    }
+}
+
+/// What is stored for a server must not go to another one, and no credential be left of a kind that there isn't.
+fn check_credentials(old: &Declaration, new: &Declaration) -> Result<()> {
+    let credentials = store::providers::credentials(&new.provider)?;
+    if let Some(left) = credentials.iter().find(|credential| new.authentication(&credential.kind).is_none()) {
+        return Err(error(
+            PgSqlErrorCode::ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST,
+            format!(
+                "credential {:?} is of the kind {:?}, which the declaration no longer has",
+                left.name, left.kind
+            ),
+        )
+        .set_detail("/authentication lists the kinds of credentials.")
+        .set_hint("Keep the kind, or delete the credential first."));
+    }
+    let follows = credentials.iter().find(|credential| !credential.has_base_url);
+    match follows {
+        Some(credential) if old.base_url != new.base_url => Err(error(
+            PgSqlErrorCode::ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST,
+            format!("the base_url of provider {:?} can't change: credential {:?} follows it", new.provider, credential.name),
+        )
+        .set_detail(format!("It is {:?} now. Secrets that were given for one server must not be sent to another.", old.base_url))
+        .set_hint("Delete the credentials first, or give each the base_url and its secrets with sequin.update_credential.")),
+        _ => Ok(()),
+    }
+}
+
+fn check_collections(new: &Arc<Declaration>, synced: &[Synced]) -> Result<()> {
+    match synced.iter().find(|synced| collection(new, &synced.collection_id).is_none()) {
+        None => Ok(()),
+        Some(Synced { sync, collection_id, .. }) => Err(error(
+            PgSqlErrorCode::ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST,
+            format!("sync {sync:?} brings {collection_id}, which the declaration no longer has"),
+        )
+        .set_detail("/collections must have each collection that is synced.")
+        .set_hint("Keep the collection, or take it out of the sync first with sequin.update_sync.")),
+    }
+}

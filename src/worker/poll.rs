@@ -1,0 +1,147 @@
+//! Looking at a list again and again, for what is new, has changed or has been deleted since.
+
+use super::{
+    job::{Orders, Then},
+    range::Range,
+};
+use crate::store::plan;
+use sequin_domain::{ranges::Span, timestamp::Timestamp};
+use sequin_provider::{
+    declaration::{CollectionRef, Tombstones},
+    listing::{Listing, Page},
+    record::Record,
+};
+use std::time::{Duration, Instant, SystemTime};
+
+/// How far the API's clock may be behind ours.
+const CLOCK_SLACK: Duration = Duration::from_secs(3600);
+
+/// Looking for something again and again.
+pub struct Poll {
+    aim: Aim,
+    every: Duration,
+    lookback: Duration,
+    cursor: Option<Timestamp>,
+    due: Instant,
+    look: Option<Look>,
+}
+
+/// What is looked for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Aim {
+    New,
+    Changes,
+    Deletes,
+}
+
+/// A look under way.
+#[derive(Clone, Copy)]
+struct Look {
+    began: SystemTime,
+    started: Instant,
+    requests: u32,
+    /// All that it has found is stored, and that has been said.
+    closing: bool,
+}
+
+impl Poll {
+    /// Looks for what is new or, where the list can be limited to it, has changed.
+    pub fn of_changes(
+        collection: &CollectionRef,
+        row: &plan::Collection,
+        every: Duration,
+        due: Instant,
+    ) -> Self {
+        let (aim, cursor) = match collection.updated {
+            Some(_) => (Aim::Changes, row.cursor.or(Some(from_the_start(row)))),
+            None => (Aim::New, row.cursor),
+        };
+        Self { aim, every, lookback: collection.changes.lookback(), cursor, due, look: None }
+    }
+
+    /// Looks for what has been deleted.
+    pub fn of_deletes(
+        collection: &CollectionRef,
+        row: &plan::Collection,
+        every: Duration,
+        due: Instant,
+    ) -> Self {
+        let cursor = row.deletes_cursor.or(Some(from_the_start(row)));
+        let lookback = collection.deleted.as_ref().map(Tombstones::lookback).unwrap_or_default();
+        Self { aim: Aim::Deletes, every, lookback, cursor, due, look: None }
+    }
+
+    pub fn due(&self) -> Instant {
+        self.due
+    }
+
+    pub fn is_looking(&self) -> bool {
+        self.look.is_some()
+    }
+
+    /// Begins a look; gives the list to be read.
+    pub fn look(&mut self, collection: &CollectionRef, now: Instant) -> Listing {
+        self.look = Some(Look { began: SystemTime::now(), started: now, requests: 0, closing: false });
+        self.due = now + self.every;
+        self.listing(collection)
+    }
+
+    /// Something is asked for the look. One that takes many requests is followed by a longer pause; `share`: for each.
+    pub fn asks(&mut self, share: Duration) {
+        if let Some(look) = &mut self.look {
+            look.requests += 1;
+            self.due = self.due.max(look.started + share * look.requests);
+        }
+    }
+
+    /// The look is over, and what it has found is stored.
+    pub fn looked(&mut self) {
+        self.look = None;
+    }
+
+    /// Says that all deletions that were listed are in the stream, once.
+    pub fn close(&mut self, collection: &CollectionRef, orders: &mut Orders) {
+        if let Some(look) = self.look.as_mut().filter(|look| self.aim == Aim::Deletes && !look.closing) {
+            look.closing = true;
+            let collection_id = collection.id().as_str().to_owned();
+            orders.work(Then::DeletesPolled { collection_id, newest: self.cursor, began: look.began });
+        }
+    }
+
+    fn listing(&self, collection: &CollectionRef) -> Listing {
+        let since = self.cursor.map(|cursor| cursor.minus(self.lookback));
+        let whole = Listing::whole(collection.clone());
+        match self.aim {
+            Aim::New => {
+                let span = Span { from: since.map(Timestamp::unix_seconds), before: None };
+                Listing { span, ..whole }
+            }
+            Aim::Changes => Listing { changed_since: since, ..whole },
+            Aim::Deletes => Listing::tombstones(collection.clone(), since),
+        }
+    }
+
+    /// Takes a page of the look's list, and gives what is to be done with it.
+    pub fn take(&mut self, range: &mut Range, page: &mut Page, is_final: bool) -> Then {
+        let time = |record: &Record| if self.aim == Aim::New { record.created_at } else { record.updated_at };
+        self.cursor = self.cursor.max(page.records.iter().filter_map(time).max());
+        if self.aim == Aim::Deletes {
+            let tombstones =
+                page.records.drain(..).map(|record| (record.upstream_id, record.updated_at)).collect();
+            return Then::Bury { tombstones, is_final };
+        }
+        let is_ascending = self.aim == Aim::Changes && range.is_ascending();
+        if let Some(newest) = self.cursor.filter(|_| is_ascending) {
+            range.leap(newest);
+        }
+        let is_over = range.is_over();
+        // Where the newest comes first, there are gaps behind it until the last page is stored.
+        let newest = if is_over || is_ascending { self.cursor } else { None };
+        Then::Polled { newest, began: self.look.filter(|_| is_over).map(|look| look.began) }
+    }
+}
+
+/// Before anything that a backfill could have missed, however the API's clock goes.
+fn from_the_start(row: &plan::Collection) -> Timestamp {
+    row.added_at.minus(CLOCK_SLACK)
+}
