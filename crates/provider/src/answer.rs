@@ -40,15 +40,22 @@ impl Answer {
     ///
     /// Each byte that is not UTF-8 is replaced by a question mark, and only then is the text owned.
     pub fn text(&self, declaration: &Declaration) -> Result<Cow<'_, str>, Failure> {
+        self.judged(&declaration.errors).map_err(|mut failure| {
+            if failure.class == FailureClass::RateLimited && failure.retry_after.is_none() {
+                failure.retry_after = declaration.rate_limit.reset_in(self);
+            }
+            failure
+        })
+    }
+
+    /// The same by `errors` alone.
+    pub(crate) fn judged(&self, errors: &Errors) -> Result<Cow<'_, str>, Failure> {
         let text = readable(&self.body);
-        if self.status.is_success() && declaration.errors.rule(self, &text).is_none() {
-            return Ok(text);
+        if self.status.is_success() && errors.rule(self, &text).is_none() {
+            Ok(text)
+        } else {
+            Err(errors.interpret(self, &text))
         }
-        let mut failure = declaration.errors.interpret(self, &text);
-        if failure.class == FailureClass::RateLimited && failure.retry_after.is_none() {
-            failure.retry_after = declaration.rate_limit.reset_in(self);
-        }
-        Err(failure)
     }
 
     /// For how long nothing more may be asked, as the API says that its quota is used up.
@@ -83,7 +90,7 @@ impl Answer {
         date.map_or(self.received_at, SystemTime::from).min(self.received_at + CLOCK_SLACK).into()
     }
 
-    fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok().map(str::trim)
     }
 }
@@ -197,7 +204,7 @@ impl Errors {
 }
 
 /// The text or the number at the pointer.
-fn word(text: &str, pointer: Option<&Pointer>) -> Option<String> {
+pub(crate) fn word(text: &str, pointer: Option<&Pointer>) -> Option<String> {
     let [raw] = pointer::follow(text, [Some(pointer?)]).ok()?;
     let raw = raw?.get();
     match raw.as_bytes().first()? {
@@ -219,7 +226,7 @@ fn retry_after(value: &str, now: SystemTime) -> Option<Duration> {
     Some(asked.min(LONGEST_RETRY_AFTER))
 }
 
-fn shorten(text: &str) -> String {
+pub(crate) fn shorten(text: &str) -> String {
     let mut short: String = text.chars().filter(|c| !c.is_control()).take(LONGEST_MESSAGE).collect();
     if text.chars().count() > LONGEST_MESSAGE {
         short.push('…');

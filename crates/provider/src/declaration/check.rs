@@ -5,9 +5,9 @@ use crate::template::Template;
 use http::{HeaderName, HeaderValue};
 use url::Url;
 
-type Checked = Result<(), Invalid>;
+pub(super) type Checked = Result<(), Invalid>;
 
-fn refuse<T>(at: impl Into<String>, problem: impl Into<String>) -> Result<T, Invalid> {
+pub(super) fn refuse<T>(at: impl Into<String>, problem: impl Into<String>) -> Result<T, Invalid> {
     Err(Invalid { at: at.into(), problem: problem.into() })
 }
 
@@ -67,33 +67,6 @@ impl Declaration {
             }
             _ => refuse("/base_url", "it must be a URL such as https://api.example.com, at most with a path"),
         }
-    }
-
-    fn check_authentication(&self) -> Checked {
-        if self.authentication.is_empty() {
-            return refuse("/authentication", "at least one kind of credential is needed");
-        }
-        for (n, kind) in self.authentication.iter().enumerate() {
-            let at = |key: &str| format!("/authentication/{n}{key}");
-            name(&at("/kind"), &kind.kind)?;
-            if self.authentication[..n].iter().any(|other| other.kind == kind.kind) {
-                return refuse(at("/kind"), "another kind has this name");
-            }
-            for (header, value) in &kind.headers {
-                if HeaderName::try_from(header).is_err() {
-                    return refuse(at("/headers"), format!("{header:?} can't be an HTTP header"));
-                }
-                let template = Template::try_from(value.clone())
-                    .map_err(|problem| Invalid { at: at("/headers"), problem })?;
-                if let Some(unknown) =
-                    template.names().find(|name| !kind.secrets.iter().any(|secret| secret == name))
-                {
-                    let problem = format!("{{{unknown}}} is not among the secrets of this kind");
-                    return refuse(at("/headers"), problem);
-                }
-            }
-        }
-        Ok(())
     }
 
     fn check_collection(&self, place: &str, collection: &Collection) -> Checked {
@@ -187,7 +160,7 @@ fn check_feed(place: &str, feed: &Feed) -> Checked {
 }
 
 /// Names are lower-case words, as in `checkout_session`.
-fn name(at: &str, name: &str) -> Checked {
+pub(super) fn name(at: &str, name: &str) -> Checked {
     let is_first = |byte: u8| byte.is_ascii_lowercase();
     let is_other = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
     let mut bytes = name.bytes();
@@ -207,7 +180,7 @@ fn path(at: &str, path: &Template) -> Checked {
     constant_path(at, &path.fill_path(|_| Some("x")))
 }
 
-fn constant_path(at: &str, path: &str) -> Checked {
+pub(super) fn constant_path(at: &str, path: &str) -> Checked {
     if path.starts_with('/') && !path.contains(['?', '#']) {
         Ok(())
     } else {

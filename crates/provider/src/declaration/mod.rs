@@ -1,17 +1,23 @@
 //! The declaration of an API, as it stands in a file under `providers/`.
 
+mod authentication;
 mod check;
+mod check_token;
 mod collection;
 mod errors;
 mod limits;
 mod pagination;
+mod token;
 
+pub use authentication::{Authentication, Check, Encoded, HeaderText};
+pub use check_token::ACCESS_TOKEN;
 pub use collection::{
     Changes, Collection, CreatedBounds, Moment, Parent, RecordShape, Tombstones, UpdatedBound,
 };
 pub use errors::{ErrorRule, Errors, HeaderValue, StatusPattern};
 pub use limits::{Cost, Limits, QuotaHeaders, ResetFormat};
 pub use pagination::{PageSize, Pagination};
+pub use token::{Algorithm, Authorize, ClientAuthentication, Grant, Jwt, TokenAnswer, TokenSource};
 
 use crate::pointer::Pointer;
 use sequin_domain::collection::CollectionId;
@@ -41,16 +47,6 @@ pub struct Declaration {
     #[serde(default)]
     pub feeds: BTreeMap<String, Feed>,
     pub collections: Vec<Collection>,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Authentication {
-    pub kind: String,
-    /// The properties of a credential that are secret; each must be given.
-    pub secrets: Vec<String>,
-    /// Headers with `{secret}` in them.
-    pub headers: BTreeMap<String, String>,
 }
 
 /// A list of events that tell which objects changed, newest first.
