@@ -245,7 +245,7 @@ impl Retry {
 }
 
 /// From 0 to 1.
-fn jitter() -> f64 {
+pub fn jitter() -> f64 {
     let random = u16::from_be_bytes([uuid::Uuid::new_v4().as_bytes()[0], uuid::Uuid::new_v4().as_bytes()[1]]);
     f64::from(random) / f64::from(u16::MAX)
 }
