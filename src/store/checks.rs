@@ -1,8 +1,8 @@
 //! Checks of credentials that sessions wait for.
 
-use super::{Result, column, execute, rows, statement};
+use super::{Result, column, execute, plan::to_postgres, rows, statement};
 use pgrx::Uuid;
-use sequin_domain::failure::Failure;
+use sequin_domain::{failure::Failure, timestamp::Timestamp};
 use sequin_provider::probe::Identity;
 use std::collections::BTreeSet;
 
@@ -15,12 +15,14 @@ pub fn wanted() -> Result<BTreeSet<Uuid>> {
 /// Writes down how a check has ended. `is_accepted`: the API knows the credential, whatever else it said.
 pub fn keep(
     credential_id: Uuid,
+    checked_at: Timestamp,
     is_accepted: bool,
     identity: Identity,
     failure: Option<&Failure>,
 ) -> Result<()> {
     let arguments = [
         credential_id.into(),
+        to_postgres(checked_at).into(),
         is_accepted.into(),
         failure.map(|failure| failure.class.as_str()).into(),
         failure.map(|failure| failure.message.as_str()).into(),

@@ -265,11 +265,10 @@ impl Engine {
             if extension::oid() != Some(*extension) {
                 return Ok(None);
             }
-            let mut asked = keeper.asked();
             if *has_been_asked {
-                asked.extend(checks::wanted()?);
+                keeper.ask(checks::wanted()?);
             }
-            Plan::read(settings, leases, slot.all_workers().count(), asked).map(Some)
+            Plan::read(settings, leases, slot.all_workers().count(), keeper.asked()).map(Some)
         })?;
         self.has_been_asked = false;
         Ok(plan)
@@ -308,7 +307,7 @@ impl Engine {
             }
         }
         self.syncs = syncs;
-        self.keeper.adopt(&plan.credentials, &plan.asked);
+        self.keeper.adopt(&plan.credentials);
         self.notifier.adopt(std::mem::take(&mut plan.listeners));
         let outdated = |role: &Role, job: &Job| {
             let current = self.syncs.get(&role.sync()).is_some_and(|sync| Rc::ptr_eq(sync, job.sync()));

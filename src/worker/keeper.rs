@@ -4,7 +4,7 @@
 //! Nothing relies on a token before it is stored: what came is stored first, and then read with the next plan.
 
 use super::{
-    credential::{Access, CredentialContext, Opened},
+    credential::{Access, CredentialContext},
     errand,
     job::jitter,
     request::{Answered, Reply},
@@ -45,6 +45,8 @@ pub struct Keeper {
     flights: HashMap<u64, Flight>,
     /// What is to be stored.
     outcomes: VecDeque<Outcome>,
+    /// The credentials that somebody wants to be checked, and that are not being checked yet.
+    asked: BTreeSet<Uuid>,
     not_before: Option<Instant>,
 }
 
@@ -60,8 +62,6 @@ struct Held {
     is_renewing: bool,
     /// The API has refused the token: nothing is asked with it any more.
     is_blamed: bool,
-    /// Somebody wants to know how the credential is.
-    is_asked: bool,
     is_checking: bool,
 }
 
@@ -70,7 +70,6 @@ struct Flight {
     errand: Errand,
 }
 
-#[derive(Clone)]
 enum Errand {
     Renewal {
         attempt: Uuid,
@@ -90,7 +89,7 @@ struct Outcome {
 enum Happened {
     Granted { attempt: Uuid, refresh_token: Option<String>, granted: Box<Granted> },
     Failed { attempt: Uuid, failure: Failure, was_lost: bool },
-    Checked(Result<Identity, Failure>),
+    Checked { result: Result<Identity, Failure>, asked_at: SystemTime },
 }
 
 /// What came of a step.
@@ -112,27 +111,35 @@ pub struct Means<'a> {
 }
 
 impl Keeper {
-    /// Takes over what the tables say now, and who is asked about.
-    pub fn adopt(&mut self, contexts: &HashMap<Uuid, Rc<CredentialContext>>, asked: &BTreeSet<Uuid>) {
+    /// Somebody wants these to be checked, as they are now.
+    pub fn ask(&mut self, credentials: BTreeSet<Uuid>) {
+        self.asked.extend(credentials);
+    }
+
+    /// The credentials that are asked about and about which nothing is known yet.
+    pub fn asked(&self) -> Vec<Uuid> {
+        let is_check = |flight: &&Flight| matches!(flight.errand, Errand::Check);
+        let checking = self.flights.values().filter(is_check).map(|flight| flight.credential);
+        self.asked.iter().copied().chain(checking).collect()
+    }
+
+    /// Takes over what the tables say now.
+    pub fn adopt(&mut self, contexts: &HashMap<Uuid, Rc<CredentialContext>>) {
         let mut old = std::mem::take(&mut self.held);
         for (id, context) in contexts {
             let known = old.remove(id);
             let mut held = Held::new(context.clone(), known.as_ref());
-            held.is_asked = asked.contains(id);
             held.is_renewing = self.is_under_way(id, |errand| matches!(errand, Errand::Renewal { .. }));
             held.is_checking = self.is_under_way(id, |errand| matches!(errand, Errand::Check));
             held.is_blamed = held.is_renewing && known.is_some_and(|known| known.is_blamed);
             self.held.insert(*id, held);
         }
+        // Another worker has those that are not here.
+        self.asked.retain(|id| self.held.contains_key(id));
     }
 
     fn is_under_way(&self, id: &Uuid, which: impl Fn(&Errand) -> bool) -> bool {
         self.flights.values().any(|flight| flight.credential == *id && which(&flight.errand))
-    }
-
-    /// The credentials that are asked about and about which nothing is known yet.
-    pub fn asked(&self) -> BTreeSet<Uuid> {
-        self.held.iter().filter(|(_, held)| held.is_asked).map(|(id, _)| *id).collect()
     }
 
     /// Whether a request or its outcome is on its way, which must not be lost.
@@ -176,8 +183,14 @@ impl Keeper {
     pub fn due(&self) -> Option<Instant> {
         let now = Instant::now();
         let at_once = (!self.outcomes.is_empty()).then_some(now);
-        let next = at_once.into_iter().chain(self.held.values().filter_map(|held| held.due(now))).min()?;
+        let next = at_once.into_iter().chain(self.held.keys().filter_map(|id| self.due_of(id, now))).min()?;
         Some(self.not_before.map_or(next, |at| at.max(next)))
+    }
+
+    fn due_of(&self, id: &Uuid, now: Instant) -> Option<Instant> {
+        let held = self.held.get(id)?;
+        let check = (self.asked.contains(id) && held.can_be_checked()).then_some(now);
+        check.into_iter().chain(held.renewal()).chain(held.ends_at).min()
     }
 
     /// Whether the answer to this request is for the keeper.
@@ -199,9 +212,13 @@ impl Keeper {
             (Errand::Renewal { attempt, was_lost, .. }, Ok(_)) => {
                 Happened::Failed { attempt, failure: other(), was_lost }
             }
-            (Errand::Check, Ok(Reply::Identity(identity))) => Happened::Checked(Ok(identity)),
-            (Errand::Check, Err(failure)) => Happened::Checked(Err(failure)),
-            (Errand::Check, Ok(_)) => Happened::Checked(Err(other())),
+            (Errand::Check, result) => {
+                let result = result.and_then(|reply| match reply {
+                    Reply::Identity(identity) => Ok(identity),
+                    _ => Err(other()),
+                });
+                Happened::Checked { result, asked_at: answered.sent_at }
+            }
         };
         self.outcomes.push_back(Outcome { credential, what });
     }
@@ -225,19 +242,19 @@ impl Keeper {
             return Ok(step);
         }
         let now = Instant::now();
-        let due = self.held.iter().find(|(_, held)| held.due(now).is_some_and(|at| at <= now));
-        let Some(id) = due.map(|(id, _)| *id) else { return Ok(Step::Well) };
+        let is_due = |id: &&Uuid| self.due_of(id, now).is_some_and(|at| at <= now);
+        let Some(id) = self.held.keys().find(is_due).copied() else { return Ok(Step::Well) };
         self.serve(id, now, means)
     }
 
     /// Whoever waits for it is told, and a failed renewal no longer holds anybody up.
     fn settle(&mut self, outcome: &Outcome) {
-        if matches!(outcome.what, Happened::Checked(_)) {
+        if matches!(outcome.what, Happened::Checked { .. }) {
             shared::announce_change(outcome.credential.as_bytes());
         }
         if let Some(held) = self.held.get_mut(&outcome.credential) {
             match outcome.what {
-                Happened::Checked(_) => (held.is_asked, held.is_checking) = (false, false),
+                Happened::Checked { .. } => held.is_checking = false,
                 Happened::Granted { .. } | Happened::Failed { .. } => {
                     // What comes next stands in the plan.
                     (held.is_renewing, held.is_blamed, held.renew_at) = (false, false, None);
@@ -258,19 +275,18 @@ impl Keeper {
             return self.renew(id, &context, means);
         }
         held.is_checking = true;
-        match &context.access {
+        self.asked.remove(&id);
+        let asked = match &context.access {
             Access::Open(target) => {
                 let task = errand::check(next_id(means.last_id), &context, target);
-                if let Err(failure) = self.send(means.net, task, id, Errand::Check) {
-                    self.outcomes
-                        .push_back(Outcome { credential: id, what: Happened::Checked(Err(failure)) });
-                }
+                self.send(means.net, task, id, Errand::Check)
             }
-            Access::Refused(failure) => {
-                let what = Happened::Checked(Err(failure.clone()));
-                self.outcomes.push_back(Outcome { credential: id, what });
-            }
-            Access::Waiting => {}
+            Access::Refused(failure) => Err(failure.clone()),
+            Access::Waiting => Err(Failure::new(FailureClass::Unknown, "there is no token yet")),
+        };
+        if let Err(failure) = asked {
+            let what = Happened::Checked { result: Err(failure), asked_at: SystemTime::now() };
+            self.outcomes.push_back(Outcome { credential: id, what });
         }
         Ok(Step::Well)
     }
@@ -297,8 +313,7 @@ impl Keeper {
             }
         };
         let sent = context.open().and_then(|opened| {
-            let Opened { refresh_token, .. } = &opened;
-            let refresh_token = refresh_token.clone();
+            let refresh_token = opened.refresh_token.clone();
             let task = errand::renewal(next_id(means.last_id), context, opened, means.settings)?;
             self.send(means.net, task, id, Errand::Renewal { attempt, refresh_token, was_lost })
         });
@@ -352,7 +367,6 @@ impl Held {
             retry_at: at(token.and_then(|token| token.retry_at)),
             is_renewing: false,
             is_blamed: false,
-            is_asked: false,
             is_checking: false,
             context,
         }
@@ -364,10 +378,9 @@ impl Held {
         Some(self.retry_at.map_or(at, |retry_at| retry_at.max(at)))
     }
 
-    fn due(&self, now: Instant) -> Option<Instant> {
-        let can_tell = !matches!(self.context.access, Access::Waiting);
-        let check = (self.is_asked && !self.is_checking && can_tell && !self.is_blamed).then_some(now);
-        check.into_iter().chain(self.renewal()).chain(self.ends_at).min()
+    /// Whether it is known whether anything can be asked.
+    fn can_be_checked(&self) -> bool {
+        !self.is_checking && !self.is_blamed && !matches!(self.context.access, Access::Waiting)
     }
 }
 
@@ -403,14 +416,14 @@ fn store_outcome(outcome: &Outcome, extension: Oid, held: Option<&Held>) -> Resu
                 let retry_at = (SystemTime::now() + retry_in).into();
                 store::tokens::fail(credential, *attempt, &failure, retry_at, is_definite(&failure))?;
             }
-            Happened::Checked(result) => {
+            Happened::Checked { result, asked_at } => {
                 let (identity, failure) = match result {
                     Ok(identity) => (identity.clone(), None),
                     Err(failure) => (Identity::default(), Some(failure)),
                 };
                 // Who is told what it may not do, has been let in.
                 let is_accepted = failure.is_none_or(|failure| failure.class == FailureClass::Permission);
-                store::checks::keep(credential, is_accepted, identity, failure)?;
+                store::checks::keep(credential, (*asked_at).into(), is_accepted, identity, failure)?;
             }
         }
         Ok(Step::Changed)

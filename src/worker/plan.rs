@@ -99,8 +99,6 @@ pub struct Lane {
 pub struct Plan {
     pub syncs: HashMap<Uuid, Rc<SyncContext>>,
     pub credentials: HashMap<Uuid, Rc<CredentialContext>>,
-    /// The credentials that somebody wants to be checked.
-    pub asked: BTreeSet<Uuid>,
     pub lanes: HashMap<LaneId, Lane>,
     pub collections: Vec<plan::Collection>,
     pub feeds: Vec<plan::Feed>,
@@ -122,14 +120,9 @@ pub fn lane(credential: Uuid) -> LaneId {
 impl Plan {
     /// Reads what this worker has to do, being one of `workers`; within a transaction. `asked`: credentials that somebody
     /// wants to be checked.
-    pub fn read(
-        settings: &Settings,
-        leases: &mut Leases,
-        workers: usize,
-        asked: BTreeSet<Uuid>,
-    ) -> Result<Self> {
+    pub fn read(settings: &Settings, leases: &mut Leases, workers: usize, asked: Vec<Uuid>) -> Result<Self> {
         let (mut rows, collections, feeds) = (plan::syncs()?, plan::collections()?, plan::feeds()?);
-        let mut credentials = plan::credentials(asked.iter().copied().collect())?;
+        let mut credentials = plan::credentials(asked)?;
         let excess = leases.take(&credentials.iter().map(|credential| credential.id).collect(), workers)?;
         let is_ours = |credential: &Uuid| leases.holds(credential) && !excess.contains(credential);
         rows.retain(|row| is_ours(&row.credential_id));
@@ -195,7 +188,6 @@ impl Plan {
         Ok(Self {
             syncs,
             credentials,
-            asked,
             lanes,
             collections,
             feeds,

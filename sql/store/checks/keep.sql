@@ -1,5 +1,5 @@
 INSERT INTO sequin._credential_checks (credential_id, checked_at, ok, class, message, account, scopes)
-SELECT c.id, clock_timestamp(), $2, $3, $4, $5, coalesce($6, t.scopes)
+SELECT c.id, $2, $3, $4, $5, $6, coalesce($7, t.scopes)
 FROM sequin._credentials AS c
 LEFT JOIN sequin._tokens AS t ON t.credential_id = c.id
 WHERE c.id = $1
