@@ -126,7 +126,10 @@ impl Keeper {
     /// Takes over what the tables say now.
     pub fn adopt(&mut self, contexts: &HashMap<Uuid, Rc<CredentialContext>>) {
         let mut old = std::mem::take(&mut self.held);
-        for (id, context) in contexts {
+        // The others need nothing.
+        let needy =
+            contexts.iter().filter(|(id, context)| context.token().is_some() || self.asked.contains(*id));
+        for (id, context) in needy.collect::<Vec<_>>() {
             let known = old.remove(id);
             let mut held = Held::new(context.clone(), known.as_ref());
             held.is_renewing = self.is_under_way(id, |errand| matches!(errand, Errand::Renewal { .. }));
