@@ -36,6 +36,13 @@ fn declare(change: impl FnOnce(&mut Value)) -> Result<Declaration, String> {
     Declaration::parse(&declaration.to_string()).map_err(|invalid| invalid.to_string())
 }
 
+/// Gives the kind of credential a token, and one place of that another value.
+fn token(declaration: &mut Value, place: &str, value: Value) {
+    let token = &mut declaration["authentication"][0]["token"];
+    *token = json!({"url": "/token", "grant": "client_credentials"});
+    token[&place[1..]] = value;
+}
+
 fn listing(change: impl FnOnce(&mut Value)) -> Listing {
     let declaration = Arc::new(declare(change).unwrap());
     Listing::whole(CollectionRef::new(&declaration, "item").unwrap())
@@ -286,6 +293,21 @@ fn what_a_declaration_must_not_say_is_named_by_its_place() {
         (|d| d["headers"] = json!({"A b": "x"}), "/headers/A b: "),
         (|d| d["authentication"] = json!([]), "/authentication: "),
         (|d| d["authentication"][0]["headers"]["X-Key"] = json!("{other}"), "/authentication/0/headers: "),
+        (
+            |d| d["authentication"][0]["headers"]["X-Key"] = json!("{access_token}"),
+            "/authentication/0/headers: ",
+        ),
+        (|d| d["authentication"][0]["settings"] = json!({"key": null}), "/authentication/0/settings: "),
+        (|d| d["authentication"][0]["secrets"] = json!(["base_url"]), "/authentication/0: "),
+        (|d| d["authentication"][0]["check"] = json!({"path": "me"}), "/authentication/0/check/path: "),
+        (|d| token(d, "/url", json!("https://x/t?a=b")), "/authentication/0/token/url: "),
+        (|d| token(d, "/url", json!("http://example.com/token")), "/authentication/0/token/url: "),
+        (|d| token(d, "/url", json!("{key}/token")), "/authentication/0/token/url: "),
+        (|d| token(d, "/grant", json!("refresh_token")), "/authentication/0/token/grant: "),
+        (|d| token(d, "/grant", json!("jwt_bearer")), "/authentication/0/token/jwt: "),
+        (|d| token(d, "/lifetime", json!(0)), "/authentication/0/token/lifetime: "),
+        (|d| token(d, "/parameters", json!({"a": "{b}"})), "/authentication/0/token/parameters: "),
+        (|d| token(d, "/authorize", json!({"url": "/a"})), "/authentication/0/token/authorize: "),
         (|d| d["rate_limit"]["allowed_requests"] = json!(0), "/rate_limit/allowed_requests: "),
         (|d| d["rate_limit"]["interval"] = json!(-1), "/rate_limit: "),
         (|d| d["errors"]["rules"][0]["status"] = json!(["9xx"]), "/errors/rules/0/status/0: "),
@@ -333,6 +355,15 @@ fn the_schema_knows_the_same_fields() {
         found["properties"].as_object().unwrap().keys().cloned().collect()
     };
     let whole = |d: &mut Value| {
+        d["authentication"][0] = json!({"kind": "oauth", "secrets": ["refresh_token", "pem"],
+            "settings": {"client_id": null},
+            "headers": {"Authorization": "Bearer {access_token}"}, "check": {"path": "/me"},
+            "token": {"url": "/token", "grant": "refresh_token", "answer": {}, "authorize": {"url": "/authorize"}}});
+        let mut signed = d["authentication"][0].clone();
+        signed["kind"] = json!("signed");
+        signed["token"] = json!({"url": "/token", "grant": "jwt_bearer",
+            "jwt": {"algorithm": "RS256", "key": "pem", "claims": {}, "lifetime": 60}});
+        d["authentication"].as_array_mut().unwrap().push(signed);
         d["rate_limit"]["headers"] = json!({"remaining": "a", "reset": "b", "reset_format": "seconds"});
         d["rate_limit"]["cost"] = json!({"requested": "/a", "available": "/b", "restore_per_second": "/c"});
         d["feeds"] = json!({"events": {"path": "/events", "since": "since", "id": "/id",
@@ -357,6 +388,11 @@ fn the_schema_knows_the_same_fields() {
     for (place, of_schema) in [
         ("", ""),
         ("/authentication/0", "/$defs/authentication"),
+        ("/authentication/0/check", "/$defs/authentication/properties/check"),
+        ("/authentication/0/token", "/$defs/token"),
+        ("/authentication/0/token/answer", "/$defs/token/properties/answer"),
+        ("/authentication/0/token/authorize", "/$defs/token/properties/authorize"),
+        ("/authentication/1/token/jwt", "/$defs/token/properties/jwt"),
         ("/rate_limit", "/$defs/limits"),
         ("/rate_limit/headers", "/$defs/limits/properties/headers"),
         ("/rate_limit/cost", "/$defs/limits/properties/cost"),
