@@ -1,6 +1,7 @@
 """Credentials with tokens: renewed ahead of time and when refused, once for all; OAuth; checks."""
 
 import copy
+import itertools
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -89,7 +90,7 @@ def test_a_token_is_renewed_ahead_of_its_end_once_for_all(provider: Database, au
     eventually(lambda: authority.granted() >= 3, 30, what=provider.status)
     asked = authority.requests("^/token")
     assert {request.status for request in asked} == {200}
-    apart = [later.received - earlier.received for earlier, later in zip(asked, asked[1:], strict=False)]
+    apart = [later.received - earlier.received for earlier, later in itertools.pairwise(asked)]
     assert min(apart) > 1.5, "it was renewed for each sync"
     assert {request.status for request in authority.requests("^/items")} == {200}
     assert provider.value("SELECT count(*) FROM sequin.sync_log WHERE event = 'failing'") == 0
@@ -121,14 +122,14 @@ def test_a_refused_token_is_renewed_and_nobody_loses_his_place(
     authority.configure(revoke="access", count=45)
     eventually(lambda: is_complete(provider, 45), what=provider.status)
     assert authority.granted() == 2
-    assert authority.requests("^/items")[-1].status == 200
     assert not provider.sql("SELECT FROM sequin.sync_log WHERE event IN ('failing', 'credential_refused')")
 
 
 def test_a_server_that_fails_is_asked_again_while_the_old_token_lives(
     provider: Database, authority: Authority
 ) -> None:
-    authority.configure(lifetime=20)
+    # What is answered with garbage has been done.
+    authority.configure(lifetime=20, keeps_old=True)
     credential(provider, authority)
     sync(provider)
     eventually(lambda: is_complete(provider), what=provider.status)
@@ -346,7 +347,7 @@ def test_a_state_is_good_for_five_minutes(provider: Database, authority: Authori
         ("SELECT sequin.start_oauth('app', 'https://a.example/#x')", "fragment"),
         ("SELECT sequin.start_oauth('app', 'https://a.example', '{a b}')", "white space"),
         ("SELECT sequin.start_oauth('app', 'https://a.example', state => repeat('x', 5121))", "5121 bytes"),
-        ("SELECT sequin.start_oauth('app', 'https://a.example', properties => '{\"refresh_token\": \"x\"}')", "secret"),
+        ("SELECT sequin.start_oauth('app', 'https://a.example', properties => '{\"pin\": 1}')", "pin"),
         ("SELECT sequin.start_oauth('ap', 'https://a.example')", 'Did you mean "app"?'),
         ("SELECT sequin.create_oauth_app('b', 'stripe', 'id', 'secret')", "lets no application in"),
         ("SELECT sequin.finish_oauth('', 'x')", "the code can't be used"),
