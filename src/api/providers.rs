@@ -149,6 +149,18 @@ fn check_credentials(old: &Declaration, new: &Declaration) -> Result<()> {
         .set_detail("/authentication lists the kinds of credentials.")
         .set_hint("Keep the kind, or delete the credential first."));
     }
+    let is_moved = |kind: &str| {
+        let kinds = old.authentication(kind).zip(new.authentication(kind));
+        kinds.is_some_and(|(old, new)| new.moves_from(old))
+    };
+    if let Some(left) = credentials.iter().find(|credential| is_moved(&credential.kind)) {
+        return Err(error(
+            PgSqlErrorCode::ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST,
+            format!("credential {:?} has tokens, and where they are asked for can't change", left.name),
+        )
+        .set_detail("Secrets that were given for one server must not be sent to another.")
+        .set_hint("Declare another kind of credential, or delete the credential first."));
+    }
     let follows = credentials.iter().find(|credential| !credential.has_base_url);
     match follows {
         Some(credential) if old.base_url != new.base_url => Err(error(

@@ -107,20 +107,7 @@ impl CredentialContext {
     /// Opens what is sealed.
     pub fn open(&self) -> Result<Opened, Failure> {
         let row = &self.row;
-        let sealed = (|| -> SqlResult<(Secrets, Secrets, Secrets)> {
-            let key = Key::load()?;
-            let secrets = key.open(row.id.as_bytes(), &row.name, &row.sealed)?;
-            let app = match &row.app {
-                Some(app) => key.open(app.id.as_bytes(), &row.name, &app.sealed)?,
-                None => Secrets::new(),
-            };
-            let tokens = match row.token.as_ref().and_then(|token| token.sealed.as_ref()) {
-                Some(sealed) => key.open(row.id.as_bytes(), &row.name, sealed)?,
-                None => Secrets::new(),
-            };
-            Ok((secrets, app, tokens))
-        })();
-        let (secrets, app_secrets, mut tokens) = sealed.map_err(|problem| closed(&problem))?;
+        let (secrets, app_secrets, mut tokens) = unseal(row).map_err(|problem| closed(&problem))?;
         let mut properties: Properties = secrets.into_iter().collect();
         if let Some(settings) = row.settings.0.as_object() {
             let texts =
@@ -149,6 +136,21 @@ impl CredentialContext {
         let base = base.parse().map_err(|_| refused(format!("its base_url {base:?} is no URL")))?;
         Ok(Opened { properties, access_token: tokens.remove(ACCESS_TOKEN), refresh_token, code, base })
     }
+}
+
+/// The secrets of the credential, those of its application, and its tokens.
+fn unseal(row: &plan::Credential) -> SqlResult<(Secrets, Secrets, Secrets)> {
+    let key = Key::load()?;
+    let secrets = key.open(row.id.as_bytes(), &row.name, &row.sealed)?;
+    let of_app = match &row.app {
+        Some(app) => key.open(app.id.as_bytes(), &row.name, &app.sealed)?,
+        None => Secrets::new(),
+    };
+    let tokens = match row.token.as_ref().and_then(|token| token.sealed.as_ref()) {
+        Some(sealed) => key.open(row.id.as_bytes(), &row.name, sealed)?,
+        None => Secrets::new(),
+    };
+    Ok((secrets, of_app, tokens))
 }
 
 fn refused(problem: String) -> Failure {

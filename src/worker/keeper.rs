@@ -129,12 +129,15 @@ impl Keeper {
         // The others need nothing.
         let needy =
             contexts.iter().filter(|(id, context)| context.token().is_some() || self.asked.contains(*id));
-        for (id, context) in needy.collect::<Vec<_>>() {
+        for (id, context) in needy {
             let known = old.remove(id);
             let mut held = Held::new(context.clone(), known.as_ref());
             held.is_renewing = self.is_under_way(id, |errand| matches!(errand, Errand::Renewal { .. }));
             held.is_checking = self.is_under_way(id, |errand| matches!(errand, Errand::Check));
-            held.is_blamed = held.is_renewing && known.is_some_and(|known| known.is_blamed);
+            held.is_blamed = known.is_some_and(|known| known.is_blamed && known.since == held.since);
+            if held.is_blamed && !held.is_renewing {
+                held.renew_at = Some(Instant::now());
+            }
             self.held.insert(*id, held);
         }
         // Another worker has those that are not here.
@@ -355,8 +358,6 @@ impl Held {
         let now = Instant::now();
         let token = context.token().map(|(_, token)| token);
         let at = |time: Option<Timestamp>| time.map(|time| now + until(time));
-        let got_at =
-            |context: &CredentialContext| context.row.token.as_ref().and_then(|token| token.refreshed_at);
         let since = match known {
             Some(known) if got_at(&known.context) == got_at(&context) => known.since,
             Some(_) => now,
@@ -385,6 +386,11 @@ impl Held {
     fn can_be_checked(&self) -> bool {
         !self.is_checking && !self.is_blamed && !matches!(self.context.access, Access::Waiting)
     }
+}
+
+/// When the token came that is in use.
+fn got_at(context: &CredentialContext) -> Option<Timestamp> {
+    context.row.token.as_ref().and_then(|token| token.refreshed_at)
 }
 
 fn next_id(last: &mut u64) -> u64 {

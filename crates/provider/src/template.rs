@@ -58,6 +58,11 @@ impl Template {
         self.parts.iter().map(|part| part.escaped(&value)).collect()
     }
 
+    /// Whether it is a path, which leads nowhere else than to where it is put.
+    pub fn is_path(&self) -> bool {
+        matches!(self.parts.first(), Some(Part::Literal(start)) if start.starts_with('/'))
+    }
+
     /// Whether it begins with `{name}`.
     pub fn begins_with(&self, name: &str) -> bool {
         matches!(self.parts.as_slice(), [Part::Literal(none), Part::Name(first), ..] if none.is_empty() && first == name)

@@ -348,3 +348,17 @@ fn the_url_of_an_authorization_has_all_but_the_secrets() {
     let refused = authorize.url(&base(), &elsewhere, "https://me.example.com", &[], &state, &verifier);
     assert!(matches!(refused, Err(Unusable::NotAUrl(_))));
 }
+
+#[test]
+fn secrets_stay_with_the_server_that_they_were_given_for() {
+    let with = |url: &str, settings: Value| {
+        kind(&["client_secret"], settings, json!({"url": url, "grant": "client_credentials"}))
+    };
+    let old = with("https://login.example.com/token", json!({}));
+    assert!(!with("https://login.example.com/token", json!({})).moves_from(&old));
+    assert!(!with("/token", json!({})).moves_from(&old));
+    assert!(with("https://evil.example/token", json!({})).moves_from(&old));
+    let setting = with("{login_url}/token", json!({"login_url": "https://login.example.com"}));
+    assert!(with("{login_url}/token", json!({"login_url": "https://evil.example"})).moves_from(&setting));
+    assert!(setting.moves_from(&with("/token", json!({}))));
+}

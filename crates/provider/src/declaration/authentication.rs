@@ -27,6 +27,14 @@ impl Authentication {
     pub fn has_property(&self, name: &str) -> bool {
         self.settings.contains_key(name) || self.secrets.iter().any(|secret| secret == name)
     }
+
+    /// Whether tokens are asked for elsewhere than by `old`, so that secrets would go to a server that they were not
+    /// given for.
+    pub fn moves_from(&self, old: &Self) -> bool {
+        let Some(token) = self.token.as_ref().filter(|token| !token.url.is_path()) else { return false };
+        let same = old.token.as_ref().is_some_and(|old| old.url == token.url);
+        !same || self.settings != old.settings
+    }
 }
 
 /// What a header says: a template, or an encoded one.
