@@ -23,10 +23,16 @@ fn consume(call: &Call) -> Option<pg_sys::Datum> {
     let results = call.result_set();
     let name = call.bytes(0).and_then(|name| str::from_utf8(name).ok());
     let batch_size = call.int(1).filter(|size| (1..=10_000).contains(size));
+    let settles = call.datum(3).is_some();
+    if settles {
+        settle(call, 3);
+    }
+    // What is settled must not be held back by a wait.
+    let wait_for = if settles { Interval::from_seconds(0.0).into_datum() } else { call.datum(2) };
     // A transaction that goes on has to say which records it takes.
     let is_short = !transaction::is_block() && !transaction::is_isolated();
     let (true, Some(name), Some(batch_size)) = (is_short && call.is_duration(2), name, batch_size) else {
-        consumers::consume(call.datum(0), call.datum(1), call.datum(2), &results);
+        consumers::consume(call.datum(0), call.datum(1), wait_for, &results);
         return None;
     };
     let busy = BUSY.take().filter(|(busy, _)| busy == name).map(|(_, consumer)| consumer);
@@ -36,7 +42,7 @@ fn consume(call: &Call) -> Option<pg_sys::Datum> {
         return None;
     }
     let rest = batch_size - taken;
-    let wait_for = if taken > 0 { Interval::from_seconds(0.0).into_datum() } else { call.datum(2) };
+    let wait_for = if taken > 0 { Interval::from_seconds(0.0).into_datum() } else { wait_for };
     let others = consumers::consume(call.datum(0), rest.into_datum(), wait_for, &results);
     if others == u64::from(rest.unsigned_abs()) {
         BUSY.set(consumers::known(name).unwrap_or_report().map(|consumer| (name.to_owned(), consumer)));
@@ -83,7 +89,12 @@ fn take(call: &Call, consumer: &Consumer, batch_size: i32, results: &ResultSet) 
 }
 
 fn ack(call: &Call) -> Option<pg_sys::Datum> {
-    if let Some((lease, positions)) = call.texts(1).and_then(|tokens| whole_lease(&tokens)) {
+    settle(call, 1)
+}
+
+/// Acknowledges the tokens in the argument `tokens`; how many were live.
+fn settle(call: &Call, tokens: usize) -> Option<pg_sys::Datum> {
+    if let Some((lease, positions)) = call.texts(tokens).and_then(|tokens| whole_lease(&tokens)) {
         let amount = i64::try_from(positions.len()).unwrap_or(0);
         if let Some(waited_for) = consumers::ack(call.datum(0), lease, positions) {
             if let Some(stream) = waited_for {
@@ -92,7 +103,7 @@ fn ack(call: &Call) -> Option<pg_sys::Datum> {
             return amount.into_datum();
         }
     }
-    consumers::settle(call.datum(0), call.datum(1)).and_then(IntoDatum::into_datum)
+    consumers::settle(call.datum(0), call.datum(tokens)).and_then(IntoDatum::into_datum)
 }
 
 /// The lease that all tokens name, and the positions in it; a token is "<lease>-<position>".
