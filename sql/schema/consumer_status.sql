@@ -1,19 +1,22 @@
-CREATE VIEW sequin.dead_letters AS
+CREATE VIEW sequin.dead_letters WITH (security_barrier) AS
 SELECT c.name AS consumer,
        r.id AS record_id,
        d.position AS updated_idx,
        d.deliver_count,
        d.dead_at,
-       sequin.record_json(r) AS record
+       sequin._record_json(r, s.json, s.external_id) AS record
 FROM sequin._dead_letters AS d
 JOIN sequin.consumers AS c ON c.no = d.consumer_no
-JOIN sequin.records AS r ON r.stream_id = c.stream_id AND r.updated_idx = d.position;
+JOIN sequin.records AS r ON r.stream_id = c.stream_id AND r.updated_idx = d.position
+LEFT JOIN sequin._record_syncs AS s ON s.id = r.sync_id
+WHERE (SELECT pg_catalog.pg_has_role('sequin_admin', 'USAGE'))
+   OR c.no = ANY (ARRAY(SELECT g.no FROM sequin._granted_consumers AS g));
 COMMENT ON VIEW sequin.dead_letters IS
     'Records that consumers gave up on after max_deliver deliveries. sequin.requeue delivers them again; a record that '
     'changes comes back by itself.';
 
 CREATE FUNCTION sequin._count_beyond(c sequin.consumers, after bigint, OUT amount bigint, OUT is_estimate boolean)
-LANGUAGE plpgsql
+LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
