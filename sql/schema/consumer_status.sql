@@ -32,14 +32,13 @@ BEGIN
     is_estimate := seen > 10000;
     IF is_estimate THEN
         -- The planner knows the distribution of what is too much to count.
-        EXECUTE format(
-            'EXPLAIN (FORMAT JSON) SELECT FROM sequin.records AS r WHERE r.stream_id = %L AND r.updated_idx > %s'
-            '%s%s%s',
-            c.stream_id, after,
-            ' AND r.provider = ANY (' || quote_literal(c.providers) || '::text[])',
-            ' AND r.sync_id = ANY (' || quote_literal(sync_ids) || '::uuid[])',
-            ' AND r.collection_id = ANY (' || quote_literal(c.collection_ids) || '::text[])')
-        INTO plan;
+        EXECUTE
+            'EXPLAIN (FORMAT JSON) SELECT FROM sequin.records AS r WHERE r.stream_id = $1 AND r.updated_idx > $2'
+            ' AND ($3 IS NULL OR r.provider = ANY ($3))'
+            ' AND ($4 IS NULL OR r.sync_id = ANY ($4))'
+            ' AND ($5 IS NULL OR r.collection_id = ANY ($5))'
+        INTO plan
+        USING c.stream_id, after, c.providers, sync_ids, c.collection_ids;
         amount := greatest(amount, (plan #>> '{0,Plan,Plan Rows}')::numeric::bigint);
     END IF;
 END

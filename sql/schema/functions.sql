@@ -1,8 +1,7 @@
 -- Errors of these are raised after a secret was received: the statement, which holds it, must not be logged with them.
--- Only a superuser may set that, and whom it is granted to.
+-- Only a superuser may set that, and sequin_worker, which has been granted it.
 ALTER FUNCTION sequin.create_credential(text, text, jsonb, jsonb) SET log_min_error_statement = 'panic';
 ALTER FUNCTION sequin.update_credential(text, jsonb, jsonb) SET log_min_error_statement = 'panic';
-GRANT SET ON PARAMETER log_min_error_statement TO sequin_worker;
 
 -- Who may call them has no rights on the tables.
 ALTER FUNCTION sequin.create_stream(text, jsonb) SECURITY DEFINER SET search_path = pg_catalog, pg_temp;

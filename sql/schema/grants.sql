@@ -51,39 +51,32 @@ WHERE (SELECT pg_catalog.pg_has_role('sequin_operator', 'USAGE'))
    OR s.id IN (SELECT g.stream_id FROM sequin._granted_streams AS g);
 COMMENT ON VIEW sequin._visible_streams IS 'The streams whose syncs the views show to the current role.';
 
-CREATE FUNCTION sequin._separate_streams() RETURNS void
-LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-    -- Two at a time would both find nothing.
-    LOCK TABLE sequin._stream_grants IN SHARE ROW EXCLUSIVE MODE;
-    IF EXISTS (SELECT FROM pg_policy AS p WHERE p.polrelid = 'sequin.records'::regclass AND p.polname = 'granted') THEN
-        RETURN;
-    END IF;
-    ALTER TABLE sequin.records ENABLE ROW LEVEL SECURITY;
-    ALTER TABLE sequin.rejected_records ENABLE ROW LEVEL SECURITY;
-    ALTER TABLE sequin.streams ENABLE ROW LEVEL SECURITY;
-    ALTER TABLE sequin.syncs ENABLE ROW LEVEL SECURITY;
-    CREATE POLICY everything ON sequin.records FOR SELECT TO sequin_admin USING (true);
-    CREATE POLICY everything ON sequin.rejected_records FOR SELECT TO sequin_operator USING (true);
-    CREATE POLICY everything ON sequin.streams FOR SELECT TO sequin_operator USING (true);
-    CREATE POLICY everything ON sequin.syncs FOR SELECT TO sequin_operator USING (true);
-    -- An array, as it is made once for a query, and an index can look for its elements.
-    CREATE POLICY granted ON sequin.records FOR SELECT TO sequin_reader
-        USING (stream_id = ANY (ARRAY(SELECT g.stream_id FROM sequin._granted_streams AS g)));
-    CREATE POLICY granted ON sequin.rejected_records FOR SELECT TO sequin_reader
-        USING (stream_id = ANY (ARRAY(SELECT g.stream_id FROM sequin._granted_streams AS g)));
-    CREATE POLICY granted ON sequin.streams FOR SELECT TO sequin_reader
-        USING (id = ANY (ARRAY(SELECT g.stream_id FROM sequin._granted_streams AS g)));
-    CREATE POLICY granted ON sequin.syncs FOR SELECT TO sequin_reader
-        USING (stream_id = ANY (ARRAY(SELECT g.stream_id FROM sequin._granted_streams AS g)));
-    GRANT SELECT ON sequin.records, sequin.rejected_records, sequin.streams, sequin.syncs TO sequin_reader;
-END
-$$;
-COMMENT ON FUNCTION sequin._separate_streams() IS
-    'Turns row-level security on, and lets readers in. Not a part of CREATE EXTENSION: pg_dump writes down the policies of '
-    'an extension''s tables, and a restore would find them there already.';
+-- Whom the tables belong to, the workers among them, no policy concerns. An array, as it is made once for a query, and an
+-- index can look for its elements.
+ALTER TABLE sequin.records ENABLE ROW LEVEL SECURITY;
+CREATE POLICY everything ON sequin.records FOR SELECT TO sequin_admin USING (true);
+CREATE POLICY granted ON sequin.records FOR SELECT TO sequin_reader
+    USING (stream_id = ANY (ARRAY(SELECT g.stream_id FROM sequin._granted_streams AS g)));
+
+ALTER TABLE sequin.rejected_records ENABLE ROW LEVEL SECURITY;
+CREATE POLICY everything ON sequin.rejected_records FOR SELECT TO sequin_operator USING (true);
+CREATE POLICY granted ON sequin.rejected_records FOR SELECT TO sequin_reader
+    USING (stream_id = ANY (ARRAY(SELECT g.stream_id FROM sequin._granted_streams AS g)));
+
+ALTER TABLE sequin.streams ENABLE ROW LEVEL SECURITY;
+CREATE POLICY everything ON sequin.streams FOR SELECT TO sequin_operator USING (true);
+CREATE POLICY granted ON sequin.streams FOR SELECT TO sequin_reader
+    USING (id = ANY (ARRAY(SELECT g.stream_id FROM sequin._granted_streams AS g)));
+
+ALTER TABLE sequin.syncs ENABLE ROW LEVEL SECURITY;
+CREATE POLICY everything ON sequin.syncs FOR SELECT TO sequin_operator USING (true);
+CREATE POLICY granted ON sequin.syncs FOR SELECT TO sequin_reader
+    USING (stream_id = ANY (ARRAY(SELECT g.stream_id FROM sequin._granted_streams AS g)));
+
+ALTER TABLE sequin.consumers ENABLE ROW LEVEL SECURITY;
+CREATE POLICY everything ON sequin.consumers FOR SELECT TO sequin_operator USING (true);
+CREATE POLICY granted ON sequin.consumers FOR SELECT TO sequin_consumer
+    USING (no = ANY (ARRAY(SELECT g.no FROM sequin._granted_consumers AS g)));
 
 CREATE FUNCTION sequin._check_grant(function text, kind text, name text, role regrole) RETURNS void
 LANGUAGE plpgsql IMMUTABLE
@@ -133,7 +126,6 @@ BEGIN
             DETAIL = format('privilege is %s.', coalesce(quote_literal(privilege), 'NULL')),
             HINT = 'It is read, for the records of the stream, or consume, for all of its consumers.';
     END IF;
-    PERFORM sequin._separate_streams();
     INSERT INTO sequin._stream_grants (stream_id, grantee, privilege)
     VALUES (the_stream, role, privilege)
     ON CONFLICT DO NOTHING;
@@ -144,7 +136,6 @@ $$;
 COMMENT ON FUNCTION sequin.grant_stream(text, regrole, text) IS
     'Lets a role read a stream, or take records from all of its consumers, those to come among them. stream: its name. '
     'role: a member of sequin_reader, or of sequin_consumer. privilege: read or consume. '
-    'The first grant turns row-level security on, and waits for statements that use the tables just then. '
     'Errors: undefined_object; invalid_parameter_value; null_value_not_allowed.';
 
 CREATE FUNCTION sequin.revoke_stream(stream text, role regrole, privilege text DEFAULT NULL) RETURNS void

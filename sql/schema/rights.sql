@@ -8,21 +8,16 @@ DECLARE
 BEGIN
     FOR part IN
         SELECT CASE d.classid WHEN 'pg_catalog.pg_proc'::regclass THEN 'FUNCTION ' || d.objid::regprocedure
-                              ELSE 'TABLE ' || d.objid::regclass END AS name,
-               CASE WHEN c.relkind = 'r' OR c.relkind = 'v' THEN c.reltype::regtype END AS row_type
+                              ELSE 'TABLE ' || d.objid::regclass END AS name
         FROM pg_catalog.pg_depend AS d
-        LEFT JOIN pg_catalog.pg_class AS c ON d.classid = 'pg_catalog.pg_class'::regclass AND c.oid = d.objid
         WHERE d.refclassid = 'pg_catalog.pg_extension'::regclass AND d.deptype = 'e'
           AND d.refobjid = (SELECT e.oid FROM pg_catalog.pg_extension AS e WHERE e.extname = 'sequin')
-          AND (c.oid IS NOT NULL OR d.classid = 'pg_catalog.pg_proc'::regclass)
+          AND d.classid IN ('pg_catalog.pg_proc'::regclass, 'pg_catalog.pg_class'::regclass)
           -- The sequence of a column belongs to whom the table belongs to.
           AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend AS i
                           WHERE i.classid = d.classid AND i.objid = d.objid AND i.deptype = 'i')
     LOOP
         EXECUTE pg_catalog.format('ALTER %s OWNER TO sequin_worker', part.name);
-        IF part.row_type IS NOT NULL THEN
-            EXECUTE pg_catalog.format('REVOKE ALL ON TYPE %s FROM PUBLIC', part.row_type);
-        END IF;
     END LOOP;
 END
 $$;
@@ -93,14 +88,22 @@ GRANT EXECUTE ON FUNCTION
     sequin.extend(text, text[], interval),
     sequin.fetch(text, int, interval)
 TO sequin_admin, sequin_consumer;
-GRANT SELECT ON sequin._granted_consumers, sequin.dead_letters TO sequin_consumer;
+GRANT SELECT ON sequin._granted_consumers, sequin.consumers, sequin.dead_letters TO sequin_consumer;
 
--- Reading. The tables themselves are granted together with the policies: sequin._separate_streams.
+-- Reading. Which streams, the policies say, and the views themselves: see grants.sql.
 GRANT EXECUTE ON FUNCTION
     sequin.read_stream(text, bigint, int, jsonb),
     sequin.record_json(sequin.records)
 TO sequin_admin, sequin_reader;
-GRANT SELECT ON sequin._granted_streams, sequin.sync_collections, sequin.status TO sequin_reader;
+GRANT SELECT ON
+    sequin._granted_streams,
+    sequin.records,
+    sequin.rejected_records,
+    sequin.streams,
+    sequin.syncs,
+    sequin.sync_collections,
+    sequin.status
+TO sequin_reader;
 
 -- What the functions above call, and the views, with the rights of the caller.
 GRANT EXECUTE ON FUNCTION

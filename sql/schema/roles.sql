@@ -50,5 +50,9 @@ BEGIN
     IF NOT pg_catalog.pg_has_role('sequin_admin', 'sequin_operator', 'MEMBER') THEN
         GRANT sequin_operator TO sequin_admin;
     END IF;
+    -- What a function sets to keep a secret out of the log. Not again, as two databases at a time would fail.
+    IF NOT pg_catalog.has_parameter_privilege('sequin_worker', 'log_min_error_statement', 'SET') THEN
+        GRANT SET ON PARAMETER log_min_error_statement TO sequin_worker;
+    END IF;
 END
 $$;

@@ -97,6 +97,8 @@ SELECT s.name AS sync,
        c.last_success_at,
        CASE
            WHEN s.status = 'paused' THEN 'to be resumed with sequin.resume_sync'
+           WHEN pg_catalog.to_regrole('sequin_worker') IS NULL
+               THEN 'the role sequin_worker, which the workers run as: it has another name'
            WHEN c.failure_class = 'credential' THEN pg_catalog.format(
                'the credential %I to be accepted; the next try is at %s',
                k.name, pg_catalog.date_trunc('second', greatest(c.retry_at, pg_catalog.now()))
@@ -260,5 +262,5 @@ SELECT a.pid,
 FROM pg_catalog.pg_stat_activity AS a
 WHERE a.datname = pg_catalog.current_database() AND a.backend_type = 'sequin worker';
 COMMENT ON VIEW sequin.workers IS
-    'The workers of this database, and which credentials each works with. Who may not see others'' activity sees '
-    'no state.';
+    'The workers of this database, and which credentials each works with. Who may not see others'' activity '
+    '(pg_read_all_stats) sees none.';
