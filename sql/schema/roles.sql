@@ -40,7 +40,8 @@ BEGIN
                     DETAIL = 'The roles of sequin stand for some rights in its schema and for no others.',
                     HINT = pg_catalog.format('Rename it, or take that from it: ALTER ROLE %I NOSUPERUSER.', the_role.name);
             ELSIF EXISTS (SELECT FROM pg_catalog.pg_roles AS r WHERE r.rolname = the_role.name AND r.rolcanlogin) THEN
-                RAISE NOTICE USING
+                -- CREATE EXTENSION lets no mere notice through.
+                RAISE WARNING USING
                     MESSAGE = pg_catalog.format('the role %I is there already, and may log in', the_role.name),
                     DETAIL = 'It is used as it is: whoever logs in as it has its rights.',
                     HINT = pg_catalog.format('ALTER ROLE %I NOLOGIN makes it one that is only granted.', the_role.name);
