@@ -53,7 +53,8 @@ thread_local! {
         Statement::new(statement!("consumers/fetch"), TYPES)
     };
     static GRANTED: Statement = const {
-        Statement::new(statement!("consumers/granted"), &[pg_sys::TEXTOID])
+        const TYPES: &[pg_sys::Oid] = &[pg_sys::TEXTOID];
+        Statement::new(statement!("consumers/granted"), TYPES)
     };
 }
 
