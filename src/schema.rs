@@ -62,6 +62,8 @@ extension_sql_file!(
         credentials::update_credential,
         guard::confirm_deletes,
         names::check_name,
+        providers::delete_provider,
+        providers::register_provider,
         rejected::retry_rejected,
         schedule::check_intervals,
         streams::create_stream,
