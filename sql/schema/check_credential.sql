@@ -5,7 +5,7 @@ COMMENT ON FUNCTION sequin._check_key(uuid) IS
     'The advisory lock that sessions share while they wait for a credential to be checked.';
 
 CREATE FUNCTION sequin.check_credential(name text, timeout interval DEFAULT '30 s') RETURNS jsonb
-LANGUAGE plpgsql
+LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column

@@ -1,4 +1,4 @@
-"""Every declaration in the tree has the form that providers/provider.schema.json gives to editors and generators."""
+"""Every declaration in the tree has the form that providers/provider.schema.json gives to editors."""
 
 import json
 from pathlib import Path
