@@ -7,6 +7,7 @@ static WORKERS: GucSetting<i32> = GucSetting::<i32>::new(1);
 static POLL_INTERVAL: GucSetting<i32> = GucSetting::<i32>::new(2_000);
 static ALLOW_PRIVATE_NETWORKS: GucSetting<bool> = GucSetting::<bool>::new(false);
 static KEY_FILE: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c"sequin.key"));
+static KEY_COMMAND: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(None);
 static REQUEST_TIMEOUT: GucSetting<i32> = GucSetting::<i32>::new(60_000);
 static MAX_RESPONSE_SIZE: GucSetting<i32> = GucSetting::<i32>::new(64 * 1024);
 static WORKER_MEMORY: GucSetting<i32> = GucSetting::<i32>::new(256 * 1024);
@@ -48,6 +49,14 @@ pub fn define(most_workers: usize) {
         c"The file with the key that seals the credentials' secrets.",
         c"Relative to the data directory. It is made when it is first needed.",
         &KEY_FILE,
+        GucContext::Sighup,
+        GucFlags::SUPERUSER_ONLY,
+    );
+    GucRegistry::define_string_guc(
+        c"sequin.key_command",
+        c"A command that prints the key that seals the credentials' secrets.",
+        c"In place of sequin.key_file. It is run by the shell as the server's user.",
+        &KEY_COMMAND,
         GucContext::Sighup,
         GucFlags::SUPERUSER_ONLY,
     );
@@ -141,6 +150,15 @@ pub fn allow_private_networks() -> bool {
 
 /// The file of the key; PostgreSQL's processes run in the data directory, so it may be relative.
 pub fn key_file() -> PathBuf {
-    let name = KEY_FILE.get().and_then(|name| name.into_string().ok()).filter(|name| !name.is_empty());
-    name.unwrap_or_else(|| "sequin.key".to_owned()).into()
+    text(&KEY_FILE).unwrap_or_else(|| "sequin.key".to_owned()).into()
+}
+
+/// The command that prints the key, where there is one.
+pub fn key_command() -> Option<String> {
+    text(&KEY_COMMAND)
+}
+
+/// The value of a setting that isn't empty.
+fn text(setting: &GucSetting<Option<CString>>) -> Option<String> {
+    setting.get().and_then(|text| text.into_string().ok()).filter(|text| !text.is_empty())
 }
