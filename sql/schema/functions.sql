@@ -56,7 +56,7 @@ COMMENT ON FUNCTION sequin.create_credential(text, text, jsonb, jsonb) IS
     '{"file": "/path"} or {"env": "NAME"} in place of a secret, which then stays there. Returns its id. Give secrets as '
     'bind parameters: what is written into a statement can be logged by the server. '
     'Errors: undefined_object; invalid_parameter_value; duplicate_object where the name is one of another provider; '
-    'config_file_error where the key can''t be used.';
+    'insufficient_privilege; config_file_error where the key can''t be used.';
 COMMENT ON FUNCTION sequin.update_credential(text, jsonb, jsonb) IS
     'Changes a credential. properties: those given are replaced, those that are null taken away, all others stay. '
     'metadata: replaces the old. Whatever failed because of the credential is tried again at once. '

@@ -73,7 +73,9 @@ fn check_references(properties: &Map<String, Value>, is_superuser: bool) -> Resu
             PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE,
             format!("only a superuser may keep the property {:?} outside of the database", shown(name)),
         )
-        .set_detail("The server would read a file, or its environment, and send what is there to the base_url.")
+        .set_detail(
+            "The server would read a file, or its environment, and send what is there to the base_url.",
+        )
         .set_hint("Give the secret itself as a JSON string, or have a superuser make the credential.")),
         _ => Ok(()),
     }

@@ -72,7 +72,9 @@ fn forget_old() -> Result<String> {
     let others = list(other_databases(&current).into_iter().map(database::name));
     if !others.is_empty() {
         return Err(in_use(
-            format!("The databases of the cluster share the file. Not known to use the key {current} alone: {others}."),
+            format!(
+                "The databases of the cluster share the file. Not known to use the key {current} alone: {others}."
+            ),
             "Call sequin.rotate_key() in each of them, and try again once their workers run.",
         ));
     }

@@ -59,10 +59,8 @@ impl Bell {
 ///
 /// Does not return where the process has been told to end.
 pub fn readable(source: &impl AsRawFd, timeout: Duration) -> bool {
-    let events = pg_sys::WL_LATCH_SET
-        | pg_sys::WL_SOCKET_READABLE
-        | pg_sys::WL_TIMEOUT
-        | pg_sys::WL_EXIT_ON_PM_DEATH;
+    let events =
+        pg_sys::WL_LATCH_SET | pg_sys::WL_SOCKET_READABLE | pg_sys::WL_TIMEOUT | pg_sys::WL_EXIT_ON_PM_DEATH;
     // SAFETY: this is the process's own latch, and the source is open as long as it is borrowed.
     let happened = unsafe {
         let happened = pg_sys::WaitLatchOrSocket(

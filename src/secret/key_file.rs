@@ -58,11 +58,11 @@ pub fn create(path: &Path) -> io::Result<()> {
 
 /// Puts what `edit` makes of the keys in their place, at once and for good: whoever reads the file finds it as it was or
 /// as it is then.
-pub fn change(path: &Path, edit: impl FnOnce(Vec<Key>) -> Vec<Key>) -> io::Result<()> {
+pub fn change(path: &Path, edit: impl FnOnce(Vec<Key>) -> io::Result<Vec<Key>>) -> io::Result<()> {
     // Where it is a link, what it leads to is replaced.
     let path = fs::canonicalize(path)?;
     let file = lock(&path)?;
-    let unfinished = write_aside(&path, &edit(read_from(&file)?))?;
+    let unfinished = write_aside(&path, &edit(read_from(&file)?)?)?;
     fs::rename(unfinished, &path)?;
     sync_folder(&path)
 }

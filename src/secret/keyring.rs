@@ -27,6 +27,9 @@ const COMMAND_LIFETIME: Duration = Duration::from_secs(60);
 /// A command that has failed, or has not printed the key that is needed, is not run again before.
 const COMMAND_PAUSE: Duration = Duration::from_secs(10);
 
+/// How many the file can have; far less than would be too long to be read.
+const MOST_KEYS: usize = 100;
+
 /// Keys, the newest first; never none.
 pub struct Keyring {
     keys: Vec<Key>,
@@ -125,10 +128,8 @@ impl Keyring {
             Some(known.outcome.clone())
         });
         let outcome = known.unwrap_or_else(|| {
-            let outcome = source
-                .read()
-                .map(|keys| Rc::new(Self { keys }))
-                .map_err(|problem| problem.to_string());
+            let outcome =
+                source.read().map(|keys| Rc::new(Self { keys })).map_err(|problem| problem.to_string());
             let known = Known { source: source.clone(), stamp, read_at: Instant::now(), outcome };
             let outcome = known.outcome.clone();
             KNOWN.set(Some(known));
@@ -178,9 +179,7 @@ pub fn key_stamp() -> Option<Stamp> {
 /// To be called only where nothing is sealed yet: a new key in place of a lost one would open nothing.
 pub fn create_key_if_missing() -> Result<()> {
     match Source::configured() {
-        source @ Source::File(_) if source.stamp().is_none() => {
-            in_file(&source, key_file::create)
-        }
+        source @ Source::File(_) if source.stamp().is_none() => in_file(&source, key_file::create),
         _ => Ok(()),
     }
 }
@@ -188,7 +187,13 @@ pub fn create_key_if_missing() -> Result<()> {
 /// Makes a new key, which seals from now on; all others stay, as what they have sealed has to be opened. Nothing undoes it.
 pub fn add_key() -> Result<()> {
     in_file(&Source::configured(), |path| {
-        key_file::change(path, |old| std::iter::once(Key::generate()).chain(old).collect())
+        key_file::change(path, |old| {
+            if old.len() >= MOST_KEYS {
+                let problem = format!("it has {MOST_KEYS} keys already; forget the old ones first");
+                return Err(io::Error::other(problem));
+            }
+            Ok(std::iter::once(Key::generate()).chain(old).collect())
+        })
     })
 }
 
@@ -199,7 +204,7 @@ pub fn forget_old_keys(current: &str) -> Result<()> {
             if keys.first().is_some_and(|key| key.id() == current) {
                 keys.truncate(1);
             }
-            keys
+            Ok(keys)
         })
     })
 }

@@ -32,7 +32,9 @@ impl Reference {
         };
         match members.as_slice() {
             [("file", Some(path))] if !path.starts_with('/') => Err("the path of the file must begin with /"),
-            [("file", Some(path))] if path.contains('\0') => Err("the path of the file has a zero byte in it"),
+            [("file", Some(path))] if path.contains('\0') => {
+                Err("the path of the file has a zero byte in it")
+            }
             [("file", Some(path))] => Ok(Self::File(path.into())),
             [("env", Some(name))] if is_variable(name) => Ok(Self::Variable((*name).to_owned())),
             [("env", Some(_))] => Err("a variable has letters, digits and underscores in its name"),
@@ -69,7 +71,10 @@ impl Reference {
 
 fn is_variable(name: &str) -> bool {
     let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    !name.is_empty() && name.len() <= 200 && name.chars().all(is_part) && !name.starts_with(|c: char| c.is_ascii_digit())
+    !name.is_empty()
+        && name.len() <= 200
+        && name.chars().all(is_part)
+        && !name.starts_with(|c: char| c.is_ascii_digit())
 }
 
 fn read_file(path: &Path) -> io::Result<Secret> {

@@ -19,5 +19,6 @@ mod request;
 mod retention;
 mod roster;
 mod walk;
+mod watch;
 
 pub use launcher::register;

@@ -72,7 +72,16 @@ pub struct Mask {
 
 impl Mask {
     pub fn new(secrets: impl IntoIterator<Item = Secret>) -> Self {
-        Self { secrets: secrets.into_iter().filter(|secret| secret.len() >= SHORTEST).collect() }
+        let mut mask = Self::default();
+        secrets.into_iter().for_each(|secret| mask.add(secret));
+        mask
+    }
+
+    /// Hides one more.
+    pub fn add(&mut self, secret: Secret) {
+        if secret.len() >= SHORTEST {
+            self.secrets.push(secret);
+        }
     }
 
     /// The text without any of the secrets.
@@ -99,8 +108,9 @@ fn found<'a>(text: &'a str, secret: &'a str) -> impl Iterator<Item = Range<usize
     let whole = text.match_indices(secret).map(|(start, found)| start..start + found.len());
     let begun = text.strip_suffix(CUT).and_then(|text| {
         let lengths = secret.char_indices().map(|(length, _)| length).rev();
-        let length =
-            lengths.take_while(|length| *length >= SHORTEST).find(|length| text.ends_with(&secret[..*length]))?;
+        let length = lengths
+            .take_while(|length| *length >= SHORTEST)
+            .find(|length| text.ends_with(&secret[..*length]))?;
         Some(text.len() - length..text.len())
     });
     whole.chain(begun)
