@@ -1,6 +1,7 @@
 """The key that seals secrets: another one in its place, or one that a command gives."""
 
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -93,10 +94,8 @@ def test_old_keys_are_forgotten_when_no_database_needs_them(cluster: Cluster, st
     assert len(keys(cluster)) == 2
 
     def is_forgotten() -> bool:
-        try:
+        with suppress(errors.ObjectInUse):  # not all workers have looked yet
             first.sql("SELECT sequin.rotate_key(forget_old_keys => true)")
-        except errors.ObjectInUse as refusal:  # not all workers have looked yet
-            assert "databases" in str(refusal.diag.message_detail)
         return len(keys(cluster)) == 1
 
     eventually(is_forgotten, 20)
@@ -199,9 +198,9 @@ def test_a_command_that_fails_says_so_and_is_tried_again(
     sync = start_sync(database, stripe, ["customer"]).wait(20)
     key = own_key.read_text()
     own_key.unlink()
-    with pytest.raises(errors.ConfigFileError) as refusal:
-        with database.connect() as session:  # that has not run the command yet
-            session.execute("SELECT sequin.update_credential('upstream', metadata => '{}')")
+    # A session that has not run the command yet.
+    with database.connect() as session, pytest.raises(errors.ConfigFileError) as refusal:
+        session.execute("SELECT sequin.update_credential('upstream', metadata => '{}')")
     assert "exit status: 1" in str(refusal.value) and "own.key" not in str(refusal.value)
     assert "own.key: No such file" in cluster.log_text(), "what the command complains about is lost"
     cluster.end_worker(database.name)
