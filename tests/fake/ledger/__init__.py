@@ -41,6 +41,8 @@ class Ledger:
 
     def endpoint(self, request: Request) -> str:
         template, _ = _route(request)
+        # The further pages of the entries are of the same list.
+        template = "/entries" if template == "/e" else template
         return f"{request.method} {template or request.path}"
 
     def credential(self, request: Request) -> str:

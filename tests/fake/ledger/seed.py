@@ -9,7 +9,7 @@ from .catalog import COLLECTIONS
 
 SPAN = 730 * 86_400
 YOUNGEST = 120
-IMPORTED = 0.6
+IMPORTED = 0.9
 """So many of the accounts were changed in one instant: more than a page holds."""
 
 
