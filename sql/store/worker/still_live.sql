@@ -10,5 +10,5 @@ CROSS JOIN LATERAL (
     ORDER BY r.upstream_id
     OFFSET 0
 ) AS live
--- What has changed since it was deleted has been restored.
-WHERE NOT live.deleted AND (live.upstream_updated_at > buried.deleted_at) IS NOT TRUE
+-- What has changed since it was deleted has been restored. Many APIs tell of a deletion to the second only.
+WHERE NOT live.deleted AND (date_trunc('second', live.upstream_updated_at) > buried.deleted_at) IS NOT TRUE

@@ -35,7 +35,7 @@ class Denied(Exception):
 
 
 class OAuth:
-    """A provider of the fake. It is its own data: `count` items are listed, those beyond the first ones new."""
+    """A provider of the fake. It is its own data: `count` items are listed, those beyond the first new."""
 
     name = "oauth"
     roots: tuple[str, ...] = ()
