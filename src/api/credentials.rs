@@ -42,6 +42,7 @@ fn create_credential(
 ) -> Result<Uuid> {
     confidential(|is_superuser| {
         let name = new_name("credential", name)?;
+        store::providers::hold()?;
         let declaration = providers::find(required("provider", provider)?)?;
         let properties = secret_object("properties", properties)?;
         check_references(&properties, is_superuser)?;
@@ -117,6 +118,7 @@ fn update(
     is_superuser: bool,
 ) -> Result<()> {
     let name = required("name", name)?;
+    store::providers::hold()?;
     let old = find(name)?;
     let declaration = providers::find(&old.provider)?;
     let given = properties
@@ -130,10 +132,10 @@ fn update(
     };
     let mut merged = into_object(old.settings);
     // Secrets that are all given anew need not be opened: that mends a lost key.
-    let all_given = declaration
-        .authentication
-        .iter()
-        .any(|kind| kind.secrets.iter().all(|secret| given.contains_key(secret)));
+    let kind = given.get("kind").or(merged.get("kind")).and_then(Value::as_str);
+    let all_given = kind
+        .and_then(|kind| declaration.authentication(kind))
+        .is_some_and(|kind| kind.secrets.iter().all(|secret| given.contains_key(secret)));
     if all_given {
         // What is outside is a secret like those that are sealed: none is left.
         merged.retain(|_, value| !value.is_object());
@@ -221,8 +223,17 @@ pub(super) fn save(
         sealed,
         metadata: JsonB(Value::Object(metadata)),
     };
+    let base_url = |settings: &Map<String, Value>| settings.get("base_url").cloned();
+    let is_moved = store::credentials::find(name)?
+        .is_some_and(|old| base_url(&into_object(old.settings)) != base_url(&parts.settings));
     store::credentials::upsert(credential, parts.secrets.keys().cloned().collect())?;
     store::credentials::forget_failures(id)?;
+    if is_moved {
+        // A page's place in one server's list says nothing of another's.
+        for sync_id in store::credentials::sync_ids(id)? {
+            store::backfills::restart(sync_id, None)?;
+        }
+    }
     Ok(())
 }
 

@@ -34,6 +34,7 @@ fn create_oauth_app(
     settings: default!(Option<JsonB>, "'{}'"),
 ) -> Result<Uuid> {
     let name = new_name("application", name)?;
+    store::providers::hold()?;
     let declaration = providers::find(required("provider", provider)?)?;
     let client_id = required("client_id", client_id)?;
     let settings = object("settings", settings)?;
@@ -150,6 +151,7 @@ fn finish_oauth(
     let name = credential.map(|name| new_name("credential", Some(name))).transpose()?;
     let metadata = object("metadata", metadata)?;
     store::keys::share()?;
+    store::providers::hold()?;
     let flow = store::oauth::take_flow(hash(state))?.ok_or_else(no_such_state)?;
     let declaration = providers::find(&flow.provider)?;
     let parts = credentials::split(&declaration, into_object(flow.settings), true)?;

@@ -674,6 +674,9 @@ impl Engine {
                 if let Some(observations) = self.observations.get_mut(&key) {
                     let observed_at = batch.observed_at;
                     batch.records.retain(|record| observations.observe(&record.upstream_id, observed_at));
+                    if let Then::Bury { tombstones, .. } = &mut work.then {
+                        tombstones.retain(|(upstream_id, _)| observations.observe(upstream_id, observed_at));
+                    }
                 }
             }
         }

@@ -73,12 +73,6 @@ impl SyncContext {
         self.collection(collection_id).is_some_and(|collection| collection.changes.poll.is_some())
     }
 
-    /// Whether all that is looked for is new objects, so that a page of the list says where to go on.
-    pub fn is_polled_for_new(&self, collection_id: &str) -> bool {
-        self.collection(collection_id)
-            .is_some_and(|collection| collection.changes.poll.is_some() && collection.updated.is_none())
-    }
-
     /// The collection with this identifier.
     pub fn collection(&self, id: &str) -> Option<CollectionRef> {
         let id = CollectionId::in_provider(&self.declaration.provider, id)?;

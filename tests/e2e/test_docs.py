@@ -11,13 +11,13 @@ import psycopg
 import pytest
 from harness import Cluster, Database, Upstream, eventually
 from harness.consumers import Connection, consume, create, put
+from harness.documents import RUN, run
 from harness.sync import start_sync
 from house.test_docs import FENCE, REFERENCE, documented, settings
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 README = CHECKOUT / "README.md"
 GUIDE = CHECKOUT / "docs" / "consumers.md"
-RUN = re.compile(r"<!-- run -->\n" + FENCE.pattern.removeprefix("^"), re.MULTILINE | re.DOTALL)
 KEY = '"api_key": "rk_test_..."'
 
 UNITS = {
@@ -44,16 +44,6 @@ def with_account(blocks: list[str], stripe: Upstream) -> list[str]:
     account = f'"api_key": {json.dumps(stripe.api_key)}, "base_url": {json.dumps(stripe.url)}'
     assert any(KEY in block for block in blocks)
     return [block.replace(KEY, account) for block in blocks]
-
-
-def run(cluster: Cluster, database: Database, blocks: list[str]) -> str:
-    """Runs SQL in psql as a reader would; returns what psql prints."""
-    script = cluster.directory / f"{database.name}.sql"
-    script.write_text("\n".join(blocks), encoding="utf-8")
-    return cluster.run(
-        "psql", "-X", "-v", "ON_ERROR_STOP=1", "-h", str(cluster.directory), "-U", "postgres",
-        "-d", database.name, "-f", str(script),
-    )  # fmt: skip
 
 
 # What runs

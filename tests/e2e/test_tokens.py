@@ -41,7 +41,7 @@ def credential(database: Database, authority: Authority, name: str = "key", **pr
 
 
 def sync(database: Database, name: str = "main", credential: str = "key") -> None:
-    if not database.sql("SELECT FROM sequin.streams"):
+    if not database.sql("SELECT 1 FROM sequin.streams"):
         database.sql("SELECT sequin.create_stream('main')")
     database.sql("SELECT sequin.create_sync(%s, 'main', %s, '{item}')", name, credential)
 
@@ -122,7 +122,7 @@ def test_a_refused_token_is_renewed_and_nobody_loses_his_place(
     authority.configure(revoke="access", count=45)
     eventually(lambda: is_complete(provider, 45), what=provider.status)
     assert authority.granted() == 2
-    assert not provider.sql("SELECT FROM sequin.sync_log WHERE event IN ('failing', 'credential_refused')")
+    assert not provider.sql("SELECT 1 FROM sequin.sync_log WHERE event IN ('failing', 'credential_refused')")
 
 
 def test_a_server_that_fails_is_asked_again_while_the_old_token_lives(
@@ -142,7 +142,7 @@ def test_a_server_that_fails_is_asked_again_while_the_old_token_lives(
     authority.configure(count=40)
     eventually(lambda: is_complete(provider, 40), what=provider.status)
     eventually(lambda: is_valid(provider), 30, what=provider.status)
-    assert not provider.sql("SELECT FROM sequin.sync_log WHERE event = 'credential_refused'")
+    assert not provider.sql("SELECT 1 FROM sequin.sync_log WHERE event = 'credential_refused'")
 
 
 def lose_an_answer(database: Database, authority: Authority) -> None:

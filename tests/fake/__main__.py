@@ -6,10 +6,15 @@ import argparse
 import asyncio
 import json
 import signal
+from collections.abc import Iterable
+from typing import Any
 
 from .core.app import Fake
 from .core.clock import Clock
 from .core.server import Server
+from .ledger import DEFAULT_KEY as LEDGER_KEY
+from .ledger import Ledger
+from .ledger.catalog import COLLECTIONS as LEDGER_COLLECTIONS
 from .oauth import OAuth
 from .stripe import DEFAULT_KEY, Stripe
 from .stripe.catalog import COLLECTIONS
@@ -37,14 +42,17 @@ def arguments() -> argparse.Namespace:
         if "{" not in collection.path:
             names.add("--" + collection.path.replace("/", "-").replace("_", "-"))
         counts.add_argument(*sorted(names), dest=f"count_{collection.name}", type=int, metavar="N")
+    for collection in LEDGER_COLLECTIONS:
+        names = {f"--ledger-{collection.name}", "--ledger-" + collection.path.rpartition("/")[2]}
+        counts.add_argument(*sorted(names), dest=f"ledger_{collection.name}", type=int, metavar="N")
     return parser.parse_args()
 
 
-def counts_of(options: argparse.Namespace) -> dict[str, int]:
-    """How many objects of each Stripe collection."""
+def counts_of(options: argparse.Namespace, prefix: str, collections: Iterable[Any]) -> dict[str, int]:
+    """How many objects of each collection; `prefix` of the option that says so."""
     counts = {}
-    for collection in COLLECTIONS:
-        given = getattr(options, f"count_{collection.name}")
+    for collection in collections:
+        given = getattr(options, f"{prefix}_{collection.name}")
         scale = 0 if options.empty else 1 if collection.parent else options.scale
         counts[collection.name] = round(collection.count * scale) if given is None else given
     return counts
@@ -54,11 +62,18 @@ async def serve(options: argparse.Namespace) -> None:
     clock = Clock(options.now)
     fake = Fake(clock, options.seed)
     stripe = Stripe(
-        clock, options.seed, counts_of(options), events=not options.no_events, api_version=options.api_version
+        clock,
+        options.seed,
+        counts_of(options, "count", COLLECTIONS),
+        events=not options.no_events,
+        api_version=options.api_version,
     )
+    ledger = Ledger(clock, options.seed, counts_of(options, "ledger", LEDGER_COLLECTIONS))
     if options.no_limits:
         stripe.configure({"global_rate": None, "endpoint_rate": None})
+        ledger.configure({"quota": None, "cost": None})
     fake.mount(stripe)
+    fake.mount(ledger)
     if options.oauth:
         fake.mount(OAuth(clock, options.seed))
 
@@ -76,6 +91,7 @@ async def serve(options: argparse.Namespace) -> None:
                 "port": port,
                 "providers": {
                     "stripe": {"base_url": f"{url}/stripe", "api_key": DEFAULT_KEY},
+                    "ledger": {"base_url": f"{url}/ledger", "api_key": LEDGER_KEY},
                     **({"oauth": {"base_url": f"{url}/oauth"}} if options.oauth else {}),
                 },
             }

@@ -1,6 +1,7 @@
-"""Every declaration in the tree has the form that providers/provider.schema.json gives to editors."""
+"""Declarations, and the parts of one in the guide, have the form that the JSON Schema gives to editors."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ DECLARATIONS = [
     for path in (*CHECKOUT.glob("providers/*.json"), *CHECKOUT.glob("tests/fake/*/declaration.json"))
     if path.name != "provider.schema.json"
 ]
+GUIDE = (CHECKOUT / "docs" / "declaring.md").read_text(encoding="utf-8")
+PARTS = re.findall(r'^```json\n(".*?)^```$', GUIDE, re.MULTILINE | re.DOTALL)
 STRIPE = json.loads((CHECKOUT / "providers" / "stripe.json").read_text())
 
 
@@ -24,8 +27,7 @@ def test_the_schema_is_one() -> None:
 
 @pytest.mark.parametrize("path", DECLARATIONS, ids=lambda path: str(path.relative_to(CHECKOUT)))
 def test_declarations_have_the_form(path: Path) -> None:
-    problems = [f"{e.json_path}: {e.message}" for e in VALIDATOR.iter_errors(json.loads(path.read_text()))]
-    assert problems == []
+    assert problems(json.loads(path.read_text())) == []
 
 
 @pytest.mark.parametrize(
@@ -43,3 +45,29 @@ def test_declarations_have_the_form(path: Path) -> None:
 )
 def test_the_schema_tells_what_is_wrong(wrong: dict[str, Any]) -> None:
     assert not VALIDATOR.is_valid({**STRIPE, **wrong})
+
+
+def declared_in_the_guide() -> dict[str, Any]:
+    [text] = re.findall(r"register_provider\(\$declaration\$(.*?)\$declaration\$\)", GUIDE, re.DOTALL)
+    return json.loads(text)
+
+
+def problems(declaration: dict[str, Any]) -> list[str]:
+    return [f"{each.json_path}: {each.message}" for each in VALIDATOR.iter_errors(declaration)]
+
+
+def test_the_declaration_of_the_guide_has_the_form() -> None:
+    assert problems(declared_in_the_guide()) == []
+    assert len(PARTS) >= 9
+
+
+@pytest.mark.parametrize("part", PARTS, ids=lambda part: part.partition(":")[0].strip('"'))
+def test_the_parts_in_the_guide_have_the_form(part: str) -> None:
+    """Each is a member of a declaration, or members of a collection."""
+    members = json.loads(f"{{{part}}}")
+    declaration = declared_in_the_guide()
+    at_the_top = members.keys() <= set(SCHEMA["properties"])
+    place = declaration if at_the_top else declaration["collections"][0]
+    assert members.keys() <= set((SCHEMA if at_the_top else SCHEMA["$defs"]["collection"])["properties"])
+    place |= members
+    assert problems(declaration) == []

@@ -41,8 +41,14 @@ impl Answer {
     /// Each byte that is not UTF-8 is replaced by a question mark, and only then is the text owned.
     pub fn text(&self, declaration: &Declaration) -> Result<Cow<'_, str>, Failure> {
         self.judged(&declaration.errors).map_err(|mut failure| {
-            if failure.class == FailureClass::RateLimited && failure.retry_after.is_none() {
-                failure.retry_after = declaration.rate_limit.reset_in(self);
+            // It may be another limit than the one that the headers tell of.
+            let is_the_quota = |quota: &QuotaHeaders| quota.left(self).is_none_or(|left| left < 1.0);
+            let limits = &declaration.rate_limit;
+            if failure.class == FailureClass::RateLimited
+                && failure.retry_after.is_none()
+                && limits.headers.as_ref().is_some_and(is_the_quota)
+            {
+                failure.retry_after = limits.reset_in(self);
             }
             failure
         })
@@ -60,7 +66,7 @@ impl Answer {
 
     /// For how long nothing more may be asked, as the API says that its quota is used up.
     pub fn pause(&self, limits: &Limits) -> Option<Duration> {
-        let quota = limits.headers.as_ref().filter(|quota| quota.is_used_up(self));
+        let quota = limits.headers.as_ref().filter(|quota| quota.left(self).is_some_and(|left| left < 1.0));
         let until_reset = quota.and_then(|_| limits.reset_in(self));
         let until_restored = limits.cost.as_ref().and_then(|cost| cost.pause(&readable(&self.body)));
         until_reset.max(until_restored).filter(|pause| !pause.is_zero())
@@ -110,11 +116,9 @@ impl Limits {
 }
 
 impl QuotaHeaders {
-    fn is_used_up(&self, answer: &Answer) -> bool {
-        answer
-            .header(&self.remaining)
-            .and_then(|left| left.parse::<f64>().ok())
-            .is_some_and(|left| left < 1.0)
+    /// How many requests are left, where the answer says it.
+    fn left(&self, answer: &Answer) -> Option<f64> {
+        answer.header(&self.remaining)?.parse().ok()
     }
 }
 

@@ -118,6 +118,12 @@ fn a_cursor_is_followed_until_there_is_none() {
         assert_eq!(asked, ["/items?limit=2", "/items?limit=2&cursor=a%26b%3D", "/items?limit=2&cursor=7"]);
         assert_eq!(ids, ["a", "c"], "an empty page need not be the last");
     }
+    for odd in
+        ["1.5e", "true", r#"{"a": 1}"#, r#""a\u0000b""#, r#""\ud800""#, &format!("{:?}", "x".repeat(9000))]
+    {
+        let odd = format!(r#"{{"items": [], "paging": {{"next": {odd}}}}}"#);
+        assert!(walk(&cursor, &[(&[], &odd)]).unwrap_err().starts_with("BadData"), "{odd:.80}");
+    }
     let circle = r#"{"items": [], "paging": {"next": "a"}}"#;
     assert!(walk(&cursor, &[(&[], circle), (&[], circle)]).unwrap_err().contains("where it began"));
 }
@@ -184,6 +190,10 @@ fn pages_and_offsets_are_counted_to_an_empty_page() {
     .unwrap();
     assert_eq!(asked, ["/items", "/items?skip=2"]);
     assert!(walk(&pages, &[full, full]).unwrap_err().contains("that of the page before"));
+    // What is filtered out behind the paging leaves an empty page.
+    let (asked, _) = walk(&offsets, &[(&[], r#"{"items": [{"id": 1}], "more": true}"#)]).unwrap();
+    assert_eq!(asked.len(), 2);
+    assert!(walk(&offsets, &[(&[], r#"{"items": [], "more": true}"#)]).is_err());
 }
 
 #[test]
@@ -211,6 +221,7 @@ fn changes_and_deletions_are_asked_for_from_an_instant_on() {
     let since = Timestamp::from_unix_micros(1_700_000_000_123_456);
     let item = listing(|declaration| {
         declaration["collections"][0] = json!({"name": "item", "title": "Items", "path": "/items",
+            "retrieve": "/items/{id}",
             "updated": {"from": "since", "format": "iso8601", "ascending": true, "query": {"sort": "changed"}},
             "deleted": {"path": "/deleted", "query": {"of": "items"}, "from": "since", "format": "unix_milliseconds",
                         "pagination": {"kind": "none", "items": "/gone"}, "id": "/ref",
@@ -243,6 +254,18 @@ fn errors_are_told_apart_by_header_and_in_good_answers() {
     };
     assert_eq!(class(403, &[("x-remaining", "0")], ""), FailureClass::RateLimited);
     assert_eq!(class(403, &[("x-remaining", "5")], ""), FailureClass::Unknown);
+    // A pause until the reset is for the quota, and not for another limit.
+    let limited = |left: &str| {
+        let declaration = declare(|d| {
+            let headers = json!({"remaining": "X-Remaining", "reset": "X-Reset", "reset_format": "seconds"});
+            d["rate_limit"]["headers"] = headers;
+            d["errors"]["rules"] = json!([{"status": [429], "class": "rate_limited"}]);
+        });
+        let headers = [("x-remaining", left), ("x-reset", "3600")];
+        answer(&asked, 429, &headers, "").text(&declaration.unwrap()).unwrap_err().retry_after
+    };
+    assert_eq!(limited("0"), Some(Duration::from_secs(3600)));
+    assert_eq!(limited("90000"), None);
     assert_eq!(class(200, &[], r#"{"code": "THROTTLED", "message": "slowly"}"#), FailureClass::RateLimited);
     assert_eq!(class(200, &[], r#"{"code": "OTHER"}"#), FailureClass::BadData);
 }
@@ -370,6 +393,7 @@ fn the_schema_knows_the_same_fields() {
             "occurred_at": {"at": "/at", "format": "unix_seconds"}, "object_type": "/type", "object_id": "/of",
             "lookback": 60, "retention": 3600}});
         let item = &mut d["collections"][0];
+        item["retrieve"] = json!("/items/{id}");
         item["created"] = json!({"from": "from"});
         item["updated"] = json!({"from": "since", "format": "iso8601"});
         item["deleted"] = json!({"path": "/gone", "id": "/id"});

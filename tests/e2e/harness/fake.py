@@ -17,7 +17,6 @@ from typing import Any, Self
 from .budget import Budgets
 
 TESTS = Path(__file__).resolve().parents[2]
-DECLARATIONS = TESTS.parent / "providers"
 
 # Seeded objects are spread over so many moments: some share a second, as they do in life, and most don't.
 MOMENTS = 40
@@ -245,7 +244,9 @@ class Upstream:
 
 def _names(provider: str, served: dict[str, dict[str, Any]]) -> dict[str, str]:
     """Declared collection → what the fake calls it: named apart, they are joined by the path of the list."""
-    declaration = json.loads((DECLARATIONS / f"{provider}.json").read_text())
+    built_in = TESTS.parent / "providers" / f"{provider}.json"
+    of_a_user = TESTS / "fake" / provider / "declaration.json"
+    declaration = json.loads((built_in if built_in.exists() else of_a_user).read_text())
     by_path = {_shape(each["path"]): name for name, each in served.items()}
     names: dict[str, str] = {}
     for collection in declaration["collections"]:

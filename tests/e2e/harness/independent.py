@@ -1,9 +1,9 @@
-"""Stripe as others have understood it: servers that nobody of this project wrote, each in its own process.
+"""Servers that nobody of this project wrote, each in its own process: what they accept and list is evidence.
 
-What they accept and what they list is evidence. None of them is faithful throughout, so a proxy stands
-between one and the connector. It corrects what contradicts Stripe's documentation and is in the connector's
-way, each correction with its reason, and passes everything else on as it is. Tests write, and read the
-truth, without it.
+JSON Server is an API of its own, and asked as it is. The others are Stripe as somebody has understood it.
+None of them is faithful throughout, so a proxy stands between one and the connector. It corrects what
+contradicts Stripe's documentation and is in the connector's way, each correction with its reason, and passes
+everything else on as it is. Tests write, and read the truth, without it.
 """
 
 import asyncio
@@ -42,6 +42,13 @@ web.run_app(server.app, sock=listening, print=None)
 STATEFUL_MOCK = """
 const listening = require("stripe-stateful-mock").createExpressApp().listen(0, "127.0.0.1", () =>
     console.log(listening.address().port));
+"""
+
+# Its own command listens where `localhost` may lead.
+JSON_SERVER = """
+const { create, defaults, router } = require("json-server");
+const application = create().use(defaults({ logger: false })).use(router(process.argv[1]));
+const listening = application.listen(0, "127.0.0.1", () => console.log(listening.address().port));
 """
 
 
@@ -92,30 +99,19 @@ class Relayed:
     status: int
 
 
-class Server:
-    """A server in a process of its own, behind a proxy; to `harness.sync` it is an upstream.
-
-    `url` is the proxy, for the connector. `direct` is the server itself, for the test.
-    """
-
-    provider = "stripe"
-    api_key = "sk_test_independent"
-    # Collection → its list, and what the list needs to be complete.
-    lists: dict[str, str]
+class Program:
+    """A server in a process of its own; `direct` is its URL."""
 
     def __init__(self, command: list[str]) -> None:
-        self.relayed: list[Relayed] = []
         self._log = tempfile.TemporaryFile()  # noqa: SIM115
         self._process = subprocess.Popen(
             command, cwd=TESTS, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self._log
         )
         try:
             self.direct = f"http://127.0.0.1:{self._port()}"
-            self._proxy = _Proxy(self)
         except BaseException:
             self._kill()
             raise
-        self.url = self._proxy.url
 
     def _port(self) -> int:
         """The line with the port that the process prints when it listens."""
@@ -132,7 +128,6 @@ class Server:
         self._log.close()
 
     def stop(self) -> None:
-        self._proxy.stop()
         self._kill()
 
     def __enter__(self) -> Self:
@@ -140,6 +135,32 @@ class Server:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+
+
+class Server(Program):
+    """A server behind a proxy; to `harness.sync` it is an upstream.
+
+    `url` is the proxy, for the connector. `direct` is the server itself, for the test.
+    """
+
+    provider = "stripe"
+    api_key = "sk_test_independent"
+    # Collection → its list, and what the list needs to be complete.
+    lists: dict[str, str]
+
+    def __init__(self, command: list[str]) -> None:
+        self.relayed: list[Relayed] = []
+        super().__init__(command)
+        try:
+            self._proxy = _Proxy(self)
+        except BaseException:
+            self._kill()
+            raise
+        self.url = self._proxy.url
+
+    def stop(self) -> None:
+        self._proxy.stop()
+        super().stop()
 
     # The test's side
 
@@ -294,13 +315,10 @@ class StatefulMock(Server):
     UNKNOWN = "never_existed"
 
     def __init__(self) -> None:
-        node = shutil.which("node")
-        if node is None:
-            raise IndependentError("node is missing: run scripts/setup.sh")
         self._feed = _Feed()
         self._gone: set[str] = set()
         self._vanishing = 0
-        super().__init__([node, "-e", STATEFUL_MOCK])
+        super().__init__([_node(), "-e", STATEFUL_MOCK])
 
     def objects(self, collection: str) -> dict[str, dict[str, Any]]:
         if collection == "subscription_item":
@@ -348,6 +366,49 @@ class StatefulMock(Server):
             seen = [each for each in listed["data"] if each["id"] not in self._gone]
             return answer(200, {**listed, "data": seen})
         return reply
+
+
+class JsonServer(Program):
+    """json-server (npm): any objects in a file, over an API without keys and without types.
+
+    `data` is that file: collection → its objects.
+    """
+
+    def __init__(self, data: dict[str, list[dict[str, Any]]]) -> None:
+        self._directory = tempfile.TemporaryDirectory()
+        file = Path(self._directory.name) / "db.json"
+        file.write_text(json.dumps(data), encoding="utf-8")
+        try:
+            super().__init__([_node(), "-e", JSON_SERVER, str(file)])
+        except BaseException:
+            self._directory.cleanup()
+            raise
+
+    def stop(self) -> None:
+        super().stop()
+        self._directory.cleanup()
+
+    def ask(self, method: str, path: str, data: dict[str, Any] | None = None) -> Any:
+        """Raises IndependentError when it refuses."""
+        body = None if data is None else json.dumps(data).encode()
+        headers = {"Content-Type": "application/json"}
+        request = urllib.request.Request(self.direct + path, body, headers, method=method)
+        try:
+            with urllib.request.urlopen(request, timeout=30) as reply:
+                return json.load(reply)
+        except urllib.error.HTTPError as error:
+            raise IndependentError(f"{method} {path}: {error.code} {error.read().decode()}") from None
+
+    def objects(self, collection: str) -> dict[str, dict[str, Any]]:
+        """The truth: all objects by id, in one page."""
+        return {str(each["id"]): each for each in self.ask("GET", f"/{collection}")}
+
+
+def _node() -> str:
+    node = shutil.which("node")
+    if node is None:
+        raise IndependentError("node is missing: run scripts/setup.sh")
+    return node
 
 
 def _flat(data: dict[str, Any], outer: str = "") -> Iterator[tuple[str, str]]:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from fake.stripe import masked
+from fake.core.requestlog import masked
 from psycopg.types.json import Jsonb
 
 from .database import Database

@@ -35,6 +35,7 @@ class Control:
             ("POST", "create"): self.create,
             ("POST", "update"): self.update,
             ("POST", "delete"): self.delete,
+            ("POST", "restore"): self.restore,
             ("POST", "mutate_random"): self.mutate_random,
             ("POST", "purge_events"): self.purge_events,
             ("GET", "truth"): self.truth,
@@ -122,34 +123,37 @@ class Control:
         """
         upstream, collection = self._collection(body)
         announcement = Announcement.parse(body.get("event"))
-        ids = [
-            upstream.create(
-                collection,
-                dict(body.get("data", {})),
-                announcement,
-                parent=body.get("parent"),
-                created=body.get("created"),
-                odd=body.get("odd"),
-            )
-            for _ in range(int(body.get("count", 1)))
-        ]
+        with self._fake.clock.held():
+            ids = [
+                upstream.create(
+                    collection,
+                    dict(body.get("data", {})),
+                    announcement,
+                    parent=body.get("parent"),
+                    created=body.get("created"),
+                    odd=body.get("odd"),
+                )
+                for _ in range(int(body.get("count", 1)))
+            ]
         return {"id": ids[0] if ids else None, "ids": ids}
 
     def update(self, request: Request, body: Any) -> dict[str, Any]:
         """POST update {collection, id | ids, data, event}: sets fields; hashes merge, others replace."""
-        upstream, collection = self._collection(body)
-        ids = self._ids(body)
-        for id in ids:
-            upstream.update(collection, id, dict(body.get("data", {})), Announcement.parse(body.get("event")))
-        return {"ids": ids}
+        data = body.get("data", {})
+        return self._each(
+            body,
+            lambda upstream, collection, id, announcement: upstream.update(
+                collection, id, dict(data), announcement
+            ),
+        )
 
     def delete(self, request: Request, body: Any) -> dict[str, Any]:
         """POST delete {collection, id | ids, event}: removes objects, with what hangs on them."""
-        upstream, collection = self._collection(body)
-        ids = self._ids(body)
-        for id in ids:
-            upstream.delete(collection, id, Announcement.parse(body.get("event")))
-        return {"ids": ids}
+        return self._each(body, lambda upstream, *change: upstream.delete(*change))
+
+    def restore(self, request: Request, body: Any) -> dict[str, Any]:
+        """POST restore {collection, id | ids, event}: deleted objects are there again."""
+        return self._each(body, lambda upstream, *change: upstream.restore(*change))
 
     def mutate_random(self, request: Request, body: Any) -> dict[str, int]:
         """POST mutate_random {n, seed, provider, collections, weights: {create, update, delete}, event}."""
@@ -225,16 +229,26 @@ class Control:
 
     # -- names --------------------------------------------------------------------------------------------
 
+    def _each(self, body: dict[str, Any], change: Callable[..., None]) -> dict[str, Any]:
+        """Changes the objects that `body` names, all at one instant."""
+        upstream, collection = self._collection(body)
+        ids, announcement = self._ids(body), Announcement.parse(body.get("event"))
+        with self._fake.clock.held():
+            for id in ids:
+                change(upstream, collection, id, announcement)
+        return {"ids": ids}
+
     def _provider(self, name: str | None) -> Upstream:
+        """The provider of this name; without one, the first that was mounted."""
         providers = self._fake.providers
-        if name is None and len(providers) == 1:
+        if name is None:
             return next(iter(providers.values())).data
         if name not in providers:
             raise Refused(f'"provider" is one of {", ".join(providers)}, not {name!r}')
         return providers[name].data
 
     def _collection(self, body: dict[str, Any]) -> tuple[Upstream, str]:
-        """`stripe:customer`, or `customer` with `provider` (not needed while there is only one)."""
+        """`ledger:account`, or `account` with `provider` (not needed for the first one)."""
         if "collection" not in body:
             raise Refused('"collection" is missing: "provider:name"')
         provider, colon, name = body["collection"].rpartition(":")

@@ -62,6 +62,10 @@ class Upstream(Protocol):
 
     def delete(self, collection: str, id: str, announcement: Announcement) -> None: ...
 
+    def restore(self, collection: str, id: str, announcement: Announcement) -> None:
+        """Brings a deleted object back; Refused where the API has no such thing."""
+        ...
+
     def mutate_random(
         self,
         n: int,

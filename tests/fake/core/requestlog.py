@@ -14,6 +14,7 @@ SECRET_HEADERS = {
     "authorization",
     "cookie",
     "proxy-authorization",
+    "x-api-key",
     "x-shopify-access-token",
     "stripe-signature",
     "x-hub-signature",
@@ -21,6 +22,11 @@ SECRET_HEADERS = {
     "x-hubspot-signature-v3",
 }
 BODY_KEPT = 64 * 1024
+
+
+def masked(key: str) -> str:
+    """What the log shows of a key."""
+    return f"{key[:8]}…{key[-4:]}"
 
 
 @dataclass(slots=True)

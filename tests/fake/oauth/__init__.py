@@ -23,6 +23,7 @@ CLIENT = ("fake-client", "fake-client-secret-0001")
 USER = ("fake-user", "fäke:pass word")
 SCOPES = "items:read profile"
 PAGE = 10
+COUNT = 30
 
 
 class Denied(Exception):
@@ -34,7 +35,7 @@ class Denied(Exception):
 
 
 class OAuth:
-    """A provider of the fake. It is its own data: what is listed are `count` items."""
+    """A provider of the fake. It is its own data: `count` items are listed, those beyond the first new."""
 
     name = "oauth"
     roots: tuple[str, ...] = ()
@@ -45,7 +46,7 @@ class OAuth:
         self._rng = random.Random(f"{seed}:oauth")
         self._settings: dict[str, Any] = {
             "lifetime": 3600,
-            "count": 30,
+            "count": COUNT,
             "rotates": True,
             # An old refresh token is good until the new one is used, and not only until that is given.
             "keeps_old": False,
@@ -57,6 +58,8 @@ class OAuth:
         self._refresh: dict[str, str | None] = {}
         self._access: dict[str, float] = {}
         self._granted = 0
+        # When there came to be more items than at first.
+        self._grown_at = 0
 
     # -- core.app.Provider --------------------------------------------------------------------------------
 
@@ -113,6 +116,8 @@ class OAuth:
                     self._refresh[value] = None
                 case _ if name in self._settings:
                     self._settings[name] = value
+                    if name == "count":
+                        self._grown_at = int(self._clock.now())
                 case _:
                     raise Refused(f"the authorization server has no setting {name!r}")
         return {
@@ -247,7 +252,10 @@ class OAuth:
 
     def _items(self, request: Request) -> Response:
         asked = request.query_dict()
-        items = [{"id": f"item_{n:04}", "updated": 1_700_000_000 + n} for n in range(self._settings["count"])]
+        items = [
+            {"id": f"item_{n:04}", "updated": 1_700_000_000 + n if n < COUNT else self._grown_at}
+            for n in range(self._settings["count"])
+        ]
         if "since" in asked:
             items = [item for item in items if item["updated"] >= int(asked["since"])]
         if after := asked.get("after"):

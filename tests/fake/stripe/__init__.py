@@ -12,6 +12,7 @@ from ..core.clock import Clock
 from ..core.data import Refused
 from ..core.http import Request, Response
 from ..core.limits import Windows
+from ..core.requestlog import masked
 from . import versions
 from .account import Account
 from .errors import ApiError, failure, unknown_url
@@ -208,8 +209,8 @@ class Stripe:
         if not key:
             raise ApiError(401, "You did not provide an API key in the Authorization header (Bearer).")
         if not (key.startswith(DEFAULT_KEY) if self._keys is None else key in self._keys):
-            masked = f"{key[:8]}{'*' * max(0, len(key) - 12)}{key[-4:]}"
-            raise ApiError(401, f"Invalid API Key provided: {masked}")
+            shown = f"{key[:8]}{'*' * max(0, len(key) - 12)}{key[-4:]}"
+            raise ApiError(401, f"Invalid API Key provided: {shown}")
         allowed = self._keys[key] if self._keys else None
         name = route.collection.name if route and route.collection else (route.template[4:] if route else "")
         if allowed is not None and name.partition("/")[0] not in allowed:
@@ -225,11 +226,6 @@ class Stripe:
         if response.status in (400, 401, 402, 403, 404):
             response.headers["Stripe-Should-Retry"] = "false"
         return response
-
-
-def masked(key: str) -> str:
-    """What the log shows of a key."""
-    return f"{key[:8]}…{key[-4:]}"
 
 
 def _key(request: Request) -> str | None:

@@ -70,6 +70,9 @@ class Owner:
     def delete(self, collection: str, id: str, announcement: Announcement) -> None:
         self._account.delete(self._find(collection), id, announcement)
 
+    def restore(self, collection: str, id: str, announcement: Announcement) -> None:
+        raise Refused(f"a deleted {self._find(collection).name} does not come back")
+
     def mutate_random(
         self,
         n: int,

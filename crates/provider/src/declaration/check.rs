@@ -133,6 +133,18 @@ impl Declaration {
         if collection.updated.is_some() && (collection.parent.is_some() || shape.updated_at.is_none()) {
             return refuse(at("/updated"), "it needs an updated_at, and is not for nested collections");
         }
+        if poll.is_some() && collection.parent.is_some() {
+            return refuse(
+                at("/changes/poll"),
+                "it is not for nested collections: a sweep finds new children",
+            );
+        }
+        let pagination = collection.pagination.as_ref().unwrap_or(&self.pagination);
+        if matches!(pagination, Pagination::Page { .. } | Pagination::Offset { .. }) && sweep.is_none() {
+            let problem =
+                "it is needed where pages have numbers: an object can slip from one to another unseen";
+            return refuse(at("/changes/sweep"), problem);
+        }
         if poll.is_some()
             && collection.updated.is_none()
             && (collection.created.is_none() || shape.created_at.is_none())
@@ -145,6 +157,10 @@ impl Declaration {
             }
             if poll.is_none() {
                 return refuse(at("/deleted"), "it is looked at each changes.poll seconds, which is missing");
+            }
+            if collection.retrieve.is_none() && (deleted.deleted_at.is_none() || shape.updated_at.is_none()) {
+                let problem = "without retrieve it needs a deleted_at, and the records an updated_at: else what was restored would be deleted again";
+                return refuse(at("/deleted"), problem);
             }
             if deleted.from.is_some() && deleted.deleted_at.is_none() {
                 return refuse(at("/deleted/deleted_at"), "it is needed where the list can be limited");

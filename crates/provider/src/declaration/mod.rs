@@ -160,6 +160,20 @@ impl CollectionRef {
     pub fn pagination(&self) -> &Pagination {
         self.pagination.as_ref().unwrap_or(&self.declaration.pagination)
     }
+
+    /// Whether a position in one list is one in the other: nothing has changed of where the collection is listed, how
+    /// that is cut, and what is read of it.
+    pub fn lists_as(&self, other: &Self) -> bool {
+        let parents = [self.parent_collection(), other.parent_collection()];
+        let is_same_parent = match &parents {
+            [Some(one), Some(other)] => one.lists_as(other),
+            parents => parents.iter().all(Option::is_none),
+        };
+        is_same_parent
+            && **self == **other
+            && self.pagination() == other.pagination()
+            && self.shape() == other.shape()
+    }
 }
 
 impl Deref for CollectionRef {
