@@ -7,6 +7,7 @@ mod job;
 mod launcher;
 mod leases;
 mod main;
+mod network;
 mod notifier;
 mod plan;
 mod poll;
