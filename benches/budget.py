@@ -1,4 +1,4 @@
-"""40,000 customers of two years at 100 ms a request, within 25 requests a second: is the budget used?
+"""200,000 customers of two years at 100 ms a request, within 25 requests a second: is the budget used?
 
 Beside dlt, with the same latency and without a limit: it asks for one page after the other.
 """
@@ -11,14 +11,14 @@ from peer import DLT, load_with_dlt
 from report import Report, ratio
 from server import bench_cluster
 
-RECORDS = 40_000
+RECORDS = 200_000
 PAGE = 100
 LATENCY = 100.0
 """Milliseconds."""
-RUNS = 2
+RUNS = 1
 BUDGET = {"allowed_requests": 25, "interval": 1, "max_concurrent_requests": 10}
 SHARE = 95.0
-"""Percent of what the budget allows."""
+"""Percent of the requests that the budget allows; some of them look for changes meanwhile."""
 TIMES = 2.5
 """dlt's rate."""
 
@@ -40,9 +40,9 @@ def run(report: Report) -> None:
     best = BUDGET["allowed_requests"] * PAGE / BUDGET["interval"]
     report.note(f"with full pages alone, the budget allows {best:,.0f} records/s")
     rate = report.measured("sequin", ours, "records/s")
-    report.measured("requests / allowed", shares, "%")
+    report.note(f"that is {100 * rate / best:.1f} % of it")
     report.measured(f"dlt {DLT.version}", theirs, "records/s")
-    report.judged("rate / what the budget allows", 100 * rate / best, "%", at_least=SHARE)
+    report.judged("requests / what the budget allows", min(shares), "%", at_least=SHARE)
     report.judged("sequin / dlt", ratio(ours, theirs), "x", at_least=TIMES)
 
 

@@ -32,7 +32,7 @@ SEQUIN = Queue(
     "sequin consume + ack",
     "SELECT * FROM sequin.consume('bench', {batch})",
     "SELECT sequin.ack('bench', $1)",
-    "SELECT c.* FROM sequin.ack('bench', $1) LEFT JOIN LATERAL sequin.consume('bench', {batch}) AS c ON true",
+    "SELECT * FROM sequin.consume('bench', {batch}, ack => $1)",
 )
 PGMQ = Queue(
     "pgmq read + delete",
@@ -124,8 +124,8 @@ def _work_in_one(dsn: str, queue: Queue, batch: int, seconds: float, start, resu
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             taken = _checked(raw.exec_prepared(b"next", [tokens]))
-            # Where there is nothing, the row has nothing in it.
-            is_empty = taken.get_value(0, 0) is None
+            # Where there is nothing, there is no row, or one with nothing in it.
+            is_empty = taken.ntuples == 0 or taken.get_value(0, 0) is None
             total += 0 if is_empty else taken.ntuples
             tokens = b"{}" if is_empty else _tokens(taken)
         results.put(total)

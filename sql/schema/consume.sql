@@ -150,15 +150,17 @@ END
 $$;
 COMMENT ON FUNCTION sequin._consume(text, int, interval) IS 'sequin.consume, whatever the case.';
 
-CREATE FUNCTION sequin.consume(consumer text, batch_size int DEFAULT 1, wait_for interval DEFAULT '0')
+CREATE FUNCTION sequin.consume(consumer text, batch_size int DEFAULT 1, wait_for interval DEFAULT '0',
+                               ack text[] DEFAULT NULL)
 RETURNS TABLE (ack_token text, record jsonb, updated_idx bigint, deliver_count int)
 LANGUAGE c
 AS 'MODULE_PATHNAME', 'sequin_consume';
-COMMENT ON FUNCTION sequin.consume(text, int, interval) IS
+COMMENT ON FUNCTION sequin.consume(text, int, interval, text[]) IS
     'Takes up to batch_size records (1 to 10000) that the consumer has not seen in this version, oldest first, and '
     'those due again. Each is in flight until it is acknowledged (sequin.ack), given back (sequin.nack) or its ack_wait '
     'is over, and its ack_token is of this delivery only; deliver_count counts the deliveries of this version. '
-    'wait_for: how long to wait until there is anything; READ COMMITTED only. A call passes over at most some million '
+    'wait_for: how long to wait until there is anything; READ COMMITTED only. ack: tokens that are acknowledged first, as '
+    'sequin.ack does; with any there is no waiting, so that they are not held back. A call passes over at most some million '
     'records that the filter leaves out and may then return none. It all happens in the caller''s transaction. '
     'Raises undefined_object for an unknown consumer, invalid_parameter_value for a bad batch_size or wait_for, '
     'feature_not_supported for waiting in REPEATABLE READ or above, object_not_in_prerequisite_state for a consumer '

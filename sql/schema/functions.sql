@@ -1,9 +1,28 @@
--- SECURITY DEFINER, as only a superuser may set what keeps a secret out of the log.
-ALTER FUNCTION sequin.create_credential(text, text, jsonb, jsonb) SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
-ALTER FUNCTION sequin.update_credential(text, jsonb, jsonb) SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
 -- Errors of these are raised after a secret was received: the statement, which holds it, must not be logged with them.
+-- Only a superuser may set that, and sequin_worker, which has been granted it.
 ALTER FUNCTION sequin.create_credential(text, text, jsonb, jsonb) SET log_min_error_statement = 'panic';
 ALTER FUNCTION sequin.update_credential(text, jsonb, jsonb) SET log_min_error_statement = 'panic';
+
+-- Who may call them has no rights on the tables.
+ALTER FUNCTION sequin.create_stream(text, jsonb) SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
+ALTER FUNCTION sequin.delete_stream(text, boolean) SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
+ALTER FUNCTION sequin.register_provider(jsonb) SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
+ALTER FUNCTION sequin.delete_provider(text) SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
+ALTER FUNCTION sequin.create_credential(text, text, jsonb, jsonb) SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
+ALTER FUNCTION sequin.update_credential(text, jsonb, jsonb) SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
+ALTER FUNCTION sequin.delete_credential(text) SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
+ALTER FUNCTION sequin.refresh_collections(text) SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
+ALTER FUNCTION sequin.create_sync(text, text, text, text[], text, jsonb, interval, jsonb, text, jsonb)
+    SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
+ALTER FUNCTION sequin.update_sync(text, text[], text, jsonb, interval, jsonb, text, jsonb)
+    SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
+ALTER FUNCTION sequin.pause_sync(text) SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
+ALTER FUNCTION sequin.resume_sync(text) SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
+ALTER FUNCTION sequin.delete_sync(text, boolean) SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
+ALTER FUNCTION sequin.start_backfill(text, text, timestamptz) SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
+ALTER FUNCTION sequin.cancel_backfill(uuid) SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
+ALTER FUNCTION sequin.confirm_deletes(text, text) SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
+ALTER FUNCTION sequin.retry_rejected(text, text) SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
 
 COMMENT ON FUNCTION sequin.create_stream(text, jsonb) IS
     'Makes a stream. name: unique among streams. metadata: a JSON object of the user''s. Returns its id. '
@@ -93,11 +112,5 @@ COMMENT ON FUNCTION sequin._failure_hint(text) IS 'What would help against a fai
 COMMENT ON FUNCTION sequin._declared_providers() IS
     'The providers: those that sequin comes with, and those that were registered.';
 COMMENT ON FUNCTION sequin._declared_collections() IS 'The collections of all providers.';
-
--- Nothing is for everybody: who shall use the extension is granted it.
-REVOKE ALL ON SCHEMA sequin FROM PUBLIC;
-REVOKE ALL ON ALL TABLES IN SCHEMA sequin FROM PUBLIC;
-REVOKE ALL ON ALL SEQUENCES IN SCHEMA sequin FROM PUBLIC;
-REVOKE ALL ON ALL FUNCTIONS IN SCHEMA sequin FROM PUBLIC;
 
 SELECT sequin._announce_extension();

@@ -1,10 +1,12 @@
-//! `sequin.consume` and `sequin.ack`: the common cases in a statement each, all others in SQL.
+//! Taking and settling records: the common cases of `sequin.consume` and `sequin.ack` in a statement each, all others in
+//! SQL. Whether the caller may is asked with the rights of the caller; the rest is done with those of the tables' owner.
 
 use crate::{
+    error::{Result, error},
     pg::{
         advisory,
         call::{Call, ResultSet, function},
-        process, sequence, setting, shared, transaction,
+        process, role, sequence, setting, shared, transaction,
     },
     store::consumers::{self, Consumer},
 };
@@ -18,15 +20,49 @@ thread_local! {
 
 function!(sequin_consume, pg_finfo_sequin_consume, consume);
 function!(sequin_ack, pg_finfo_sequin_ack, ack);
+function!(sequin_nack, pg_finfo_sequin_nack, nack);
+function!(sequin_extend, pg_finfo_sequin_extend, extend);
+function!(sequin_fetch, pg_finfo_sequin_fetch, fetch);
+
+/// Runs `body`, if the caller may take records for the consumer that the call names.
+fn permitted<T>(call: &Call, body: impl FnOnce() -> T) -> T {
+    check_rights(call).unwrap_or_report();
+    role::as_owner(body)
+}
+
+/// Refuses what is not granted in the same words as what does not exist: whoever may not use a consumer shall not find out
+/// whether there is one.
+fn check_rights(call: &Call) -> Result<()> {
+    if role::is_admin() || consumers::is_granted(call.datum(0)) {
+        return Ok(());
+    }
+    let name = String::from_utf8_lossy(call.bytes(0).unwrap_or_default());
+    Err(error(
+        PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE,
+        format!("permission denied for consumer {name:?}"),
+    )
+    .set_detail("Either there is no such consumer, or it is not granted to the current role.")
+    .set_hint("An administrator grants it with sequin.grant_consumer."))
+}
 
 fn consume(call: &Call) -> Option<pg_sys::Datum> {
+    permitted(call, || deliver(call))
+}
+
+fn deliver(call: &Call) -> Option<pg_sys::Datum> {
     let results = call.result_set();
     let name = call.bytes(0).and_then(|name| str::from_utf8(name).ok());
     let batch_size = call.int(1).filter(|size| (1..=10_000).contains(size));
+    let settles = call.datum(3).is_some();
+    if settles {
+        settle(call, 3);
+    }
+    // What is settled must not be held back by a wait.
+    let wait_for = if settles { Interval::from_seconds(0.0).into_datum() } else { call.datum(2) };
     // A transaction that goes on has to say which records it takes.
     let is_short = !transaction::is_block() && !transaction::is_isolated();
     let (true, Some(name), Some(batch_size)) = (is_short && call.is_duration(2), name, batch_size) else {
-        consumers::consume(call.datum(0), call.datum(1), call.datum(2), &results);
+        consumers::consume(call.datum(0), call.datum(1), wait_for, &results);
         return None;
     };
     let busy = BUSY.take().filter(|(busy, _)| busy == name).map(|(_, consumer)| consumer);
@@ -36,7 +72,7 @@ fn consume(call: &Call) -> Option<pg_sys::Datum> {
         return None;
     }
     let rest = batch_size - taken;
-    let wait_for = if taken > 0 { Interval::from_seconds(0.0).into_datum() } else { call.datum(2) };
+    let wait_for = if taken > 0 { Interval::from_seconds(0.0).into_datum() } else { wait_for };
     let others = consumers::consume(call.datum(0), rest.into_datum(), wait_for, &results);
     if others == u64::from(rest.unsigned_abs()) {
         BUSY.set(consumers::known(name).unwrap_or_report().map(|consumer| (name.to_owned(), consumer)));
@@ -83,7 +119,12 @@ fn take(call: &Call, consumer: &Consumer, batch_size: i32, results: &ResultSet) 
 }
 
 fn ack(call: &Call) -> Option<pg_sys::Datum> {
-    if let Some((lease, positions)) = call.texts(1).and_then(|tokens| whole_lease(&tokens)) {
+    permitted(call, || settle(call, 1))
+}
+
+/// Acknowledges the tokens in the argument `tokens`; how many were live.
+fn settle(call: &Call, tokens: usize) -> Option<pg_sys::Datum> {
+    if let Some((lease, positions)) = call.texts(tokens).and_then(|tokens| whole_lease(&tokens)) {
         let amount = i64::try_from(positions.len()).unwrap_or(0);
         if let Some(waited_for) = consumers::ack(call.datum(0), lease, positions) {
             if let Some(stream) = waited_for {
@@ -92,7 +133,23 @@ fn ack(call: &Call) -> Option<pg_sys::Datum> {
             return amount.into_datum();
         }
     }
-    consumers::settle(call.datum(0), call.datum(1)).and_then(IntoDatum::into_datum)
+    consumers::settle(call.datum(0), call.datum(tokens)).and_then(IntoDatum::into_datum)
+}
+
+fn nack(call: &Call) -> Option<pg_sys::Datum> {
+    permitted(call, || consumers::give_back(call.datum(0), call.datum(1), call.datum(2)))
+        .and_then(IntoDatum::into_datum)
+}
+
+fn extend(call: &Call) -> Option<pg_sys::Datum> {
+    permitted(call, || consumers::extend(call.datum(0), call.datum(1), call.datum(2)))
+        .and_then(IntoDatum::into_datum)
+}
+
+fn fetch(call: &Call) -> Option<pg_sys::Datum> {
+    let results = call.result_set();
+    permitted(call, || consumers::fetch(call.datum(0), call.datum(1), call.datum(2), &results));
+    None
 }
 
 /// The lease that all tokens name, and the positions in it; a token is "<lease>-<position>".

@@ -124,7 +124,9 @@ impl Poll {
     /// Takes a page of the look's list, and gives what is to be done with it.
     pub fn take(&mut self, range: &mut Range, page: &mut Page, is_final: bool) -> Then {
         let time = |record: &Record| if self.aim == Aim::New { record.created_at } else { record.updated_at };
-        self.cursor = self.cursor.max(page.records.iter().filter_map(time).max());
+        // What is said to be still to come must not hide what comes before it.
+        let newest = page.records.iter().filter_map(time).max().map(|newest| newest.min(page.date));
+        self.cursor = self.cursor.max(newest);
         if self.aim == Aim::Deletes {
             let tombstones =
                 page.records.drain(..).map(|record| (record.upstream_id, record.updated_at)).collect();

@@ -1074,3 +1074,34 @@ def test_calls_that_got_little_keep_nothing_from_others(db: Callable[[], Connect
             assert len(consume(conn, 200)) == 1
         put(other, *(f"b{number}" for number in range(50)))
         assert len(consume(other, 50)) == 50
+
+
+def test_consume_acknowledges_what_it_is_given_first(db: Callable[[], Connection]) -> None:
+    conn, other = db(), db()
+    create(conn, max_ack_pending=2)
+    put(conn, "a", "b", "c", "d", "e")
+    first = consume(conn, 2)
+    assert consume(conn, 2) == []
+    taken = "SELECT ack_token, record ->> 'upstream_id' FROM sequin.consume('c', 2, ack => %s)"
+    second = conn.execute(taken, ([delivery.token for delivery in first],)).fetchall()
+    assert [row[1] for row in second] == ["c", "d"]
+    # One of two, and one that is not live any more.
+    third = conn.execute(taken, ([second[0][0], first[0].token],)).fetchall()
+    assert [row[1] for row in third] == ["e"]
+    with conn.transaction(force_rollback=True):
+        assert conn.execute(taken, ([third[0][0]],)).fetchall() == []
+    assert one(other, "SELECT in_flight FROM sequin.consumer_status WHERE consumer = 'c'") == 2
+
+
+def test_consume_does_not_wait_with_an_acknowledgement_in_hand(db: Callable[[], Connection]) -> None:
+    conn = db()
+    create(conn)
+    put(conn, "a")
+    [taken] = consume(conn)
+    began = time.monotonic()
+    assert (
+        conn.execute("SELECT * FROM sequin.consume('c', 1, '20 s', ack => %s)", ([taken.token],)).fetchall()
+        == []
+    )
+    assert time.monotonic() - began < 10
+    assert one(conn, "SELECT in_flight FROM sequin.consumer_status WHERE consumer = 'c'") == 0

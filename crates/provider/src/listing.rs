@@ -105,6 +105,20 @@ pub struct Page {
     /// When each object of the list was created, in its order; of a list of parents they are the parents, and of a list
     /// of children it is empty.
     pub created: Vec<Option<Timestamp>>,
+    /// The API's clock when it answered.
+    pub date: Timestamp,
+}
+
+impl Page {
+    fn empty(answer: &Answer) -> Self {
+        Self {
+            records: Vec::new(),
+            rejected: Vec::new(),
+            next: None,
+            created: Vec::new(),
+            date: answer.date(),
+        }
+    }
 }
 
 /// A walk through a collection, or a part of it.
@@ -229,9 +243,7 @@ impl Listing {
             Ok(text) => text,
             Err(failure) if failure.class == FailureClass::Missing => {
                 return match position.past_missing() {
-                    Ok(next) => {
-                        Ok(Page { records: Vec::new(), rejected: Vec::new(), next, created: Vec::new() })
-                    }
+                    Ok(next) => Ok(Page { next, ..Page::empty(answer) }),
                     Err(NothingMissing) => Err(failure),
                 };
             }
@@ -260,7 +272,7 @@ impl Listing {
                     Subject::Tombstones => records.into_iter().map(Record::buried).collect(),
                 };
                 let next = next.map(|after| Position::Page { after, restarts: *restarts });
-                Ok(Page { records, rejected, next, created })
+                Ok(Page { records, rejected, next, created, date: answer.date() })
             }
             Position::Children { parents, then } => {
                 let mut parents = parents.clone();
@@ -276,7 +288,7 @@ impl Listing {
                     parents.push_front(ParentPosition { after, ..parent });
                 }
                 let next = Position::children(parents, then.clone());
-                Ok(Page { records, rejected, next, created: Vec::new() })
+                Ok(Page { records, rejected, next, ..Page::empty(answer) })
             }
         }
     }
@@ -295,7 +307,7 @@ impl Listing {
         let shape = parents.shape();
         let created_at = shape.created_at.as_ref();
         let embedded = self.collection.parent.as_ref().and_then(|parent| parent.embedded.as_ref());
-        let mut page = Page { records: Vec::new(), rejected: Vec::new(), next: None, created: Vec::new() };
+        let mut page = Page::empty(answer);
         let mut unfinished = VecDeque::new();
         let mut ids = Vec::new();
         for item in &list.items {

@@ -10,6 +10,7 @@ use sequin_provider::{
 };
 use serde_json::{Value, json};
 use std::{
+    collections::BTreeSet,
     sync::Arc,
     time::{Duration, SystemTime},
 };
@@ -316,4 +317,76 @@ fn what_a_declaration_must_not_say_is_named_by_its_place() {
         assert!(refused.starts_with(place), "{place}: {refused}");
         assert!(!refused.contains(" at line "), "{refused}");
     }
+}
+
+/// The names in the message of an unknown field: `unknown field `zzz`, expected one of `a`, `b``.
+fn expected_fields(message: &str) -> BTreeSet<String> {
+    message.split('`').skip(3).step_by(2).map(str::to_owned).collect()
+}
+
+#[test]
+fn the_schema_knows_the_same_fields() {
+    let schema: Value =
+        serde_json::from_str(include_str!("../../../providers/provider.schema.json")).unwrap();
+    let properties = |place: &str| -> BTreeSet<String> {
+        let found = schema.pointer(place).unwrap_or_else(|| panic!("{place} is not in the schema"));
+        found["properties"].as_object().unwrap().keys().cloned().collect()
+    };
+    let whole = |d: &mut Value| {
+        d["rate_limit"]["headers"] = json!({"remaining": "a", "reset": "b", "reset_format": "seconds"});
+        d["rate_limit"]["cost"] = json!({"requested": "/a", "available": "/b", "restore_per_second": "/c"});
+        d["feeds"] = json!({"events": {"path": "/events", "since": "since", "id": "/id",
+            "occurred_at": {"at": "/at", "format": "unix_seconds"}, "object_type": "/type", "object_id": "/of",
+            "lookback": 60, "retention": 3600}});
+        let item = &mut d["collections"][0];
+        item["created"] = json!({"from": "from"});
+        item["updated"] = json!({"from": "since", "format": "iso8601"});
+        item["deleted"] = json!({"path": "/gone", "id": "/id"});
+        item["record"] = json!({});
+        item["changes"] = json!({"poll": 5});
+        let mut child = d["collections"][0].clone();
+        child["name"] = json!("child");
+        child["parent"] = json!({"collection": "item"});
+        for key in ["updated", "deleted"] {
+            child.as_object_mut().unwrap().remove(key);
+        }
+        child["changes"] = json!({"sweep": 60});
+        d["collections"].as_array_mut().unwrap().push(child);
+    };
+    declare(whole).unwrap();
+    for (place, of_schema) in [
+        ("", ""),
+        ("/authentication/0", "/$defs/authentication"),
+        ("/rate_limit", "/$defs/limits"),
+        ("/rate_limit/headers", "/$defs/limits/properties/headers"),
+        ("/rate_limit/cost", "/$defs/limits/properties/cost"),
+        ("/errors", "/$defs/errors"),
+        ("/errors/rules/0", "/$defs/errors/properties/rules/items"),
+        ("/record", "/$defs/record"),
+        ("/record/updated_at", "/$defs/moment"),
+        ("/feeds/events", "/$defs/feed"),
+        ("/collections/0", "/$defs/collection"),
+        ("/collections/0/record", "/$defs/record"),
+        ("/collections/0/created", "/$defs/collection/properties/created"),
+        ("/collections/0/updated", "/$defs/collection/properties/updated"),
+        ("/collections/0/deleted", "/$defs/collection/properties/deleted"),
+        ("/collections/0/changes", "/$defs/collection/properties/changes"),
+        ("/collections/1/parent", "/$defs/collection/properties/parent"),
+    ] {
+        let refused = declare(|d| {
+            whole(d);
+            d.pointer_mut(place).unwrap()["zzz"] = json!(1);
+        })
+        .unwrap_err();
+        assert!(refused.starts_with(&format!("{place}/zzz: unknown field")), "{place}: {refused}");
+        assert_eq!(expected_fields(&refused), properties(of_schema), "{place}");
+    }
+    let kinds = schema["$defs"]["pagination"]["oneOf"].as_array().unwrap();
+    let refused = declare(|d| d["pagination"]["kind"] = json!("zzz")).unwrap_err();
+    let of_schema = kinds.iter().map(|kind| kind["properties"]["kind"]["const"].as_str().unwrap().to_owned());
+    assert_eq!(expected_fields(&refused), of_schema.collect());
+    let classes = &schema["$defs"]["errors"]["properties"]["rules"]["items"]["properties"]["class"]["enum"];
+    let refused = declare(|d| d["errors"]["rules"][0]["class"] = json!("zzz")).unwrap_err();
+    let of_schema = classes.as_array().unwrap().iter().map(|class| class.as_str().unwrap().to_owned());
+    assert_eq!(expected_fields(&refused), of_schema.collect());
 }
