@@ -186,7 +186,7 @@ impl Pagination {
     pub(crate) fn next(
         &self,
         list: &List<'_>,
-        ids: Vec<String>,
+        ids: &[String],
         after: &After,
     ) -> Result<Option<After>, String> {
         match &list.rest {
@@ -218,8 +218,8 @@ fn without_empty_query(mut url: Url) -> Url {
 }
 
 /// Behind the last of these objects.
-fn behind(ids: Vec<String>, after: &After) -> Result<Option<After>, String> {
-    let next: VecDeque<String> = ids.into_iter().rev().take(KEPT_IDS).collect();
+fn behind(ids: &[String], after: &After) -> Result<Option<After>, String> {
+    let next: VecDeque<String> = ids.iter().rev().take(KEPT_IDS).cloned().collect();
     let before = if let After::Ids(ids) = after { ids.front() } else { None };
     match (next.front(), before) {
         (None, _) => Err("it says that there is more, but has no id to go on from".into()),
@@ -231,8 +231,8 @@ fn behind(ids: Vec<String>, after: &After) -> Result<Option<After>, String> {
 }
 
 /// An API that doesn't know the parameter shows the same page for ever.
-fn numbered(number: u64, mut ids: Vec<String>, after: &After) -> Result<Option<After>, String> {
-    let last = ids.pop();
+fn numbered(number: u64, ids: &[String], after: &After) -> Result<Option<After>, String> {
+    let last = ids.last().cloned();
     if last.is_some() && matches!(after, After::Number(_, before) if *before == last) {
         return Err("its last object is that of the page before".into());
     }
