@@ -11,8 +11,8 @@ const KEPT: usize = 256;
 
 /// Counts what a list shows, and how many different objects that is, in memory that doesn't grow.
 ///
-/// Of all hashes the smallest are kept. While they are fewer than that, they are all. Then how densely they lie says how many there
-/// are in all, give or take a few percent (Bar-Yossef et al., 2002).
+/// Of all hashes the smallest are kept. While they are fewer than that, they are all. Then how densely they lie says
+/// how many there are, give or take a few percent (Bar-Yossef et al., 2002).
 #[derive(Debug, Clone, Default)]
 pub struct Census {
     shown: u64,

@@ -28,6 +28,8 @@ pub enum After {
 
 /// How many ids are kept to go on from.
 const KEPT_IDS: usize = 3;
+/// The longest cursor or URL to go on with, in bytes: it becomes a part of the next URL, and of what the backfill keeps.
+const LONGEST_GIVEN: usize = 8 * 1024;
 
 impl After {
     /// At the start of the list.
@@ -136,7 +138,12 @@ impl Pagination {
             Self::Page { .. } | Self::Offset { .. } => Rest::Perhaps,
             Self::None { .. } => Rest::Nothing,
         };
-        Ok(List { items, rest })
+        match &rest {
+            Rest::Given(given) if given.len() > LONGEST_GIVEN => {
+                Err(format!("what it gives to go on with is {} bytes long", given.len()))
+            }
+            _ => Ok(List { items, rest }),
+        }
     }
 
     /// The first page of a list that stands in another object.
