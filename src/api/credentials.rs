@@ -3,6 +3,7 @@
 use super::{kind_of, names::new_name, object, providers, secret_object};
 use crate::{
     error::{Result, error, invalid, required, unknown},
+    pg::document::Document,
     secret::{Key, Secrets},
     settings,
     store::{self, credentials::Credential},
@@ -19,8 +20,8 @@ const COMMON_SETTINGS: [&str; 2] = ["kind", "base_url"];
 fn create_credential(
     name: Option<&str>,
     provider: Option<&str>,
-    properties: Option<JsonB>,
-    metadata: default!(Option<JsonB>, "'{}'"),
+    properties: Option<Document>,
+    metadata: default!(Option<Document>, "'{}'"),
 ) -> Result<Uuid> {
     let name = new_name("credential", name)?;
     let declaration = providers::find(required("provider", provider)?)?;
@@ -46,8 +47,8 @@ fn create_credential(
 #[pg_extern]
 fn update_credential(
     name: Option<&str>,
-    properties: default!(Option<JsonB>, "NULL"),
-    metadata: default!(Option<JsonB>, "NULL"),
+    properties: default!(Option<Document>, "NULL"),
+    metadata: default!(Option<Document>, "NULL"),
 ) -> Result<()> {
     let name = required("name", name)?;
     let old = find(name)?;

@@ -70,10 +70,9 @@ def attempt(database: Database, query: str, *params: object) -> None:
     """Either it works, or it is refused in the right manner; and the canary lives."""
     refusal = refusal_of(database, query, *params)
     if refusal:
-        told = f"{query:.300}\n{refusal.sqlstate}: {str(refusal):.1000}"
+        told = f"{query:.300}\n{refusal.sqlstate}: {refusal!s:.1000}"
         assert (refusal.sqlstate or "").startswith(REFUSED), told
         assert refusal.sqlstate not in BROKEN, told
-        assert len(str(refusal)) < 10_000, f"it repeats all that was given: {told}"
     assert database.value("SELECT alive FROM public.canary") == 1
 
 
