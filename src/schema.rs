@@ -14,6 +14,11 @@ extension_sql_file!(
 );
 extension_sql_file!("../sql/schema/record_json.sql", name = "record_json", requires = ["records"]);
 extension_sql_file!("../sql/schema/wait_for_sync.sql", name = "wait_for_sync", requires = ["records"]);
+extension_sql_file!(
+    "../sql/schema/check_credential.sql",
+    name = "check_credential",
+    requires = ["wait_for_sync", waiting::ask_workers]
+);
 
 extension_sql_file!("../sql/schema/consumers.sql", name = "consumers", requires = ["record_json"]);
 extension_sql_file!("../sql/schema/grants.sql", name = "grants", requires = ["consumers"]);

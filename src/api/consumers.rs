@@ -53,7 +53,7 @@ fn deliver(call: &Call) -> Option<pg_sys::Datum> {
     let results = call.result_set();
     let name = call.bytes(0).and_then(|name| str::from_utf8(name).ok());
     let batch_size = call.int(1).filter(|size| (1..=10_000).contains(size));
-    let settles = call.datum(3).is_some();
+    let settles = call.datum(3).is_some() && call.texts(3).is_none_or(|tokens| !tokens.is_empty());
     if settles {
         settle(call, 3);
     }

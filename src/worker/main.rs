@@ -84,6 +84,9 @@ fn run(engine: &mut Engine, slot: &Slot, ordinal: usize) {
         if slot.take_woken(ordinal) {
             engine.plan_anew();
         }
+        if slot.take_asked(ordinal) {
+            engine.look_for_checks();
+        }
         process::report_activity(Some(c"syncing"));
         let alive = engine.step();
         process::report_activity(None);

@@ -291,7 +291,7 @@ def test_what_an_api_says_of_an_error_is_only_shown(database: Database, kind: st
 def test_a_cursor_that_is_too_long_is_not_kept(database: Database) -> None:
     with Api(lambda _: Answer({"data": [{"id": "one"}], "next": "c" * 1_000_000})) as api:
         sync_api(database, api, declaration(CURSOR))
-        eventually(lambda: "1000000 bytes" in database.status(), 20, what=database.status)
+        eventually(lambda: "8192 bytes" in database.status(), 20, what=database.status)
 
 
 @pytest.mark.parametrize("objects", [100, 0])

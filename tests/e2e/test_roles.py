@@ -18,14 +18,14 @@ EXECUTE = {
     **among(
         {ADMIN},
         """create_stream delete_stream create_credential update_credential delete_credential
-           register_provider delete_provider
+           create_oauth_app delete_oauth_app start_oauth finish_oauth register_provider delete_provider
            create_sync update_sync delete_sync create_consumer update_consumer delete_consumer
            grant_stream revoke_stream grant_consumer revoke_consumer""",
     ),
     **among(
         {ADMIN, OPERATOR},
         """pause_sync resume_sync wait_for_sync start_backfill cancel_backfill confirm_deletes retry_rejected
-           refresh_collections pause_consumer resume_consumer replay requeue
+           refresh_collections check_credential pause_consumer resume_consumer replay requeue
            _declared_providers _declared_collections _lease_key _count_beyond""",
     ),
     **among({ADMIN, CONSUMER}, "consume ack nack extend fetch"),
@@ -46,7 +46,8 @@ SELECT = {
     **among({ADMIN}, "grants"),
     **among(
         {ADMIN, OPERATOR},
-        "credentials providers collections sync_log workers backfills backfill_progress consumer_status",
+        """credentials oauth_apps providers collections sync_log workers backfills backfill_progress
+           consumer_status""",
     ),
     **among({ADMIN, OPERATOR, READER}, "streams syncs sync_collections status _providers"),
     **among({ADMIN, READER}, "records rejected_records"),

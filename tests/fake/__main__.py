@@ -11,6 +11,7 @@ import ssl
 from .core.app import Fake
 from .core.clock import Clock
 from .core.server import Server
+from .oauth import OAuth
 from .stripe import DEFAULT_KEY, Stripe
 from .stripe.catalog import COLLECTIONS
 
@@ -33,6 +34,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--empty", action="store_true", help="no objects but those asked for")
     parser.add_argument("--no-events", action="store_true", help="no events of the objects to start with")
     parser.add_argument("--no-limits", action="store_true", help="no rate limits")
+    parser.add_argument(
+        "--oauth", action="store_true", help="an authorization server as well, and an API behind it"
+    )
     parser.add_argument("--api-version", default="2024-04-10", help="the Stripe account's default version")
     counts = parser.add_argument_group("objects of each collection (nested ones: at most so many a parent)")
     for collection in COLLECTIONS:
@@ -62,6 +66,8 @@ async def serve(options: argparse.Namespace) -> None:
     if options.no_limits:
         stripe.configure({"global_rate": None, "endpoint_rate": None})
     fake.mount(stripe)
+    if options.oauth:
+        fake.mount(OAuth(clock, options.seed))
 
     stopped = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -73,7 +79,10 @@ async def serve(options: argparse.Namespace) -> None:
         "url": url,
         "control": f"{url}/_control",
         "port": port,
-        "providers": {"stripe": {"base_url": f"{url}/stripe", "api_key": DEFAULT_KEY}},
+        "providers": {
+            "stripe": {"base_url": f"{url}/stripe", "api_key": DEFAULT_KEY},
+            **({"oauth": {"base_url": f"{url}/oauth"}} if options.oauth else {}),
+        },
     }
     if options.tls:
         tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
