@@ -3,6 +3,7 @@
 use super::{kind_of, names::new_name, object, providers, secret_object};
 use crate::{
     error::{Result, error, invalid, required, unknown},
+    pg::document::Document,
     secret::{Key, Sealed, Secrets},
     settings,
     store::{self, credentials::Credential},
@@ -36,8 +37,8 @@ pub(super) struct Parts {
 fn create_credential(
     name: Option<&str>,
     provider: Option<&str>,
-    properties: Option<JsonB>,
-    metadata: default!(Option<JsonB>, "'{}'"),
+    properties: Option<Document>,
+    metadata: default!(Option<Document>, "'{}'"),
 ) -> Result<Uuid> {
     let name = new_name("credential", name)?;
     store::providers::hold()?;
@@ -73,8 +74,8 @@ pub(super) fn start_tokens(id: Uuid, parts: &Parts, code: Option<Sealed>) -> Res
 #[pg_extern]
 fn update_credential(
     name: Option<&str>,
-    properties: default!(Option<JsonB>, "NULL"),
-    metadata: default!(Option<JsonB>, "NULL"),
+    properties: default!(Option<Document>, "NULL"),
+    metadata: default!(Option<Document>, "NULL"),
 ) -> Result<()> {
     let name = required("name", name)?;
     store::providers::hold()?;

@@ -3,6 +3,7 @@
 pub mod advisory;
 pub mod call;
 pub mod database;
+pub mod document;
 pub mod extension;
 mod jsonb;
 pub mod process;

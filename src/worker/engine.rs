@@ -9,6 +9,7 @@ use super::{
     job::{Batch, Done, Orders, Tag, Then, Work},
     keeper::{Keeper, Means, Step},
     leases::Leases,
+    network,
     notifier::Notifier,
     plan::{Plan, SyncContext},
     request::Answered,
@@ -50,7 +51,6 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 const NOTED_SELDOM: Duration = Duration::from_secs(60);
 /// A pause that is no longer is over before another worker is there.
 const SHORT_PAUSE: Duration = Duration::from_secs(1);
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 type JobId = u64;
 
@@ -113,7 +113,7 @@ impl Engine {
         slot: &'static Slot,
     ) -> Result<(Self, Rc<Net<Answered>>), String> {
         let (bell, ring) = Bell::new().map_err(|problem| problem.to_string())?;
-        let net = Net::start(net_settings(&settings), ring).map_err(|problem| problem.to_string())?;
+        let net = Net::start(network::settings(&settings), ring).map_err(|problem| problem.to_string())?;
         let net = Rc::new(net);
         let engine = Self {
             extension,
@@ -158,10 +158,11 @@ impl Engine {
 
     /// The settings have changed.
     pub fn reconfigure(&mut self, settings: Settings) {
-        if settings == self.settings {
+        // The file may have changed under its name.
+        if settings == self.settings && settings.ca_file.is_none() {
             return;
         }
-        if let Err(problem) = self.net.update(net_settings(&settings)) {
+        if let Err(problem) = self.net.update(network::settings(&settings)) {
             warning!("sequin keeps the settings of its network as they were: {problem}");
         }
         self.settings = settings;
@@ -729,14 +730,4 @@ impl Engine {
 
 fn is_refusal(answered: &Answered) -> bool {
     matches!(&answered.result, Err(failure) if failure.class == FailureClass::Credential)
-}
-
-fn net_settings(settings: &Settings) -> sequin_net::Settings {
-    sequin_net::Settings {
-        allow_private_networks: settings.allow_private_networks,
-        max_response_bytes: settings.max_response_bytes,
-        max_memory: settings.max_memory,
-        connect_timeout: CONNECT_TIMEOUT,
-        ..sequin_net::Settings::default()
-    }
 }
