@@ -2,7 +2,8 @@
 
 use pgrx::prelude::*;
 
-extension_sql_file!("../sql/schema/streams.sql", name = "streams", bootstrap);
+extension_sql_file!("../sql/schema/roles.sql", name = "roles", bootstrap);
+extension_sql_file!("../sql/schema/streams.sql", name = "streams", requires = ["roles"]);
 extension_sql_file!("../sql/schema/syncs.sql", name = "syncs", requires = ["streams"]);
 extension_sql_file!("../sql/schema/records.sql", name = "records", requires = ["syncs"]);
 extension_sql_file!("../sql/schema/history.sql", name = "history", requires = ["syncs"]);
@@ -13,8 +14,14 @@ extension_sql_file!(
 );
 extension_sql_file!("../sql/schema/record_json.sql", name = "record_json", requires = ["records"]);
 extension_sql_file!("../sql/schema/wait_for_sync.sql", name = "wait_for_sync", requires = ["records"]);
+extension_sql_file!(
+    "../sql/schema/check_credential.sql",
+    name = "check_credential",
+    requires = ["wait_for_sync", waiting::ask_workers]
+);
 
 extension_sql_file!("../sql/schema/consumers.sql", name = "consumers", requires = ["record_json"]);
+extension_sql_file!("../sql/schema/grants.sql", name = "grants", requires = ["consumers"]);
 extension_sql_file!("../sql/schema/consumer_admin.sql", name = "consumer_admin", requires = ["consumers"]);
 extension_sql_file!("../sql/schema/consumer_takers.sql", name = "consumer_takers", requires = ["consumers"]);
 extension_sql_file!(
@@ -27,7 +34,11 @@ extension_sql_file!("../sql/schema/consume.sql", name = "consume", requires = ["
 extension_sql_file!("../sql/schema/fetch.sql", name = "fetch", requires = ["consume"]);
 extension_sql_file!("../sql/schema/notify.sql", name = "notify", requires = ["consumer_feed"]);
 extension_sql_file!("../sql/schema/consumer_settle.sql", name = "consumer_settle", requires = ["consume"]);
-extension_sql_file!("../sql/schema/consumer_status.sql", name = "consumer_status", requires = ["consume"]);
+extension_sql_file!(
+    "../sql/schema/consumer_status.sql",
+    name = "consumer_status",
+    requires = ["consume", "grants"]
+);
 extension_sql_file!("../sql/schema/read_stream.sql", name = "read_stream", requires = ["consumer_feed"]);
 
 extension_sql_file!(
@@ -38,6 +49,44 @@ extension_sql_file!(
 extension_sql_file!(
     "../sql/schema/status.sql",
     name = "status",
-    requires = ["records", "health", schedule::check_intervals]
+    requires = ["records", "health", "grants", schedule::check_intervals]
 );
-extension_sql_file!("../sql/schema/functions.sql", name = "functions", finalize);
+
+// All that is declared in Rust.
+extension_sql_file!(
+    "../sql/schema/functions.sql",
+    name = "functions",
+    requires = [
+        backfills::cancel_backfill,
+        backfills::start_backfill,
+        catalogue::declared_collections,
+        catalogue::declared_providers,
+        credentials::create_credential,
+        credentials::delete_credential,
+        credentials::refresh_collections,
+        credentials::update_credential,
+        guard::confirm_deletes,
+        names::check_name,
+        providers::delete_provider,
+        providers::register_provider,
+        rejected::retry_rejected,
+        schedule::check_intervals,
+        streams::create_stream,
+        streams::delete_stream,
+        streams::stream_id,
+        syncs::create_sync,
+        syncs::delete_sync,
+        syncs::pause_sync,
+        syncs::resume_sync,
+        syncs::sync_id,
+        syncs::update_sync,
+        waiting::announce_change,
+        waiting::announce_extension,
+        waiting::announce_work,
+        waiting::failure_hint,
+        waiting::in_transaction_block,
+        waiting::stop_waiting,
+        waiting::wait_for_change
+    ]
+);
+extension_sql_file!("../sql/schema/rights.sql", name = "rights", finalize);

@@ -147,6 +147,11 @@ impl Key {
     }
 }
 
+/// Bytes that nobody can guess.
+pub fn random() -> [u8; 32] {
+    XChaCha20Poly1305::generate_key(&mut OsRng).into()
+}
+
 fn unusable(path: &Path, problem: &io::Error) -> ErrorReport {
     error(PgSqlErrorCode::ERRCODE_CONFIG_FILE_ERROR, format!("the key file {path:?} can't be used: {problem}"))
         .set_detail("The secrets of credentials are sealed with the key in this file.")

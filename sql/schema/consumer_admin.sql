@@ -161,7 +161,7 @@ CREATE FUNCTION sequin.create_consumer(
     ack_wait interval DEFAULT '30 s', max_deliver int DEFAULT NULL, max_ack_pending int DEFAULT 1000,
     metadata jsonb DEFAULT '{}', mode text DEFAULT 'queue', notify interval DEFAULT NULL
 ) RETURNS uuid
-LANGUAGE plpgsql
+LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_variable
@@ -258,7 +258,7 @@ CREATE FUNCTION sequin.update_consumer(
     name text, filter jsonb DEFAULT NULL, ack_wait interval DEFAULT NULL, max_deliver int DEFAULT NULL,
     max_ack_pending int DEFAULT NULL, metadata jsonb DEFAULT NULL, notify interval DEFAULT NULL
 ) RETURNS void
-LANGUAGE plpgsql
+LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_variable
@@ -307,7 +307,7 @@ $$;
 COMMENT ON FUNCTION sequin._set_paused(text, boolean) IS 'Pauses or resumes a consumer. Raises undefined_object.';
 
 CREATE FUNCTION sequin.pause_consumer(name text) RETURNS void
-LANGUAGE sql
+LANGUAGE sql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$ SELECT sequin._set_paused(name, true) $$;
 COMMENT ON FUNCTION sequin.pause_consumer(text) IS
@@ -315,14 +315,14 @@ COMMENT ON FUNCTION sequin.pause_consumer(text) IS
     'unknown consumer.';
 
 CREATE FUNCTION sequin.resume_consumer(name text) RETURNS void
-LANGUAGE sql
+LANGUAGE sql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$ SELECT sequin._set_paused(name, false) $$;
 COMMENT ON FUNCTION sequin.resume_consumer(text) IS
     'Ends sequin.pause_consumer. Raises undefined_object for an unknown consumer.';
 
 CREATE FUNCTION sequin.delete_consumer(name text) RETURNS void
-LANGUAGE plpgsql
+LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
@@ -336,7 +336,7 @@ COMMENT ON FUNCTION sequin.delete_consumer(text) IS
     'that have consumed. Raises undefined_object for an unknown consumer.';
 
 CREATE FUNCTION sequin.replay(consumer text, from_idx bigint DEFAULT 0, since timestamptz DEFAULT NULL) RETURNS void
-LANGUAGE plpgsql
+LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
@@ -385,7 +385,7 @@ COMMENT ON FUNCTION sequin.replay(text, bigint, timestamptz) IS
     'Raises undefined_object for an unknown consumer, invalid_parameter_value for a negative from_idx or both given.';
 
 CREATE FUNCTION sequin.requeue(consumer text, record_ids uuid[] DEFAULT NULL) RETURNS bigint
-LANGUAGE plpgsql
+LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE

@@ -183,7 +183,7 @@ COMMENT ON FUNCTION sequin.ack(text, text[]) IS
     'Raises undefined_object for an unknown consumer, null_value_not_allowed for a NULL array, '
     'invalid_parameter_value for too many tokens or a malformed one.';
 
-CREATE FUNCTION sequin.nack(consumer text, ack_tokens text[], delay interval DEFAULT '0') RETURNS bigint
+CREATE FUNCTION sequin._nack(consumer text, ack_tokens text[], delay interval) RETURNS bigint
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -217,12 +217,17 @@ BEGIN
     RETURN amount;
 END
 $$;
+COMMENT ON FUNCTION sequin._nack(text, text[], interval) IS 'sequin.nack, once the caller is known to have the consumer.';
+
+CREATE FUNCTION sequin.nack(consumer text, ack_tokens text[], delay interval DEFAULT '0') RETURNS bigint
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'sequin_nack';
 COMMENT ON FUNCTION sequin.nack(text, text[], interval) IS
     'Ends deliveries without success: the records are delivered again, in their latest version, once "delay" is over; '
     'after max_deliver deliveries they are set aside in sequin.dead_letters. Returns how many tokens were live. '
     'Errors as sequin.ack, and invalid_parameter_value for a negative delay.';
 
-CREATE FUNCTION sequin.extend(consumer text, ack_tokens text[], ack_wait interval) RETURNS bigint
+CREATE FUNCTION sequin._extend(consumer text, ack_tokens text[], ack_wait interval) RETURNS bigint
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -262,6 +267,12 @@ BEGIN
     RETURN amount;
 END
 $$;
+COMMENT ON FUNCTION sequin._extend(text, text[], interval) IS
+    'sequin.extend, once the caller is known to have the consumer.';
+
+CREATE FUNCTION sequin.extend(consumer text, ack_tokens text[], ack_wait interval) RETURNS bigint
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'sequin_extend';
 COMMENT ON FUNCTION sequin.extend(text, text[], interval) IS
     'Gives deliveries more time: they expire "ack_wait" from now, whatever was left. Returns how many tokens were '
     'live. Errors as sequin.ack, and invalid_parameter_value for an ack_wait that is not positive.';

@@ -1,19 +1,22 @@
-CREATE VIEW sequin.dead_letters AS
+CREATE VIEW sequin.dead_letters WITH (security_barrier) AS
 SELECT c.name AS consumer,
        r.id AS record_id,
        d.position AS updated_idx,
        d.deliver_count,
        d.dead_at,
-       sequin.record_json(r) AS record
+       sequin._record_json(r, s.json, s.external_id) AS record
 FROM sequin._dead_letters AS d
 JOIN sequin.consumers AS c ON c.no = d.consumer_no
-JOIN sequin.records AS r ON r.stream_id = c.stream_id AND r.updated_idx = d.position;
+JOIN sequin.records AS r ON r.stream_id = c.stream_id AND r.updated_idx = d.position
+LEFT JOIN sequin._record_syncs AS s ON s.id = r.sync_id
+WHERE (SELECT pg_catalog.pg_has_role('sequin_admin', 'USAGE'))
+   OR c.no = ANY (ARRAY(SELECT g.no FROM sequin._granted_consumers AS g));
 COMMENT ON VIEW sequin.dead_letters IS
     'Records that consumers gave up on after max_deliver deliveries. sequin.requeue delivers them again; a record that '
     'changes comes back by itself.';
 
 CREATE FUNCTION sequin._count_beyond(c sequin.consumers, after bigint, OUT amount bigint, OUT is_estimate boolean)
-LANGUAGE plpgsql
+LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
@@ -29,14 +32,13 @@ BEGIN
     is_estimate := seen > 10000;
     IF is_estimate THEN
         -- The planner knows the distribution of what is too much to count.
-        EXECUTE format(
-            'EXPLAIN (FORMAT JSON) SELECT FROM sequin.records AS r WHERE r.stream_id = %L AND r.updated_idx > %s'
-            '%s%s%s',
-            c.stream_id, after,
-            ' AND r.provider = ANY (' || quote_literal(c.providers) || '::text[])',
-            ' AND r.sync_id = ANY (' || quote_literal(sync_ids) || '::uuid[])',
-            ' AND r.collection_id = ANY (' || quote_literal(c.collection_ids) || '::text[])')
-        INTO plan;
+        EXECUTE
+            'EXPLAIN (FORMAT JSON) SELECT FROM sequin.records AS r WHERE r.stream_id = $1 AND r.updated_idx > $2'
+            ' AND ($3 IS NULL OR r.provider = ANY ($3))'
+            ' AND ($4 IS NULL OR r.sync_id = ANY ($4))'
+            ' AND ($5 IS NULL OR r.collection_id = ANY ($5))'
+        INTO plan
+        USING c.stream_id, after, c.providers, sync_ids, c.collection_ids;
         amount := greatest(amount, (plan #>> '{0,Plan,Plan Rows}')::numeric::bigint);
     END IF;
 END

@@ -38,7 +38,7 @@ $$;
 COMMENT ON FUNCTION sequin._move_cursor(sequin._consumer_cursors, bigint, bigint) IS
     'Moves a cursor that the caller has locked; amount: how many records it passes.';
 
-CREATE FUNCTION sequin._fetch(c sequin.consumers, batch_size int)
+CREATE FUNCTION sequin._fetch_once(c sequin.consumers, batch_size int)
 RETURNS TABLE (updated_idx bigint, record jsonb)
 LANGUAGE plpgsql
 AS $$
@@ -74,9 +74,10 @@ BEGIN
     END IF;
 END
 $$;
-COMMENT ON FUNCTION sequin._fetch(sequin.consumers, int) IS 'One attempt of sequin.fetch; passes at most a million records.';
+COMMENT ON FUNCTION sequin._fetch_once(sequin.consumers, int) IS
+    'One attempt of sequin.fetch; passes at most a million records.';
 
-CREATE FUNCTION sequin.fetch(consumer text, batch_size int DEFAULT 1000, wait_for interval DEFAULT '0')
+CREATE FUNCTION sequin._fetch(consumer text, batch_size int, wait_for interval)
 RETURNS TABLE (updated_idx bigint, record jsonb)
 LANGUAGE plpgsql
 -- As for sequin.consume.
@@ -97,7 +98,7 @@ BEGIN
         IF clock_timestamp() >= give_up THEN
             PERFORM sequin._stop_waiting();
             IF NOT c.paused THEN
-                RETURN QUERY SELECT * FROM sequin._fetch(c, batch_size);
+                RETURN QUERY SELECT * FROM sequin._fetch_once(c, batch_size);
             END IF;
             RETURN;
         END IF;
@@ -111,7 +112,7 @@ BEGIN
         IF worth_it THEN
             -- Nothing must be locked during the wait.
             BEGIN
-                RETURN QUERY SELECT * FROM sequin._fetch(c, batch_size);
+                RETURN QUERY SELECT * FROM sequin._fetch_once(c, batch_size);
                 IF FOUND THEN
                     PERFORM sequin._stop_waiting();
                     RETURN;
@@ -127,6 +128,12 @@ BEGIN
     END LOOP;
 END
 $$;
+COMMENT ON FUNCTION sequin._fetch(text, int, interval) IS 'sequin.fetch, once the caller is known to have the consumer.';
+
+CREATE FUNCTION sequin.fetch(consumer text, batch_size int DEFAULT 1000, wait_for interval DEFAULT '0')
+RETURNS TABLE (updated_idx bigint, record jsonb)
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'sequin_fetch';
 COMMENT ON FUNCTION sequin.fetch(text, int, interval) IS
     'The next batch_size records (1 to 10000) of a consumer whose mode is batch, oldest first; the consumer moves on '
     'when the transaction commits, and stays where it was when it does not. One session at a time: another one waits '

@@ -1,9 +1,37 @@
--- SECURITY DEFINER, as only a superuser may set what keeps a secret out of the log.
-ALTER FUNCTION sequin.create_credential(text, text, jsonb, jsonb) SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
-ALTER FUNCTION sequin.update_credential(text, jsonb, jsonb) SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
 -- Errors of these are raised after a secret was received: the statement, which holds it, must not be logged with them.
+-- Only a superuser may set that, and sequin_worker, which has been granted it.
 ALTER FUNCTION sequin.create_credential(text, text, jsonb, jsonb) SET log_min_error_statement = 'panic';
 ALTER FUNCTION sequin.update_credential(text, jsonb, jsonb) SET log_min_error_statement = 'panic';
+ALTER FUNCTION sequin.create_oauth_app(text, text, text, text, jsonb) SET log_min_error_statement = 'panic';
+ALTER FUNCTION sequin.start_oauth(text, text, text[], text, jsonb) SET log_min_error_statement = 'panic';
+ALTER FUNCTION sequin.finish_oauth(text, text, text, jsonb) SET log_min_error_statement = 'panic';
+
+-- Who may call them has no rights on the tables.
+ALTER FUNCTION sequin.create_stream(text, jsonb) SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
+ALTER FUNCTION sequin.delete_stream(text, boolean) SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
+ALTER FUNCTION sequin.register_provider(jsonb) SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
+ALTER FUNCTION sequin.delete_provider(text) SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
+ALTER FUNCTION sequin.create_credential(text, text, jsonb, jsonb) SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
+ALTER FUNCTION sequin.update_credential(text, jsonb, jsonb) SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
+ALTER FUNCTION sequin.delete_credential(text) SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
+ALTER FUNCTION sequin.create_oauth_app(text, text, text, text, jsonb)
+    SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
+ALTER FUNCTION sequin.delete_oauth_app(text) SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
+ALTER FUNCTION sequin.start_oauth(text, text, text[], text, jsonb)
+    SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
+ALTER FUNCTION sequin.finish_oauth(text, text, text, jsonb) SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
+ALTER FUNCTION sequin.refresh_collections(text) SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
+ALTER FUNCTION sequin.create_sync(text, text, text, text[], text, jsonb, interval, jsonb, text, jsonb)
+    SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
+ALTER FUNCTION sequin.update_sync(text, text[], text, jsonb, interval, jsonb, text, jsonb)
+    SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
+ALTER FUNCTION sequin.pause_sync(text) SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
+ALTER FUNCTION sequin.resume_sync(text) SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
+ALTER FUNCTION sequin.delete_sync(text, boolean) SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
+ALTER FUNCTION sequin.start_backfill(text, text, timestamptz) SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
+ALTER FUNCTION sequin.cancel_backfill(uuid) SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
+ALTER FUNCTION sequin.confirm_deletes(text, text) SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
+ALTER FUNCTION sequin.retry_rejected(text, text) SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
 
 COMMENT ON FUNCTION sequin.create_stream(text, jsonb) IS
     'Makes a stream. name: unique among streams. metadata: a JSON object of the user''s. Returns its id. '
@@ -33,6 +61,27 @@ COMMENT ON FUNCTION sequin.update_credential(text, jsonb, jsonb) IS
     'Errors: as for sequin.create_credential.';
 COMMENT ON FUNCTION sequin.delete_credential(text) IS
     'Deletes a credential that no sync uses. Errors: undefined_object; dependent_objects_still_exist.';
+COMMENT ON FUNCTION sequin.create_oauth_app(text, text, text, text, jsonb) IS
+    'Registers an application of one''s own that others let into their accounts, or replaces the one of this name. '
+    'provider: see sequin.providers. client_id, client_secret: what the provider knows the application by; the secret is '
+    'sealed. settings: properties that its credentials begin with, none of them secret. Returns its id. '
+    'Errors: undefined_object; invalid_parameter_value; duplicate_object where the name is one for another provider; '
+    'feature_not_supported where the provider has no authorization; config_file_error.';
+COMMENT ON FUNCTION sequin.delete_oauth_app(text) IS
+    'Deletes an application with which no credential was made. Errors: undefined_object; dependent_objects_still_exist.';
+COMMENT ON FUNCTION sequin.start_oauth(text, text, text[], text, jsonb) IS
+    'Begins an authorization, and returns the URL that the user is to be sent to, good for 5 minutes and one use. '
+    'app: of sequin.oauth_apps. redirect_uri: where the provider sends the user back to, with code and state. scopes: what '
+    'is asked for. state: the caller''s own, up to 5 kB, which sequin.finish_oauth gives back; it is not in the URL. '
+    'properties: further ones of the credential to be, none of them secret. '
+    'Errors: undefined_object; invalid_parameter_value; config_file_error.';
+COMMENT ON FUNCTION sequin.finish_oauth(text, text, text, jsonb) IS
+    'Ends an authorization with what the user has brought back, and makes a credential of it, whose first token the worker '
+    'gets once the transaction has committed; see token in sequin.credentials. code, state: the parameters of the '
+    'redirect. credential: its name; one that exists is authorized anew. metadata: a JSON object of the user''s. '
+    'Returns its id and name, and the state that was given to sequin.start_oauth. '
+    'Errors: undefined_object where the state is not known, used or too old; duplicate_object where the credential is for '
+    'another provider; invalid_parameter_value; config_file_error.';
 COMMENT ON FUNCTION sequin.refresh_collections(text) IS
     'Asks the API of a credential again which collections it has. Those of the providers so far are all declared, so '
     'there is nothing to ask. credential: its name. Errors: undefined_object.';
@@ -77,6 +126,8 @@ COMMENT ON FUNCTION sequin._announce_change(uuid) IS
     'Wakes, once the transaction has committed, all sessions that wait for the stream.';
 COMMENT ON FUNCTION sequin._announce_work() IS
     'Wakes, once the transaction has committed, the worker of this database.';
+COMMENT ON FUNCTION sequin._ask_workers() IS
+    'Has the workers of this database look, at once, for credentials that somebody wants to be checked.';
 COMMENT ON FUNCTION sequin._wait_for_change(uuid, int) IS
     'Sleeps until the stream changes or the time, in milliseconds, is over; may return for no reason. '
     'True: the time is over.';
@@ -93,11 +144,5 @@ COMMENT ON FUNCTION sequin._failure_hint(text) IS 'What would help against a fai
 COMMENT ON FUNCTION sequin._declared_providers() IS
     'The providers: those that sequin comes with, and those that were registered.';
 COMMENT ON FUNCTION sequin._declared_collections() IS 'The collections of all providers.';
-
--- Nothing is for everybody: who shall use the extension is granted it.
-REVOKE ALL ON SCHEMA sequin FROM PUBLIC;
-REVOKE ALL ON ALL TABLES IN SCHEMA sequin FROM PUBLIC;
-REVOKE ALL ON ALL SEQUENCES IN SCHEMA sequin FROM PUBLIC;
-REVOKE ALL ON ALL FUNCTIONS IN SCHEMA sequin FROM PUBLIC;
 
 SELECT sequin._announce_extension();

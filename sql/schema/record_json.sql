@@ -21,19 +21,26 @@ $$;
 COMMENT ON FUNCTION sequin._record_json(sequin.records, jsonb, text) IS
     'The record as JSON; sync and sync_external_id as in sequin._record_syncs, which a query over many records joins.';
 
+CREATE FUNCTION sequin._sync_json(sync sequin.syncs) RETURNS jsonb
+LANGUAGE sql STABLE PARALLEL SAFE
+AS $$
+    SELECT pg_catalog.jsonb_build_object('id', ($1).id, 'external_id', ($1).external_id, 'metadata', ($1).metadata)
+$$;
+COMMENT ON FUNCTION sequin._sync_json(sequin.syncs) IS 'What the JSON of a record says about its sync.';
+
 CREATE VIEW sequin._record_syncs AS
-SELECT s.id,
-       s.external_id,
-       pg_catalog.jsonb_build_object('id', s.id, 'external_id', s.external_id, 'metadata', s.metadata) AS json
+SELECT s.id, s.external_id, sequin._sync_json(s) AS json
 FROM sequin.syncs AS s;
 COMMENT ON VIEW sequin._record_syncs IS 'What the JSON of a record says about its sync.';
 
 CREATE FUNCTION sequin.record_json(record sequin.records) RETURNS jsonb
 LANGUAGE sql STABLE PARALLEL SAFE
 AS $$
+    -- From the table, not the view: as the caller is allowed to see it.
     SELECT sequin._record_json($1, s.json, s.external_id)
     FROM (SELECT) AS always
-    LEFT JOIN sequin._record_syncs AS s ON s.id OPERATOR(pg_catalog.=) ($1).sync_id
+    LEFT JOIN (SELECT s.id, s.external_id, sequin._sync_json(s) AS json FROM sequin.syncs AS s) AS s
+        ON s.id OPERATOR(pg_catalog.=) ($1).sync_id
 $$;
 COMMENT ON FUNCTION sequin.record_json(sequin.records) IS
     'The record as JSON, as consumers receive it. Times are ISO 8601 in UTC with microseconds; "sync" is null when '

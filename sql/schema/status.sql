@@ -1,4 +1,4 @@
-CREATE VIEW sequin.sync_collections AS
+CREATE VIEW sequin.sync_collections WITH (security_barrier) AS
 SELECT c.stream_id,
        c.sync_id,
        s.name AS sync,
@@ -72,14 +72,15 @@ LEFT JOIN LATERAL (
     WHERE b.sync_id = c.sync_id AND b.collection_id = c.collection_id AND b.state IN ('pending', 'running')
     ORDER BY b.requested_at
     LIMIT 1
-) AS b ON true;
+) AS b ON true
+WHERE s.stream_id = ANY (ARRAY(SELECT v.id FROM sequin._visible_streams AS v));
 COMMENT ON VIEW sequin.sync_collections IS
     'How each collection of each sync is doing. lag: how old the newest complete look at the API is; NULL before the '
     'initial backfill has completed. A look that found nothing is written down every 10 seconds only. next_run_at: when '
     'the API is asked next, by the settings; a strict rate limit can make it later. held_back: how many deletions wait '
     'for sequin.confirm_deletes.';
 
-CREATE VIEW sequin.status AS
+CREATE VIEW sequin.status WITH (security_barrier) AS
 SELECT s.name AS sync,
        st.name AS stream,
        s.provider,
@@ -96,6 +97,8 @@ SELECT s.name AS sync,
        c.last_success_at,
        CASE
            WHEN s.status = 'paused' THEN 'to be resumed with sequin.resume_sync'
+           WHEN pg_catalog.to_regrole('sequin_worker') IS NULL
+               THEN 'the role sequin_worker, which the workers run as: it has another name'
            WHEN c.failure_class = 'credential' THEN pg_catalog.format(
                'the credential %I to be accepted; the next try is at %s',
                k.name, pg_catalog.date_trunc('second', greatest(c.retry_at, pg_catalog.now()))
@@ -160,7 +163,8 @@ CROSS JOIN LATERAL (
     FROM sequin.sync_collections AS c
     JOIN sequin._sync_collections AS o ON o.sync_id = c.sync_id AND o.collection_id = c.collection_id
     WHERE c.sync_id = s.id
-) AS c;
+) AS c
+WHERE s.stream_id = ANY (ARRAY(SELECT v.id FROM sequin._visible_streams AS v));
 COMMENT ON VIEW sequin.status IS
     'A row a sync: what it is doing (state) and how it is (health: healthy, degraded, failing), each with since when, '
     'how old its data can be (lag: that of the collection furthest behind), what it is waiting for and until when '
@@ -258,5 +262,5 @@ SELECT a.pid,
 FROM pg_catalog.pg_stat_activity AS a
 WHERE a.datname = pg_catalog.current_database() AND a.backend_type = 'sequin worker';
 COMMENT ON VIEW sequin.workers IS
-    'The workers of this database, and which credentials each works with. Who may not see others'' activity sees '
-    'no state.';
+    'The workers of this database, and which credentials each works with. Who may not see others'' activity '
+    '(pg_read_all_stats) sees none.';

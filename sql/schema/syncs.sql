@@ -27,6 +27,78 @@ CREATE TABLE sequin._credentials (
 );
 COMMENT ON TABLE sequin._credentials IS 'Credentials with their sealed secrets; look at sequin.credentials.';
 
+-- Applications of the user's own that others let into their accounts.
+CREATE TABLE sequin._oauth_apps (
+    id          uuid        PRIMARY KEY,
+    name        text        NOT NULL UNIQUE,
+    provider    text        NOT NULL,
+    client_id   text        NOT NULL,
+    -- The properties that its credentials begin with; none is secret.
+    settings    jsonb       NOT NULL,
+    -- The client's secret, where it has one.
+    sealed      bytea       NOT NULL,
+    key_id      text        NOT NULL,
+    inserted_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    updated_at  timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp()
+);
+
+CREATE VIEW sequin.oauth_apps AS
+SELECT id, name, provider, client_id, settings, inserted_at, updated_at
+FROM sequin._oauth_apps;
+COMMENT ON VIEW sequin.oauth_apps IS
+    'Applications of the user''s own that others let into their accounts. Their secrets are not shown.';
+
+-- Authorizations that have been begun. A row is good for one sequin.finish_oauth, and gone with it.
+CREATE TABLE sequin._oauth_flows (
+    id           uuid        PRIMARY KEY,
+    app_id       uuid        NOT NULL REFERENCES sequin._oauth_apps ON DELETE CASCADE,
+    -- SHA-256 of the state in the URL: who reads the table can't finish what others have begun.
+    state_hash   bytea       NOT NULL UNIQUE,
+    redirect_uri text        NOT NULL,
+    settings     jsonb       NOT NULL,
+    -- What the code is bound to, and the user's own state.
+    sealed       bytea       NOT NULL,
+    key_id       text        NOT NULL,
+    expires_at   timestamptz NOT NULL
+);
+CREATE INDEX ON sequin._oauth_flows (expires_at);
+
+-- The access tokens of credentials whose kind has any.
+CREATE TABLE sequin._tokens (
+    credential_id uuid        PRIMARY KEY REFERENCES sequin._credentials ON DELETE CASCADE,
+    -- The tokens, or the code that the first one is given for. NULL: none yet, and the credential's own secrets will do.
+    sealed        bytea,
+    key_id        text,
+    scopes        text,
+    refreshed_at  timestamptz,
+    -- NULL: it is good until it is refused.
+    expires_at    timestamptz,
+    -- NULL: only when it is refused.
+    renew_at      timestamptz DEFAULT pg_catalog.clock_timestamp(),
+    changed_at    timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    -- A request for a token that may have been answered without the answer being known. NULL: there is none.
+    attempt       uuid,
+    -- When a token came after there had been failures.
+    recovered_at  timestamptz,
+    -- As in _feeds.
+    failure_class text,
+    error         text,
+    failed_at     timestamptz,
+    failures      int         NOT NULL DEFAULT 0,
+    retry_at      timestamptz
+);
+
+-- What sequin.check_credential was answered last.
+CREATE TABLE sequin._credential_checks (
+    credential_id uuid        PRIMARY KEY REFERENCES sequin._credentials ON DELETE CASCADE,
+    checked_at    timestamptz NOT NULL,
+    ok            boolean     NOT NULL,
+    class         text,
+    message       text,
+    account       text,
+    scopes        text
+);
+
 -- Until when an API has asked all that uses a credential to be silent.
 CREATE TABLE sequin._credential_pauses (
     credential_id uuid        PRIMARY KEY REFERENCES sequin._credentials ON DELETE CASCADE,
@@ -34,17 +106,35 @@ CREATE TABLE sequin._credential_pauses (
 );
 
 CREATE VIEW sequin.credentials AS
-SELECT id,
-       name,
-       provider,
-       settings ->> 'kind' AS kind,
-       settings || coalesce((SELECT pg_catalog.jsonb_object_agg(secret, '********')
-                             FROM pg_catalog.unnest(secret_names) AS secret), '{}') AS properties,
-       metadata,
-       inserted_at,
-       updated_at
-FROM sequin._credentials;
-COMMENT ON VIEW sequin.credentials IS 'Credentials, their secrets masked.';
+SELECT c.id,
+       c.name,
+       c.provider,
+       c.settings ->> 'kind' AS kind,
+       c.settings || coalesce((SELECT pg_catalog.jsonb_object_agg(secret, '********')
+                               FROM pg_catalog.unnest(c.secret_names) AS secret), '{}') AS properties,
+       c.metadata,
+       c.inserted_at,
+       c.updated_at,
+       CASE
+           WHEN t.credential_id IS NULL THEN NULL
+           WHEN t.failure_class = 'credential' THEN 'refused'
+           WHEN t.failures > 0 THEN 'failing'
+           WHEN t.refreshed_at IS NULL THEN 'pending'
+           WHEN t.expires_at <= pg_catalog.clock_timestamp() THEN 'expired'
+           ELSE 'valid'
+       END AS token,
+       t.expires_at AS token_expires_at,
+       t.refreshed_at AS token_refreshed_at,
+       t.error AS token_error,
+       k.checked_at,
+       k.ok AS accepted
+FROM sequin._credentials AS c
+LEFT JOIN sequin._tokens AS t ON t.credential_id = c.id
+LEFT JOIN sequin._credential_checks AS k ON k.credential_id = c.id;
+COMMENT ON VIEW sequin.credentials IS
+    'Credentials, their secrets masked. token: of a kind with access tokens, how the one in use is: pending, valid, '
+    'expired, failing (it can''t be renewed now) or refused (it can''t be renewed any more). checked_at, accepted: by '
+    'sequin.check_credential.';
 
 CREATE TABLE sequin.syncs (
     id            uuid        PRIMARY KEY,
@@ -189,6 +279,10 @@ SELECT pg_catalog.pg_extension_config_dump('sequin.streams', '');
 SELECT pg_catalog.pg_extension_config_dump('sequin._providers', '');
 SELECT pg_catalog.pg_extension_config_dump('sequin._credentials', '');
 SELECT pg_catalog.pg_extension_config_dump('sequin._credential_pauses', '');
+SELECT pg_catalog.pg_extension_config_dump('sequin._oauth_apps', '');
+SELECT pg_catalog.pg_extension_config_dump('sequin._oauth_flows', '');
+SELECT pg_catalog.pg_extension_config_dump('sequin._tokens', '');
+SELECT pg_catalog.pg_extension_config_dump('sequin._credential_checks', '');
 SELECT pg_catalog.pg_extension_config_dump('sequin.syncs', '');
 SELECT pg_catalog.pg_extension_config_dump('sequin._feeds', '');
 SELECT pg_catalog.pg_extension_config_dump('sequin._sync_collections', '');
@@ -212,6 +306,9 @@ CREATE TRIGGER wake AFTER INSERT OR UPDATE OR DELETE ON sequin.syncs
     FOR EACH STATEMENT EXECUTE FUNCTION sequin._wake_worker();
 CREATE TRIGGER wake AFTER INSERT OR UPDATE OR DELETE ON sequin._credentials
     FOR EACH STATEMENT EXECUTE FUNCTION sequin._wake_worker();
+CREATE TRIGGER wake AFTER UPDATE ON sequin._oauth_apps
+    FOR EACH STATEMENT EXECUTE FUNCTION sequin._wake_worker();
+CREATE TRIGGER wake AFTER INSERT ON sequin._tokens FOR EACH STATEMENT EXECUTE FUNCTION sequin._wake_worker();
 CREATE TRIGGER wake AFTER UPDATE ON sequin._providers
     FOR EACH STATEMENT EXECUTE FUNCTION sequin._wake_worker();
 CREATE TRIGGER wake AFTER INSERT ON sequin._feeds FOR EACH STATEMENT EXECUTE FUNCTION sequin._wake_worker();

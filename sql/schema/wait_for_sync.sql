@@ -1,5 +1,5 @@
 CREATE FUNCTION sequin.wait_for_sync(name text, timeout interval DEFAULT '5 min') RETURNS void
-LANGUAGE plpgsql
+LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE

@@ -1,10 +1,12 @@
-//! `sequin.consume` and `sequin.ack`: the common cases in a statement each, all others in SQL.
+//! Taking and settling records: the common cases of `sequin.consume` and `sequin.ack` in a statement each, all others in
+//! SQL. Whether the caller may is asked with the rights of the caller; the rest is done with those of the tables' owner.
 
 use crate::{
+    error::{Result, error},
     pg::{
         advisory,
         call::{Call, ResultSet, function},
-        process, sequence, setting, shared, transaction,
+        process, role, sequence, setting, shared, transaction,
     },
     store::consumers::{self, Consumer},
 };
@@ -18,12 +20,40 @@ thread_local! {
 
 function!(sequin_consume, pg_finfo_sequin_consume, consume);
 function!(sequin_ack, pg_finfo_sequin_ack, ack);
+function!(sequin_nack, pg_finfo_sequin_nack, nack);
+function!(sequin_extend, pg_finfo_sequin_extend, extend);
+function!(sequin_fetch, pg_finfo_sequin_fetch, fetch);
+
+/// Runs `body`, if the caller may take records for the consumer that the call names.
+fn permitted<T>(call: &Call, body: impl FnOnce() -> T) -> T {
+    check_rights(call).unwrap_or_report();
+    role::as_owner(body)
+}
+
+/// Refuses what is not granted in the same words as what does not exist: whoever may not use a consumer shall not find out
+/// whether there is one.
+fn check_rights(call: &Call) -> Result<()> {
+    if role::is_admin() || consumers::is_granted(call.datum(0)) {
+        return Ok(());
+    }
+    let name = String::from_utf8_lossy(call.bytes(0).unwrap_or_default());
+    Err(error(
+        PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE,
+        format!("permission denied for consumer {name:?}"),
+    )
+    .set_detail("Either there is no such consumer, or it is not granted to the current role.")
+    .set_hint("An administrator grants it with sequin.grant_consumer."))
+}
 
 fn consume(call: &Call) -> Option<pg_sys::Datum> {
+    permitted(call, || deliver(call))
+}
+
+fn deliver(call: &Call) -> Option<pg_sys::Datum> {
     let results = call.result_set();
     let name = call.bytes(0).and_then(|name| str::from_utf8(name).ok());
     let batch_size = call.int(1).filter(|size| (1..=10_000).contains(size));
-    let settles = call.datum(3).is_some();
+    let settles = call.datum(3).is_some() && call.texts(3).is_none_or(|tokens| !tokens.is_empty());
     if settles {
         settle(call, 3);
     }
@@ -89,7 +119,7 @@ fn take(call: &Call, consumer: &Consumer, batch_size: i32, results: &ResultSet) 
 }
 
 fn ack(call: &Call) -> Option<pg_sys::Datum> {
-    settle(call, 1)
+    permitted(call, || settle(call, 1))
 }
 
 /// Acknowledges the tokens in the argument `tokens`; how many were live.
@@ -104,6 +134,22 @@ fn settle(call: &Call, tokens: usize) -> Option<pg_sys::Datum> {
         }
     }
     consumers::settle(call.datum(0), call.datum(tokens)).and_then(IntoDatum::into_datum)
+}
+
+fn nack(call: &Call) -> Option<pg_sys::Datum> {
+    permitted(call, || consumers::give_back(call.datum(0), call.datum(1), call.datum(2)))
+        .and_then(IntoDatum::into_datum)
+}
+
+fn extend(call: &Call) -> Option<pg_sys::Datum> {
+    permitted(call, || consumers::extend(call.datum(0), call.datum(1), call.datum(2)))
+        .and_then(IntoDatum::into_datum)
+}
+
+fn fetch(call: &Call) -> Option<pg_sys::Datum> {
+    let results = call.result_set();
+    permitted(call, || consumers::fetch(call.datum(0), call.datum(1), call.datum(2), &results));
+    None
 }
 
 /// The lease that all tokens name, and the positions in it; a token is "<lease>-<position>".

@@ -3,17 +3,34 @@
 use super::{kind_of, names::new_name, object, providers, secret_object};
 use crate::{
     error::{Result, error, invalid, required, unknown},
-    secret::{Key, Secrets},
+    secret::{Key, Sealed, Secrets},
     settings,
     store::{self, credentials::Credential},
 };
 use pgrx::{JsonB, Uuid, prelude::*};
 use sequin_domain::suggestion;
-use sequin_provider::declaration::{Authentication, Declaration};
+use sequin_provider::{
+    authentication::{Properties, Unusable},
+    declaration::{Authentication, Declaration},
+};
 use serde_json::{Map, Value};
 
 /// What is no secret and belongs to each kind of credential.
 const COMMON_SETTINGS: [&str; 2] = ["kind", "base_url"];
+/// The application that a credential was made with, which has the properties of these names.
+const APP: &str = "oauth_app";
+const OF_APP: [&str; 2] = ["client_id", "client_secret"];
+/// The property that a token brings a newer one of.
+const REFRESH_TOKEN: &str = "refresh_token";
+
+/// What a credential is made of.
+pub(super) struct Parts {
+    pub kind: String,
+    pub settings: Map<String, Value>,
+    pub secrets: Secrets,
+    /// Whether it gets tokens.
+    pub has_tokens: bool,
+}
 
 #[pg_extern]
 fn create_credential(
@@ -23,24 +40,34 @@ fn create_credential(
     metadata: default!(Option<JsonB>, "'{}'"),
 ) -> Result<Uuid> {
     let name = new_name("credential", name)?;
+    store::providers::hold()?;
     let declaration = providers::find(required("provider", provider)?)?;
-    let (settings, secrets) = split(&declaration, secret_object("properties", properties)?)?;
+    let parts = split(&declaration, secret_object("properties", properties)?, false)?;
     let metadata = object("metadata", metadata)?;
-    store::credentials::lock_name(name)?;
-    let id = match store::credentials::find(name)? {
-        Some(old) if old.provider != declaration.provider => {
-            return Err(error(
-                PgSqlErrorCode::ERRCODE_DUPLICATE_OBJECT,
-                format!("credential {name:?} exists already, for another provider"),
-            )
-            .set_detail(format!("It is one for {}, and its provider can't change.", old.provider))
-            .set_hint("Choose another name."));
-        }
-        Some(old) => old.id,
-        None => store::new_id(),
-    };
-    save(id, name, &declaration, settings, &secrets, metadata)?;
+    let id = claim(name, &declaration)?;
+    save(id, name, &declaration, &parts, metadata)?;
+    start_tokens(id, &parts, None)?;
     Ok(id)
+}
+
+/// The id of the credential of this name, or of one that is to be made.
+pub(super) fn claim(name: &str, declaration: &Declaration) -> Result<Uuid> {
+    store::credentials::lock_name(name)?;
+    match store::credentials::find(name)? {
+        Some(old) if old.provider != declaration.provider => Err(error(
+            PgSqlErrorCode::ERRCODE_DUPLICATE_OBJECT,
+            format!("credential {name:?} exists already, for another provider"),
+        )
+        .set_detail(format!("It is one for {}, and its provider can't change.", old.provider))
+        .set_hint("Choose another name.")),
+        Some(old) => Ok(old.id),
+        None => Ok(store::new_id()),
+    }
+}
+
+/// Has the worker get a token; those that there were are worth nothing.
+pub(super) fn start_tokens(id: Uuid, parts: &Parts, code: Option<Sealed>) -> Result<()> {
+    if parts.has_tokens { store::tokens::reset(id, code) } else { store::tokens::forget(id) }
 }
 
 #[pg_extern]
@@ -50,6 +77,7 @@ fn update_credential(
     metadata: default!(Option<JsonB>, "NULL"),
 ) -> Result<()> {
     let name = required("name", name)?;
+    store::providers::hold()?;
     let old = find(name)?;
     let declaration = providers::find(&old.provider)?;
     let given = properties
@@ -62,19 +90,27 @@ fn update_credential(
     };
     let mut merged = into_object(old.settings);
     // Secrets that are all given anew need not be opened: that mends a lost key.
-    let all_given = declaration
-        .authentication
-        .iter()
-        .any(|kind| kind.secrets.iter().all(|secret| given.contains_key(secret)));
+    let kind = given.get("kind").or(merged.get("kind")).and_then(Value::as_str);
+    let all_given = kind
+        .and_then(|kind| declaration.authentication(kind))
+        .is_some_and(|kind| kind.secrets.iter().all(|secret| given.contains_key(secret)));
     if !all_given {
-        if given.get("base_url").is_some_and(|new| Some(new) != merged.get("base_url")) {
-            return Err(invalid("the base_url can't be changed without giving the secrets again")
+        // A setting can say where the secrets go.
+        let moved = given.iter().find(|(name, new)| {
+            *name != "kind"
+                && is_setting(&declaration, name)
+                && merged.get(*name).unwrap_or(&Value::Null) != *new
+        });
+        if let Some((name, _)) = moved {
+            return Err(invalid(format!("the {name} can't be changed without giving the secrets again"))
                 .set_detail("Otherwise who doesn't know them could have them sent to a server of their own.")
-                .set_hint("Give the secrets of the credential together with its base_url."));
+                .set_hint(format!("Give the secrets of the credential together with its {name}.")));
         }
         let secrets = Key::load()?.open(old.id.as_bytes(), name, &old.sealed)?;
         merged.extend(secrets.into_iter().map(|(name, secret)| (name, Value::String(secret))));
     }
+    let is_moved = all_given || given.contains_key(REFRESH_TOKEN);
+    let is_changed = !given.is_empty();
     for (key, value) in given {
         if value.is_null() {
             merged.remove(&key);
@@ -82,8 +118,15 @@ fn update_credential(
             merged.insert(key, value);
         }
     }
-    let (settings, secrets) = split(&declaration, merged)?;
-    save(old.id, name, &declaration, settings, &secrets, metadata)
+    let parts = split(&declaration, merged, store::tokens::is_sealed(old.id)?)?;
+    save(old.id, name, &declaration, &parts, metadata)?;
+    if is_moved || !parts.has_tokens {
+        start_tokens(old.id, &parts, None)
+    } else if is_changed {
+        store::tokens::renew(old.id)
+    } else {
+        Ok(())
+    }
 }
 
 #[pg_extern]
@@ -119,37 +162,54 @@ pub(super) fn find(name: &str) -> Result<Credential> {
     }
 }
 
-fn save(
+pub(super) fn save(
     id: Uuid,
     name: &str,
     declaration: &Declaration,
-    settings: Map<String, Value>,
-    secrets: &Secrets,
+    parts: &Parts,
     metadata: Map<String, Value>,
 ) -> Result<()> {
-    let key = if store::credentials::exist()? { Key::load() } else { Key::load_or_create() }?;
-    let sealed = key.seal(id.as_bytes(), secrets)?;
+    let sealed = key()?.seal(id.as_bytes(), &parts.secrets)?;
     let credential = Credential {
         id,
         name: name.to_owned(),
         provider: declaration.provider.clone(),
-        settings: JsonB(Value::Object(settings)),
+        settings: JsonB(Value::Object(parts.settings.clone())),
         sealed,
         metadata: JsonB(Value::Object(metadata)),
     };
-    store::credentials::upsert(credential, secrets.keys().cloned().collect())?;
+    let base_url = |settings: &Map<String, Value>| settings.get("base_url").cloned();
+    let is_moved = store::credentials::find(name)?
+        .is_some_and(|old| base_url(&into_object(old.settings)) != base_url(&parts.settings));
+    store::credentials::upsert(credential, parts.secrets.keys().cloned().collect())?;
     store::credentials::forget_failures(id)?;
+    if is_moved {
+        // A page's place in one server's list says nothing of another's.
+        for sync_id in store::credentials::sync_ids(id)? {
+            store::backfills::restart(sync_id, None)?;
+        }
+    }
     Ok(())
 }
 
-/// Checks properties against the declaration, and parts what is secret from what is not.
-fn split(declaration: &Declaration, properties: Map<String, Value>) -> Result<(Map<String, Value>, Secrets)> {
+/// The key that seals; it is made where nothing is sealed yet.
+pub(super) fn key() -> Result<Key> {
+    if store::credentials::exist()? { Key::load() } else { Key::load_or_create() }
+}
+
+/// Checks properties against the declaration, and parts what is secret from what is not. `is_authorized`: it has a token,
+/// or the code for one, so that it needs no refresh token.
+pub(super) fn split(
+    declaration: &Declaration,
+    properties: Map<String, Value>,
+    is_authorized: bool,
+) -> Result<Parts> {
     let kind = authentication(declaration, properties.get("kind"))?;
     let mut settings = Map::from_iter([("kind".to_owned(), Value::String(kind.kind.clone()))]);
     let mut secrets = Secrets::new();
     for (name, value) in properties {
         let is_secret = kind.secrets.contains(&name);
-        if !is_secret && !COMMON_SETTINGS.contains(&name.as_str()) {
+        if !is_secret && !has_setting(kind, &name) {
             return Err(unknown_property(kind, &name));
         }
         let Value::String(text) = value else {
@@ -161,21 +221,92 @@ fn split(declaration: &Declaration, properties: Map<String, Value>) -> Result<(M
             secrets.insert(name, text);
         } else if name == "base_url" {
             settings.insert(name, Value::String(check_base_url(&text)?));
+        } else if name != "kind" {
+            settings.insert(name, Value::String(text));
         }
     }
-    kind.headers(&secrets).map_err(|problem| {
+    let parts = Parts { kind: kind.kind.clone(), settings, secrets, has_tokens: kind.token.is_some() };
+    let properties = complete(declaration, kind, &parts)?;
+    let unusable = |problem: Unusable| {
+        let needed = kind.settings.iter().filter(|(_, default)| default.is_none()).map(|(name, _)| name);
+        let needed: Vec<&str> = kind.secrets.iter().chain(needed).map(String::as_str).collect();
         invalid(format!("the credential can't be used: {problem}"))
             .set_detail(format!("It is one of kind {:?} for {}.", kind.kind, declaration.title))
             .set_hint(format!(
                 "Such a credential has the kind {:?} and needs {}.",
                 kind.kind,
-                kind.secrets.join(", ")
+                needed.join(", ")
             ))
-    })?;
-    Ok((settings, secrets))
+    };
+    kind.accept(&properties, is_authorized).map_err(unusable)?;
+    if let Some(token) = &kind.token {
+        let base = parts.base_url(declaration)?;
+        check_address(&token.address(&base, &properties).map_err(unusable)?)?;
+    }
+    Ok(parts)
 }
 
-fn authentication<'a>(declaration: &'a Declaration, kind: Option<&Value>) -> Result<&'a Authentication> {
+impl Parts {
+    /// Where the API is.
+    pub fn base_url(&self, declaration: &Declaration) -> Result<url::Url> {
+        let base = self.settings.get("base_url").and_then(Value::as_str).unwrap_or(&declaration.base_url);
+        base.parse().map_err(|_| invalid(format!("the base_url {base:?} is no URL")))
+    }
+}
+
+/// The properties with those of the application and with defaults.
+fn complete(declaration: &Declaration, kind: &Authentication, parts: &Parts) -> Result<Properties> {
+    let texts =
+        parts.settings.iter().filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned())));
+    let mut properties: Properties = texts.collect();
+    properties.extend(parts.secrets.iter().map(|(name, secret)| (name.clone(), secret.clone())));
+    if let Some(name) = properties.get(APP) {
+        if let Some(own) = OF_APP.iter().find(|own| properties.contains_key(**own)) {
+            return Err(invalid(format!("the credential can't have both an {APP} and a {own}"))
+                .set_detail(format!("The application {name:?} has a {own} of its own."))
+                .set_hint(format!("Leave out {own}, or {APP}.")));
+        }
+        let app = super::oauth::find_app(name)?;
+        if app.provider != declaration.provider {
+            return Err(invalid(format!("the application {name:?} is one for another provider"))
+                .set_detail(format!(
+                    "It is for {}, and the credential for {}.",
+                    app.provider, declaration.provider
+                ))
+                .set_hint("SELECT name, provider FROM sequin.oauth_apps lists those there are."));
+        }
+        let secrets = key()?.open(app.id.as_bytes(), name, &app.sealed)?;
+        properties.extend(secrets);
+        properties.insert("client_id".to_owned(), app.client_id);
+    }
+    Ok(kind.with_defaults(properties))
+}
+
+/// Whether credentials of the kind can have a setting of this name.
+fn has_setting(kind: &Authentication, name: &str) -> bool {
+    COMMON_SETTINGS.contains(&name)
+        || kind.settings.contains_key(name)
+        || (name == APP && kind.token.is_some())
+}
+
+/// Refuses what can't be a setting of a credential.
+pub(super) fn check_setting(kind: &Authentication, name: &str) -> Result<()> {
+    if kind.secrets.iter().any(|secret| secret == name) {
+        return Err(invalid(format!("property {name:?} is a secret, and has no place here"))
+            .set_detail("What is given here is kept as it is.")
+            .set_hint("Give the client's secret to sequin.create_oauth_app; the others come with the authorization."));
+    }
+    if has_setting(kind, name) { Ok(()) } else { Err(unknown_property(kind, name)) }
+}
+
+fn is_setting(declaration: &Declaration, name: &str) -> bool {
+    declaration.authentication.iter().any(|kind| has_setting(kind, name))
+}
+
+pub(super) fn authentication<'a>(
+    declaration: &'a Declaration,
+    kind: Option<&Value>,
+) -> Result<&'a Authentication> {
     let kinds =
         || declaration.authentication.iter().map(|kind| kind.kind.as_str()).collect::<Vec<_>>().join(", ");
     match kind {
@@ -192,7 +323,8 @@ fn authentication<'a>(declaration: &'a Declaration, kind: Option<&Value>) -> Res
 }
 
 fn unknown_property(kind: &Authentication, name: &str) -> pgrx::pg_sys::panic::ErrorReport {
-    let known = || kind.secrets.iter().map(String::as_str).chain(COMMON_SETTINGS);
+    let settings = || kind.settings.keys().map(String::as_str).chain(kind.token.as_ref().map(|_| APP));
+    let known = || kind.secrets.iter().map(String::as_str).chain(settings()).chain(COMMON_SETTINGS);
     let hint = match suggestion::nearest(name, known()).first() {
         Some(near) => format!("Did you mean {near:?}?"),
         None => format!("It knows: {}.", known().collect::<Vec<_>>().join(", ")),
@@ -228,6 +360,17 @@ fn check_base_url(text: &str) -> Result<String> {
         );
     }
     Ok(url.as_str().trim_end_matches('/').to_owned())
+}
+
+/// Refuses a URL that secrets must not be sent to.
+pub(super) fn check_address(url: &url::Url) -> Result<()> {
+    sequin_net::check_url(url, settings::allow_private_networks()).map_err(|problem| {
+        invalid(format!("the credential can't be used: {problem}"))
+            .set_detail(format!("It leads to {}.", url.origin().ascii_serialization()))
+            .set_hint(
+                "Use an https:// URL of a public host, or turn on the setting sequin.allow_private_networks.",
+            )
+    })
 }
 
 fn into_object(value: JsonB) -> Map<String, Value> {

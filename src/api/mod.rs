@@ -6,6 +6,7 @@ mod consumers;
 mod credentials;
 mod guard;
 pub mod names;
+mod oauth;
 mod providers;
 mod rejected;
 pub mod schedule;

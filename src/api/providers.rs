@@ -48,10 +48,14 @@ fn register_provider(spec: Option<JsonB>) -> Result<String> {
     check_collections(&declaration, &synced)?;
     store::providers::upsert(&name, JsonB(spec))?;
     for Synced { sync_id, collection_id, feed, .. } in synced {
-        let new =
-            collection(&declaration, &collection_id).and_then(|collection| collection.changes.feed.clone());
-        if new != feed {
-            store::providers::set_feed(sync_id, &collection_id, new.as_deref())?;
+        let new = collection(&declaration, &collection_id);
+        let new_feed = new.as_ref().and_then(|new| new.changes.feed.clone());
+        let old = old.as_ref().and_then(|old| collection(old, &collection_id));
+        if !new.zip(old).is_some_and(|(new, old)| new.lists_as(&old)) {
+            store::backfills::restart(sync_id, Some(&collection_id))?;
+        }
+        if new_feed != feed {
+            store::providers::set_feed(sync_id, &collection_id, new_feed.as_deref())?;
             // What has changed before the feed is listened to is found by comparing.
             store::progress::start_sweep(store::new_id(), sync_id, &collection_id)?;
         }
@@ -148,6 +152,18 @@ fn check_credentials(old: &Declaration, new: &Declaration) -> Result<()> {
         )
         .set_detail("/authentication lists the kinds of credentials.")
         .set_hint("Keep the kind, or delete the credential first."));
+    }
+    let is_moved = |kind: &str| {
+        let kinds = old.authentication(kind).zip(new.authentication(kind));
+        kinds.is_some_and(|(old, new)| new.moves_from(old))
+    };
+    if let Some(left) = credentials.iter().find(|credential| is_moved(&credential.kind)) {
+        return Err(error(
+            PgSqlErrorCode::ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST,
+            format!("credential {:?} has tokens, and where they are asked for can't change", left.name),
+        )
+        .set_detail("Secrets that were given for one server must not be sent to another.")
+        .set_hint("Declare another kind of credential, or delete the credential first."));
     }
     let follows = credentials.iter().find(|credential| !credential.has_base_url);
     match follows {

@@ -34,6 +34,7 @@ fn create_sync(
     metadata: default!(Option<JsonB>, "'{}'"),
 ) -> Result<Uuid> {
     let name = new_name("sync", name)?;
+    store::providers::hold()?;
     let stream_id = streams::find(required("stream", stream)?)?;
     let credential = credentials::find(required("credential", credential)?)?;
     let declaration = providers::find(&credential.provider)?;
@@ -80,7 +81,9 @@ fn update_sync(
     external_id: default!(Option<String>, "NULL"),
     metadata: default!(Option<JsonB>, "NULL"),
 ) -> Result<()> {
-    let sync = find(required("name", name)?)?;
+    let name = required("name", name)?;
+    store::providers::hold()?;
+    let sync = find(name)?;
     let declaration = providers::find(&sync.provider)?;
     let collections = collections.map(|given| check_collections(&declaration, given)).transpose()?;
     let settings = SyncSettings {

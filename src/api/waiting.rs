@@ -30,6 +30,12 @@ fn stop_waiting() {
     shared::stop_waiting();
 }
 
+/// Has the workers look for credentials that somebody wants to be checked; at once, as nothing need be committed for it.
+#[pg_extern(name = "_ask_workers")]
+fn ask_workers() {
+    shared::ask_workers();
+}
+
 /// Tells the launcher, once this transaction has committed, that the database has the extension.
 #[pg_extern(name = "_announce_extension")]
 fn announce_extension() -> crate::error::Result<()> {

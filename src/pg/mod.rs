@@ -7,6 +7,7 @@ pub mod extension;
 mod jsonb;
 pub mod process;
 mod record_json;
+pub mod role;
 pub mod sequence;
 pub mod setting;
 pub mod shared;

@@ -38,6 +38,8 @@ struct Worker {
     pid: AtomicI32,
     /// There is something new for it.
     woken: AtomicBool,
+    /// A session waits for a credential to be checked.
+    asked: AtomicBool,
 }
 
 #[repr(C)]
@@ -149,6 +151,17 @@ pub fn wake_workers() {
     }
 }
 
+/// A session of this database waits for a credential to be checked.
+pub fn ask_workers() {
+    // SAFETY: it is a plain global of this backend.
+    if let Some(slot) = slot_of(unsafe { pg_sys::MyDatabaseId }) {
+        for worker in &slot.workers {
+            worker.asked.store(true, SeqCst);
+            set_latch_of(worker.pid.load(SeqCst));
+        }
+    }
+}
+
 impl Slot {
     pub fn database(&self) -> pg_sys::Oid {
         pg_sys::Oid::from(self.database.load(SeqCst))
@@ -199,6 +212,10 @@ impl Slot {
 
     pub fn take_woken(&self, ordinal: usize) -> bool {
         self.workers[ordinal].woken.swap(false, SeqCst)
+    }
+
+    pub fn take_asked(&self, ordinal: usize) -> bool {
+        self.workers[ordinal].asked.swap(false, SeqCst)
     }
 
     pub fn take_announced(&self) -> bool {

@@ -192,6 +192,14 @@ impl Drop for Scene {
     }
 }
 
+/// Runs `body` with statements that are planned as those here are, and in which names are looked up nowhere else.
+pub fn pinned<T>(body: impl FnOnce() -> T) -> T {
+    let scene = Scene::set();
+    let value = body();
+    scene.leave();
+    value
+}
+
 /// A value as an argument.
 pub fn argument(value: impl IntoDatum) -> Argument {
     value.into_datum()

@@ -1,5 +1,6 @@
 //! Transactions of a background worker, whose errors are values.
 
+use super::role;
 use crate::error::Result as SqlResult;
 use pgrx::{
     pg_sys::panic::{CaughtError, ErrorReportable},
@@ -50,6 +51,7 @@ pub fn transaction<T>(body: impl FnOnce() -> SqlResult<T>) -> Result<T, SqlError
     unsafe {
         pg_sys::SetCurrentStatementStartTimestamp();
         pg_sys::StartTransactionCommand();
+        role::enter_transaction();
         pg_sys::PushActiveSnapshot(pg_sys::GetTransactionSnapshot());
         let result = PgTryBuilder::new(AssertUnwindSafe(|| {
             let value = body().unwrap_or_report();
@@ -62,6 +64,7 @@ pub fn transaction<T>(body: impl FnOnce() -> SqlResult<T>) -> Result<T, SqlError
         if result.is_err() {
             pg_sys::AbortCurrentTransaction();
         } else {
+            role::leave_transaction();
             pg_sys::pgstat_report_stat(false);
         }
         result

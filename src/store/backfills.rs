@@ -37,3 +37,8 @@ pub fn allow_deletes(sync_id: Uuid, collection_id: &str, may_delete: i64) -> Res
 pub fn state(id: Uuid) -> Result<Option<String>> {
     one(statement!("backfills/state"), &[id.into()], |row| first(row, 1))
 }
+
+/// The list of a collection, or of all of a sync, is another one than before: what is unfinished starts over.
+pub fn restart(sync_id: Uuid, collection_id: Option<&str>) -> Result<()> {
+    execute(statement!("backfills/restart"), &[sync_id.into(), collection_id.into()]).map(drop)
+}

@@ -3,7 +3,7 @@
 use super::{Result, column, rows, statement};
 use crate::pg::{
     call::ResultSet,
-    statement::{Argument, Statement, argument},
+    statement::{Argument, Statement, argument, pinned},
 };
 use pgrx::{Uuid, prelude::*};
 
@@ -40,22 +40,45 @@ thread_local! {
         const TYPES: &[pg_sys::Oid] = &[pg_sys::TEXTOID, pg_sys::TEXTARRAYOID];
         Statement::new(statement!("consumers/settle"), TYPES)
     };
+    static GIVE_BACK: Statement = const {
+        const TYPES: &[pg_sys::Oid] = &[pg_sys::TEXTOID, pg_sys::TEXTARRAYOID, pg_sys::INTERVALOID];
+        Statement::new(statement!("consumers/give_back"), TYPES)
+    };
+    static EXTEND: Statement = const {
+        const TYPES: &[pg_sys::Oid] = &[pg_sys::TEXTOID, pg_sys::TEXTARRAYOID, pg_sys::INTERVALOID];
+        Statement::new(statement!("consumers/extend"), TYPES)
+    };
+    static FETCH: Statement = const {
+        const TYPES: &[pg_sys::Oid] = &[pg_sys::TEXTOID, pg_sys::INT4OID, pg_sys::INTERVALOID];
+        Statement::new(statement!("consumers/fetch"), TYPES)
+    };
+    static GRANTED: Statement = const {
+        const TYPES: &[pg_sys::Oid] = &[pg_sys::TEXTOID];
+        Statement::new(statement!("consumers/granted"), TYPES)
+    };
+}
+
+/// Whether the consumer is granted to the current role.
+pub fn is_granted(name: Argument) -> bool {
+    GRANTED.with(|statement| statement.first::<bool>(&[name])).flatten().unwrap_or(false)
 }
 
 /// A consumer that is consumed from, by its name.
 pub fn known(name: &str) -> Result<Option<Consumer>> {
-    let found = rows(statement!("consumers/known"), &[name.into()], |row| {
-        Ok(Consumer {
-            no: column(row, 1)?,
-            max_ack_pending: column(row, 2)?,
-            providers: row.get(3)?,
-            sync_ids: row.get(4)?,
-            collection_ids: row.get(5)?,
-            taker_class: column(row, 6)?,
-            amount_class: column(row, 7)?,
-            aside_key: column(row, 8)?,
-            immodest_key: column(row, 9)?,
-            modest_keys: column(row, 10)?,
+    let found = pinned(|| {
+        rows(statement!("consumers/known"), &[name.into()], |row| {
+            Ok(Consumer {
+                no: column(row, 1)?,
+                max_ack_pending: column(row, 2)?,
+                providers: row.get(3)?,
+                sync_ids: row.get(4)?,
+                collection_ids: row.get(5)?,
+                taker_class: column(row, 6)?,
+                amount_class: column(row, 7)?,
+                aside_key: column(row, 8)?,
+                immodest_key: column(row, 9)?,
+                modest_keys: column(row, 10)?,
+            })
         })
     })?;
     Ok(found.into_iter().next())
@@ -99,4 +122,19 @@ pub fn ack(name: Argument, lease: i64, positions: Vec<i64>) -> Option<Option<Uui
 /// `sequin._ack`, with the arguments of `sequin.ack`.
 pub fn settle(name: Argument, tokens: Argument) -> Option<i64> {
     SETTLE.with(|statement| statement.first(&[name, tokens])).flatten()
+}
+
+/// `sequin._nack`, with the arguments of `sequin.nack`.
+pub fn give_back(name: Argument, tokens: Argument, delay: Argument) -> Option<i64> {
+    GIVE_BACK.with(|statement| statement.first(&[name, tokens, delay])).flatten()
+}
+
+/// `sequin._extend`, with the arguments of `sequin.extend`.
+pub fn extend(name: Argument, tokens: Argument, ack_wait: Argument) -> Option<i64> {
+    EXTEND.with(|statement| statement.first(&[name, tokens, ack_wait])).flatten()
+}
+
+/// `sequin._fetch`, with the arguments of `sequin.fetch`; how many records it took.
+pub fn fetch(name: Argument, batch_size: Argument, wait_for: Argument, results: &ResultSet) -> u64 {
+    FETCH.with(|statement| statement.collect(&[name, batch_size, wait_for], results))
 }

@@ -62,6 +62,11 @@ pub fn syncs(id: Uuid) -> Result<Option<String>> {
     one(statement!("credentials/syncs"), &[id.into()], |row| row.get(1)).map(Option::flatten)
 }
 
+/// The syncs that use it.
+pub fn sync_ids(id: Uuid) -> Result<Vec<Uuid>> {
+    rows(statement!("credentials/sync_ids"), &[id.into()], |row| column(row, 1))
+}
+
 pub fn delete(id: Uuid) -> Result<()> {
     execute(statement!("credentials/delete"), &[id.into()]).map(drop)
 }

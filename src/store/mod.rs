@@ -1,11 +1,13 @@
 //! Every statement of the extension, from named files under `sql/store`, with typed calls around them.
 
 pub mod backfills;
+pub mod checks;
 pub mod consumers;
 pub mod credentials;
 pub mod history;
 pub mod leases;
 pub mod listeners;
+pub mod oauth;
 pub mod pages;
 pub mod plan;
 pub mod progress;
@@ -14,6 +16,7 @@ pub mod rejected;
 pub mod retention;
 pub mod streams;
 pub mod syncs;
+pub mod tokens;
 
 use crate::error::{Result, error};
 use pgrx::{

@@ -2,7 +2,7 @@
 
 use super::{Result, column, rows, statement};
 use crate::secret::Sealed;
-use pgrx::{JsonB, Uuid, datum::TimestampWithTimeZone};
+use pgrx::{JsonB, Uuid, datum::TimestampWithTimeZone, spi};
 use sequin_domain::{ranges::Span, timestamp::Timestamp};
 use std::{collections::HashMap, time::Duration};
 
@@ -14,15 +14,46 @@ pub struct Sync {
     pub frequency: String,
     pub rate_limit: Option<JsonB>,
     pub credential_id: Uuid,
-    pub credential: String,
-    pub credential_settings: JsonB,
+    /// Changes with the sync's settings.
+    pub version: String,
+    /// About so long, as months differ.
+    pub max_age: Option<Duration>,
+}
+
+/// A credential that an active sync uses, that has tokens, or that somebody wants to be checked.
+pub struct Credential {
+    pub id: Uuid,
+    pub name: String,
+    pub provider: String,
+    pub settings: JsonB,
     pub sealed: Sealed,
-    /// Changes with the sync's and the credential's settings.
+    /// Changes with what its syncs depend on, which is not the token of the hour.
     pub version: String,
     /// Until when the API has asked all that uses the credential to be silent, where that is still to come.
     pub paused_until: Option<Timestamp>,
-    /// About so long, as months differ.
-    pub max_age: Option<Duration>,
+    pub app: Option<App>,
+    pub token: Option<Token>,
+}
+
+/// The application that a credential was made with.
+pub struct App {
+    pub id: Uuid,
+    pub client_id: String,
+    pub sealed: Sealed,
+}
+
+pub struct Token {
+    /// The token, or what the first one is given for.
+    pub sealed: Option<Sealed>,
+    /// Changes with the token and with the credential.
+    pub version: String,
+    pub refreshed_at: Option<Timestamp>,
+    pub expires_at: Option<Timestamp>,
+    pub renew_at: Option<Timestamp>,
+    /// Class and message.
+    pub failure: Option<(String, String)>,
+    pub failures: u32,
+    pub retry_at: Option<Timestamp>,
 }
 
 pub struct Collection {
@@ -80,12 +111,46 @@ pub fn syncs() -> Result<Vec<Sync>> {
             frequency: column(row, 4)?,
             rate_limit: row.get(5)?,
             credential_id: column(row, 6)?,
-            credential: column(row, 7)?,
-            credential_settings: column(row, 8)?,
-            sealed: Sealed { bytes: column(row, 9)?, key_id: column(row, 10)? },
-            version: column(row, 11)?,
-            paused_until: row.get(12)?.map(from_postgres),
-            max_age: row.get::<i64>(13)?.map(|seconds| Duration::from_secs(seconds.unsigned_abs())),
+            version: column(row, 7)?,
+            max_age: row.get::<i64>(8)?.map(|seconds| Duration::from_secs(seconds.unsigned_abs())),
+        })
+    })
+}
+
+/// `asked`: those that somebody wants to be checked.
+pub fn credentials(asked: Vec<Uuid>) -> Result<Vec<Credential>> {
+    rows(statement!("worker/credentials"), &[asked.into()], |row| {
+        let sealed = |ordinal| -> spi::Result<Option<Sealed>> {
+            let (bytes, key_id) = (row.get(ordinal)?, row.get(ordinal + 1)?);
+            Ok(bytes.zip(key_id).map(|(bytes, key_id)| Sealed { bytes, key_id }))
+        };
+        let app = match (row.get(9)?, row.get(10)?, sealed(11)?) {
+            (Some(id), Some(client_id), Some(sealed)) => Some(App { id, client_id, sealed }),
+            _ => None,
+        };
+        let token = match row.get::<i32>(21)? {
+            None => None,
+            Some(failures) => Some(Token {
+                sealed: sealed(13)?,
+                version: column(row, 15)?,
+                refreshed_at: row.get(16)?.map(from_postgres),
+                expires_at: row.get(17)?.map(from_postgres),
+                renew_at: row.get(18)?.map(from_postgres),
+                failure: row.get(19)?.zip(row.get(20)?),
+                failures: failures.unsigned_abs(),
+                retry_at: row.get(22)?.map(from_postgres),
+            }),
+        };
+        Ok(Credential {
+            id: column(row, 1)?,
+            name: column(row, 2)?,
+            provider: column(row, 3)?,
+            settings: column(row, 4)?,
+            sealed: Sealed { bytes: column(row, 5)?, key_id: column(row, 6)? },
+            version: column(row, 7)?,
+            paused_until: row.get(8)?.map(from_postgres),
+            app,
+            token,
         })
     })
 }

@@ -57,6 +57,11 @@ fn read(name: &str, version: i64) -> Result<Option<Arc<Declaration>>> {
     }
 }
 
+/// Keeps providers from changing until the transaction ends; to be called before anything else is locked.
+pub fn hold() -> Result<()> {
+    execute(statement!("providers/hold"), &[]).map(drop)
+}
+
 /// Keeps what depends on providers from coming or changing until the transaction ends.
 pub fn lock() -> Result<()> {
     execute(statement!("providers/lock"), &[]).map(drop)

@@ -139,7 +139,7 @@ fn follow(sync: &SyncContext, work: &Work, counts: &Counts, settings: &Settings)
     let observed_at = work.batch.as_ref().map_or_else(SystemTime::now, |batch| batch.observed_at).into();
     match &work.then {
         Then::Nothing | Then::Fetched { .. } | Then::Looked { .. } => {}
-        Then::Advance { backfill, range, cut, noted, newest } => {
+        Then::Advance { backfill, range, cut, noted } => {
             let Counts { records, changes, rejected } = *counts;
             let step = progress::Step { range, records, changes, rejected, observed_at };
             if !progress::advance_backfill(*backfill, &step)? {
@@ -148,13 +148,8 @@ fn follow(sync: &SyncContext, work: &Work, counts: &Counts, settings: &Settings)
             if let Some(piece) = cut {
                 progress::cut_range(*backfill, *piece)?;
             }
-            if let Some(batch) = &work.batch {
-                if *noted {
-                    progress::note_seen(*backfill, ids_of(batch))?;
-                }
-                if newest.is_some() && sync.is_polled_for_new(&batch.place.collection_id) {
-                    progress::move_cursor(sync.id, &batch.place.collection_id, *newest, None)?;
-                }
+            if let Some(batch) = work.batch.as_ref().filter(|_| *noted) {
+                progress::note_seen(*backfill, ids_of(batch))?;
             }
         }
         Then::Complete { backfill } => progress::complete_backfill(*backfill)?,
@@ -179,8 +174,9 @@ fn follow(sync: &SyncContext, work: &Work, counts: &Counts, settings: &Settings)
             count_deletions(*backfill, work, counts)?;
             progress::note_seen(*backfill, vec![upstream_id.clone()])?;
         }
-        Then::Polled { newest, began } => {
-            if let Some(batch) = work.batch.as_ref().filter(|_| newest.is_some() || began.is_some()) {
+        Then::Polled { newest, began, is_news } => {
+            let is_news = *is_news && (newest.is_some() || began.is_some());
+            if let Some(batch) = work.batch.as_ref().filter(|_| is_news) {
                 let collection_id = &batch.place.collection_id;
                 progress::move_cursor(sync.id, collection_id, *newest, began.map(Timestamp::from))?;
             }
@@ -188,15 +184,17 @@ fn follow(sync: &SyncContext, work: &Work, counts: &Counts, settings: &Settings)
         Then::Bury { tombstones, is_final } => {
             let Some(batch) = &work.batch else { return Ok(Done::Well) };
             let mut upstream_ids = progress::still_live(sync.id, &batch.place.collection_id, tombstones)?;
-            if *is_final {
+            if *is_final && !upstream_ids.is_empty() {
                 let gone: Vec<Record> = upstream_ids.drain(..).map(|id| Record::gone(&id)).collect();
                 let ids = gone.iter().map(|_| store::new_id()).collect();
                 store::pages::apply(&batch.place, observed_at, &gone.iter().collect::<Vec<_>>(), ids)?;
             }
             return Ok(Done::Missing { upstream_ids, observed_at: batch.observed_at });
         }
-        Then::DeletesPolled { collection_id, newest, began } => {
-            progress::move_deletes_cursor(sync.id, collection_id, *newest, (*began).into())?;
+        Then::DeletesPolled { collection_id, newest, began, is_news } => {
+            if *is_news {
+                progress::move_deletes_cursor(sync.id, collection_id, *newest, (*began).into())?;
+            }
         }
         Then::StartSweep { collection_id } => progress::start_sweep(store::new_id(), sync.id, collection_id)?,
         Then::MoveFeed { feed, cursor, polled_at, .. } => {

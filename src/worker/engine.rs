@@ -5,7 +5,9 @@
 
 use super::{
     apply,
+    credential::Access,
     job::{Batch, Done, Orders, Tag, Then, Work},
+    keeper::{Keeper, Means, Step},
     leases::Leases,
     notifier::Notifier,
     plan::{Plan, SyncContext},
@@ -20,6 +22,7 @@ use crate::{
         wait::Bell,
     },
     settings::Settings,
+    store::checks,
 };
 use pgrx::Uuid;
 use pgrx::prelude::*;
@@ -56,6 +59,7 @@ struct Open {
     job: JobId,
     tag: Tag,
     observes: Option<Observing>,
+    asked_at: Instant,
 }
 
 /// A request whose answer will show objects of a collection.
@@ -91,6 +95,11 @@ pub struct Engine {
     /// Credentials that the API does not accept: nothing is asked with them until then.
     barred: HashMap<Uuid, Instant>,
     notifier: Notifier,
+    keeper: Keeper,
+    /// Credentials with which somebody wants to ask, and has to wait for a token.
+    awaited: BTreeSet<Uuid>,
+    /// Somebody may want a credential to be checked.
+    has_been_asked: bool,
     last_id: u64,
     plan_at: Option<Instant>,
     stumbles: u32,
@@ -126,6 +135,9 @@ impl Engine {
             next_alarm: HashMap::new(),
             barred: HashMap::new(),
             notifier: Notifier::default(),
+            keeper: Keeper::default(),
+            awaited: BTreeSet::new(),
+            has_been_asked: false,
             last_id: 0,
             plan_at: None,
             stumbles: 0,
@@ -136,6 +148,12 @@ impl Engine {
     /// The tables may ask for something else than before.
     pub fn plan_anew(&mut self) {
         self.plan_at = Some(Instant::now());
+    }
+
+    /// Somebody wants a credential to be checked.
+    pub fn look_for_checks(&mut self) {
+        self.has_been_asked = true;
+        self.plan_anew();
     }
 
     /// The settings have changed.
@@ -173,6 +191,12 @@ impl Engine {
                 true
             });
         }
+        if self.keeper.due().is_some_and(|at| at <= Instant::now()) {
+            return self.keep_credentials().unwrap_or_else(|problem| {
+                self.stumble(&problem);
+                true
+            });
+        }
         self.ring_alarms();
         self.receive();
         if self.works.is_empty() {
@@ -193,7 +217,8 @@ impl Engine {
             return;
         }
         let alarm = self.alarms.peek().map(|Reverse((at, _))| *at);
-        let next = alarm.into_iter().chain(self.plan_at).chain(self.notifier.due()).min();
+        let next =
+            alarm.into_iter().chain(self.plan_at).chain(self.notifier.due()).chain(self.keeper.due()).min();
         self.bell.wait(next.map(|at| at.saturating_duration_since(Instant::now())));
     }
 
@@ -218,16 +243,35 @@ impl Engine {
         })
     }
 
+    /// False where the extension is gone.
+    fn keep_credentials(&mut self) -> Result<bool, SqlError> {
+        let means = Means {
+            extension: self.extension,
+            settings: &self.settings,
+            net: &self.net,
+            last_id: &mut self.last_id,
+        };
+        let step = self.keeper.step(means)?;
+        if step == Step::Changed {
+            self.plan_anew();
+        }
+        Ok(step != Step::Gone)
+    }
+
     /// `None` where the extension is gone.
     fn read_plan(&mut self) -> Result<Option<Plan>, SqlError> {
-        let Self { extension, settings, leases, slot, .. } = self;
-        transaction(|| {
-            if extension::oid() == Some(*extension) {
-                Plan::read(settings, leases, slot.all_workers().count()).map(Some)
-            } else {
-                Ok(None)
+        let Self { extension, settings, leases, slot, keeper, has_been_asked, .. } = self;
+        let plan = transaction(|| {
+            if extension::oid() != Some(*extension) {
+                return Ok(None);
             }
-        })
+            if *has_been_asked {
+                keeper.ask(checks::wanted()?);
+            }
+            Plan::read(settings, leases, slot.all_workers().count(), keeper.asked()).map(Some)
+        })?;
+        self.has_been_asked = false;
+        Ok(plan)
     }
 
     /// Lets other workers have credentials, of which nothing is under way any more.
@@ -253,13 +297,17 @@ impl Engine {
         let unfinished: HashSet<Uuid> = plan.backfills.iter().map(|backfill| backfill.id).collect();
         for (id, old) in self.syncs.drain() {
             match syncs.get_mut(&id) {
-                Some(new) if new.version == old.version => *new = old,
+                Some(new) if new.version == old.version => {
+                    old.take_credential(new);
+                    *new = old;
+                }
                 _ => {
                     self.barred.remove(&old.credential_id);
                 }
             }
         }
         self.syncs = syncs;
+        self.keeper.adopt(&plan.credentials);
         self.notifier.adopt(std::mem::take(&mut plan.listeners));
         let outdated = |role: &Role, job: &Job| {
             let current = self.syncs.get(&role.sync()).is_some_and(|sync| Rc::ptr_eq(sync, job.sync()));
@@ -270,16 +318,32 @@ impl Engine {
         for id in outdated {
             self.drop_job(id);
         }
-        for lane in self.lanes.drain().filter(|lane| !plan.lanes.contains_key(lane)) {
+        // A token that is on its way is not given up: the provider may have replaced the old one.
+        let busy = self.keeper.busy_lanes();
+        for lane in self.lanes.drain().filter(|lane| !plan.lanes.contains_key(lane) && !busy.contains(lane)) {
             self.net.remove_lane(lane);
         }
-        self.lanes = plan.lanes.keys().copied().collect();
+        self.lanes = plan.lanes.keys().copied().chain(busy).collect();
         let missing = roster::missing(&plan, &self.syncs, |role| self.roles.contains_key(role));
         let ids: Vec<JobId> = missing.into_iter().map(|(role, job)| self.add_job(role, job)).collect();
         for id in ids {
             self.drive(id);
         }
+        for credential in std::mem::take(&mut self.awaited) {
+            self.drive_users(credential);
+        }
+        plan.excess.retain(|credential| !self.keeper.is_busy(credential));
         plan.excess
+    }
+
+    /// There may be a token for those who have waited for one.
+    fn drive_users(&mut self, credential: Uuid) {
+        let uses = |job: &Job| job.sync().credential_id == credential;
+        let users: Vec<JobId> =
+            self.jobs.iter().filter(|(_, (_, job))| uses(job)).map(|(id, _)| *id).collect();
+        for id in users {
+            self.drive(id);
+        }
     }
 
     /// Where the clock has been set back while no worker ran, time goes on from where it was: else what is seen from now
@@ -376,6 +440,13 @@ impl Engine {
             self.set_alarm(id, until);
             return;
         }
+        if job.asks()
+            && (matches!(sync.credential().access, Access::Waiting)
+                || self.keeper.holds_up(&sync.credential_id))
+        {
+            self.awaited.insert(sync.credential_id);
+            return;
+        }
         if let Job::Walk(walk) = job
             && let Some(feed) = walk.needs_feed()
             && !self.listening.contains(&(sync.id, feed.to_owned()))
@@ -416,10 +487,16 @@ impl Engine {
         }
         for ask in orders.asks {
             let request = self.next_id();
-            let target = match &sync.target {
-                Ok(target) => target,
-                Err(failure) => {
+            let credential = sync.credential();
+            let target = match &credential.access {
+                Access::Open(target) if !self.keeper.holds_up(&sync.credential_id) => target,
+                Access::Refused(failure) => {
                     self.fail(id, ask.tag, failure.clone());
+                    continue;
+                }
+                Access::Open(_) | Access::Waiting => {
+                    self.give_back(id, ask.tag);
+                    self.awaited.insert(sync.credential_id);
                     continue;
                 }
             };
@@ -438,7 +515,8 @@ impl Engine {
                         self.observations.entry(collection.clone()).or_default().begin(request, begun);
                         Observing { collection, request, begun, room: None }
                     });
-                    self.open.insert(request, Open { job: id, tag: ask.tag, observes });
+                    let asked_at = Instant::now();
+                    self.open.insert(request, Open { job: id, tag: ask.tag, observes, asked_at });
                 }
                 Err(rejected) if rejected.reason == Refusal::Full => {
                     self.give_back(id, ask.tag);
@@ -494,17 +572,30 @@ impl Engine {
     }
 
     fn take(&mut self, completion: Completion<Answered>) {
-        let Some(Open { job, tag, mut observes }) = self.open.remove(&completion.id) else {
-            return;
-        };
-        if let Some(observes) = &mut observes {
-            observes.room = completion.room;
-        }
         let answered = completion.value.unwrap_or_else(|_| {
             let failure =
                 Failure::new(FailureClass::Unknown, "a bug in sequin: reading the answer went wrong");
             Answered::failed(SystemTime::now(), failure)
         });
+        if self.keeper.expects(completion.id) {
+            self.keeper.answered(completion.id, answered);
+            return;
+        }
+        let Some(Open { job, tag, mut observes, asked_at }) = self.open.remove(&completion.id) else {
+            return;
+        };
+        if let Some(observes) = &mut observes {
+            observes.room = completion.room;
+        }
+        let credential = self.jobs.get(&job).map(|(_, job)| job.sync().credential_id);
+        if is_refusal(&answered)
+            && credential.is_some_and(|credential| self.keeper.blames_token(&credential, asked_at))
+        {
+            self.end_observing(observes);
+            self.give_back(job, tag);
+            self.drive(job);
+            return;
+        }
         self.hand_over(job, tag, answered, observes);
     }
 
@@ -514,7 +605,7 @@ impl Engine {
             return;
         };
         let sync = job.sync().clone();
-        let refused = matches!(&answered.result, Err(failure) if failure.class == FailureClass::Credential);
+        let refused = is_refusal(&answered);
         let mut orders = Orders::default();
         if let Some(pause) = answered.pause.filter(|pause| *pause > SHORT_PAUSE) {
             orders.work(Then::Pause { until: SystemTime::now() + pause });
@@ -543,6 +634,9 @@ impl Engine {
                 if let Some(observations) = self.observations.get_mut(&key) {
                     let observed_at = batch.observed_at;
                     batch.records.retain(|record| observations.observe(&record.upstream_id, observed_at));
+                    if let Then::Bury { tombstones, .. } = &mut work.then {
+                        tombstones.retain(|(upstream_id, _)| observations.observe(upstream_id, observed_at));
+                    }
                 }
             }
         }
@@ -631,6 +725,10 @@ impl Engine {
             self.drive(id);
         }
     }
+}
+
+fn is_refusal(answered: &Answered) -> bool {
+    matches!(&answered.result, Err(failure) if failure.class == FailureClass::Credential)
 }
 
 fn net_settings(settings: &Settings) -> sequin_net::Settings {

@@ -30,6 +30,8 @@ use std::{
 const FETCHES: usize = 16;
 /// With more changed objects than this, listing the collections again costs less than fetching one by one.
 const MOST_CHANGED: usize = 20_000;
+/// How many pages a look at a feed may have.
+const MOST_PAGES: usize = 10_000;
 /// How many of the events before its start a feed remembers at most.
 const FIRST_LOOK: usize = 2_000;
 /// How often the whole look-back is read while it is crowded.
@@ -76,6 +78,8 @@ struct Reading {
     after: After,
     asked: bool,
     requests: u32,
+    /// Where it has been: a list that leads back there goes in circles.
+    trail: HashSet<After>,
     events: Vec<Event>,
     began: SystemTime,
     started: Instant,
@@ -90,6 +94,7 @@ struct Fetch {
 /// The children of one parent, while they are listed.
 struct Children {
     seen: Vec<String>,
+    trail: HashSet<Position>,
     began: Option<SystemTime>,
 }
 
@@ -166,6 +171,7 @@ impl FeedJob {
                 after: After::start(),
                 asked: false,
                 requests: 0,
+                trail: HashSet::new(),
                 events: Vec::new(),
                 began: SystemTime::now(),
                 started: now,
@@ -214,7 +220,7 @@ impl FeedJob {
                 }
                 Key::Children { parent_id, .. } => {
                     let position = Position::of_parent(parent_id);
-                    fetch.children = Some(Children { seen: Vec::new(), began: None });
+                    fetch.children = Some(Children { seen: Vec::new(), trail: HashSet::new(), began: None });
                     Question::Children { listing: Arc::new(Listing::whole(collection)), position }
                 }
             };
@@ -250,6 +256,12 @@ impl FeedJob {
     fn take_events(&mut self, page: Events, orders: &mut Orders) {
         let Some(reading) = &mut self.reading else { return };
         reading.asked = false;
+        let is_new = page.after.as_ref().is_none_or(|after| reading.trail.insert(after.clone()));
+        if !is_new || reading.trail.len() > MOST_PAGES {
+            let problem = "the list of events does not come to an end";
+            self.failed(Tag::Events, Failure::new(FailureClass::BadData, problem), orders);
+            return;
+        }
         for collection_id in self.troubled.refused.drain() {
             orders.works.push(Work { batch: None, recovered: Some(collection_id), then: Then::Nothing });
         }
@@ -352,6 +364,12 @@ impl FeedJob {
             return;
         };
         let Page { records, rejected, next, .. } = page;
+        let is_new = next.as_ref().is_none_or(|position| children.trail.insert(position.clone()));
+        if !is_new || children.trail.len() > MOST_PAGES {
+            let problem = "the list of a parent's children does not come to an end";
+            self.failed(Tag::Fetch(key), Failure::new(FailureClass::BadData, problem), orders);
+            return;
+        }
         let ids = records.iter().map(|record| &record.upstream_id);
         children
             .seen

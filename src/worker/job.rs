@@ -73,7 +73,6 @@ pub enum Then {
         /// What was cut off the range because of the page.
         cut: Option<Piece>,
         noted: bool,
-        newest: Option<Timestamp>,
     },
     Complete {
         backfill: Uuid,
@@ -87,10 +86,11 @@ pub enum Then {
         backfill: Uuid,
         upstream_id: String,
     },
-    /// A page of a poll; the last one says when the poll began.
+    /// A page of a poll; the last one says when the poll began. `is_news`: it is to be written down.
     Polled {
         newest: Option<Timestamp>,
         began: Option<SystemTime>,
+        is_news: bool,
     },
     /// These are listed as deleted since then. `is_final`: it need not be verified, as single objects can't be read.
     Bury {
@@ -106,6 +106,7 @@ pub enum Then {
         collection_id: String,
         newest: Option<Timestamp>,
         began: SystemTime,
+        is_news: bool,
     },
     /// The API has asked all that uses the credential to be silent until then.
     Pause {
@@ -245,7 +246,7 @@ impl Retry {
 }
 
 /// From 0 to 1.
-fn jitter() -> f64 {
+pub fn jitter() -> f64 {
     let random = u16::from_be_bytes([uuid::Uuid::new_v4().as_bytes()[0], uuid::Uuid::new_v4().as_bytes()[1]]);
     f64::from(random) / f64::from(u16::MAX)
 }

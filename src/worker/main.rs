@@ -3,7 +3,7 @@
 use super::{engine::Engine, request::Answered};
 use crate::{
     pg::{
-        extension, process,
+        extension, process, role,
         shared::{self, MAX_WORKERS, Slot},
         transaction,
     },
@@ -46,6 +46,11 @@ pub extern "C-unwind" fn sequin_worker_main(argument: pg_sys::Datum) {
     shared::wake_launcher();
     // The others have something to give to this one.
     slot.wake_all();
+    // Before it runs any statement of the extension.
+    match transaction::transaction(role::owner) {
+        Ok(owner) => role::confine_to(owner),
+        Err(problem) => error!("the worker of sequin can't give up the rights of a superuser: {problem}"),
+    }
     if let Err(problem) = transaction::transaction(prepare_session) {
         error!("sequin could not prepare the session of its worker: {problem}");
     }
@@ -78,6 +83,9 @@ fn run(engine: &mut Engine, slot: &Slot, ordinal: usize) {
         }
         if slot.take_woken(ordinal) {
             engine.plan_anew();
+        }
+        if slot.take_asked(ordinal) {
+            engine.look_for_checks();
         }
         process::report_activity(Some(c"syncing"));
         let alive = engine.step();

@@ -1,9 +1,12 @@
 //! The background workers: a launcher for the cluster, and workers for each database that has the extension.
 
 mod apply;
+mod credential;
 mod engine;
+mod errand;
 mod feed;
 mod job;
+mod keeper;
 mod launcher;
 mod leases;
 mod main;

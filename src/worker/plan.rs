@@ -1,9 +1,8 @@
 //! What the tables ask for, made ready to be worked on.
 
-use super::{leases::Leases, request::Target};
+use super::{credential::CredentialContext, leases::Leases};
 use crate::{
     error::Result,
-    secret::Key,
     settings::Settings,
     store::{
         listeners::{self, Listener},
@@ -13,15 +12,12 @@ use crate::{
 };
 use pgrx::Uuid;
 use sequin_domain::{
-    collection::CollectionId,
-    failure::{Failure, FailureClass},
-    frequency::Frequency,
-    rate_limit::RateLimit,
-    timestamp::Timestamp,
+    collection::CollectionId, frequency::Frequency, rate_limit::RateLimit, timestamp::Timestamp,
 };
 use sequin_net::{LaneId, Limits};
 use sequin_provider::declaration::{CollectionRef, Declaration};
 use std::{
+    cell::RefCell,
     collections::{BTreeSet, HashMap},
     rc::Rc,
     sync::Arc,
@@ -37,8 +33,8 @@ pub struct SyncContext {
     pub frequency: Frequency,
     /// What all that uses the credential may ask for.
     pub budget: RateLimit,
-    /// Why nothing can be asked, where the credential can't be used.
-    pub target: std::result::Result<Target, Failure>,
+    /// Another one with each new token, while the jobs go on.
+    credential: RefCell<Rc<CredentialContext>>,
     /// Changes with whatever the jobs of the sync depend on.
     pub version: String,
     /// Between two looks for changes: what the frequency says, but no more often than leaves half of the budget to
@@ -51,6 +47,16 @@ pub struct SyncContext {
 }
 
 impl SyncContext {
+    /// Where its requests go, and with what.
+    pub fn credential(&self) -> Rc<CredentialContext> {
+        self.credential.borrow().clone()
+    }
+
+    /// Uses from now on what a newer plan has read.
+    pub fn take_credential(&self, newer: &Self) {
+        self.credential.replace(newer.credential());
+    }
+
     /// Where the records of a collection go.
     pub fn place(&self, collection: &CollectionRef) -> Place {
         Place {
@@ -64,12 +70,6 @@ impl SyncContext {
     /// Whether the collection is looked at from the newest object or change on.
     pub fn is_polled(&self, collection_id: &str) -> bool {
         self.collection(collection_id).is_some_and(|collection| collection.changes.poll.is_some())
-    }
-
-    /// Whether all that is looked for is new objects, so that a page of the list says where to go on.
-    pub fn is_polled_for_new(&self, collection_id: &str) -> bool {
-        self.collection(collection_id)
-            .is_some_and(|collection| collection.changes.poll.is_some() && collection.updated.is_none())
     }
 
     /// The collection with this identifier.
@@ -92,6 +92,7 @@ pub struct Lane {
 /// Everything that is to be done, as of one moment.
 pub struct Plan {
     pub syncs: HashMap<Uuid, Rc<SyncContext>>,
+    pub credentials: HashMap<Uuid, Rc<CredentialContext>>,
     pub lanes: HashMap<LaneId, Lane>,
     pub collections: Vec<plan::Collection>,
     pub feeds: Vec<plan::Feed>,
@@ -106,28 +107,43 @@ pub struct Plan {
 }
 
 /// The lane of a credential: all that uses it shares one budget.
-fn lane(credential: Uuid) -> LaneId {
+pub fn lane(credential: Uuid) -> LaneId {
     LaneId(u128::from_be_bytes(*credential.as_bytes()))
 }
 
 impl Plan {
-    /// Reads what this worker has to do, being one of `workers`; within a transaction.
-    pub fn read(settings: &Settings, leases: &mut Leases, workers: usize) -> Result<Self> {
+    /// Reads what this worker has to do, being one of `workers`; within a transaction. `asked`: credentials that somebody
+    /// wants to be checked.
+    pub fn read(settings: &Settings, leases: &mut Leases, workers: usize, asked: Vec<Uuid>) -> Result<Self> {
         let (mut rows, collections, feeds) = (plan::syncs()?, plan::collections()?, plan::feeds()?);
-        let excess = leases.take(&rows.iter().map(|row| row.credential_id).collect(), workers)?;
-        rows.retain(|row| leases.holds(&row.credential_id) && !excess.contains(&row.credential_id));
+        let mut credentials = plan::credentials(asked)?;
+        let excess = leases.take(&credentials.iter().map(|credential| credential.id).collect(), workers)?;
+        let is_ours = |credential: &Uuid| leases.holds(credential) && !excess.contains(credential);
+        rows.retain(|row| is_ours(&row.credential_id));
+        credentials.retain(|credential| is_ours(&credential.id));
         let declarations: Declarations = providers::all()?
             .into_iter()
             .map(|declaration| (declaration.provider.clone(), declaration))
             .collect();
-        let budgets = budgets(&rows, &declarations);
+        let budgets = budgets(&rows, &credentials, &declarations);
+        let pauses = pauses(&credentials);
+        let credentials: HashMap<Uuid, Rc<CredentialContext>> = credentials
+            .into_iter()
+            .filter_map(|row| {
+                let declaration = declarations.get(&row.provider)?;
+                let (id, lane) = (row.id, lane(row.id));
+                Some((id, Rc::new(CredentialContext::new(row, declaration, settings, lane))))
+            })
+            .collect();
         let pollers = pollers(&rows, &declarations, &collections, &feeds);
-        let pauses = pauses(&rows);
         let mut syncs = HashMap::new();
         for row in rows {
             let Some(declaration) = declarations.get(&row.provider) else { continue };
             let lane = lane(row.credential_id);
-            let Some(budget) = budgets.get(&lane) else { continue };
+            let Some((budget, credential)) = budgets.get(&lane).zip(credentials.get(&row.credential_id))
+            else {
+                continue;
+            };
             let poll_share =
                 budget.window() * 2 * *pollers.get(&lane).unwrap_or(&1) / budget.allowed_requests.get();
             let frequency = row.frequency.parse().unwrap_or(Frequency::Continuous);
@@ -139,14 +155,17 @@ impl Plan {
                 .collect();
             ids.sort_unstable();
             let context = SyncContext {
-                target: target(&row, declaration, settings, lane),
+                credential: RefCell::new(credential.clone()),
                 id: row.id,
                 stream_id: row.stream_id,
                 credential_id: row.credential_id,
                 declaration: declaration.clone(),
                 frequency,
                 budget: *budget,
-                version: format!("{} {settings:?} {budget:?} {poll_interval:?} {ids:?}", row.version),
+                version: format!(
+                    "{} {} {settings:?} {budget:?} {poll_interval:?} {ids:?}",
+                    row.version, credential.row.version
+                ),
                 poll_interval,
                 poll_share,
                 max_age: row.max_age,
@@ -162,6 +181,7 @@ impl Plan {
             .collect();
         Ok(Self {
             syncs,
+            credentials,
             lanes,
             collections,
             feeds,
@@ -175,13 +195,20 @@ impl Plan {
 }
 
 /// The budget of each credential: what its syncs were given, or else half of what the API documents.
-fn budgets(syncs: &[plan::Sync], declarations: &Declarations) -> HashMap<LaneId, RateLimit> {
-    let mut default = HashMap::new();
+fn budgets(
+    syncs: &[plan::Sync],
+    credentials: &[plan::Credential],
+    declarations: &Declarations,
+) -> HashMap<LaneId, RateLimit> {
+    let mut default: HashMap<LaneId, RateLimit> = credentials
+        .iter()
+        .filter_map(|row| {
+            Some((lane(row.id), declarations.get(&row.provider)?.rate_limit.rate_limit().half()))
+        })
+        .collect();
     let mut given: HashMap<LaneId, RateLimit> = HashMap::new();
-    for sync in syncs {
-        let Some(declaration) = declarations.get(&sync.provider) else { continue };
+    for sync in syncs.iter().filter(|sync| declarations.contains_key(&sync.provider)) {
         let lane = lane(sync.credential_id);
-        default.insert(lane, declaration.rate_limit.rate_limit().half());
         if let Some(limit) =
             sync.rate_limit.as_ref().and_then(|limit| serde_json::from_value(limit.0.clone()).ok())
         {
@@ -194,10 +221,10 @@ fn budgets(syncs: &[plan::Sync], declarations: &Declarations) -> HashMap<LaneId,
 }
 
 /// For how long the API has asked those who use a credential for silence.
-fn pauses(syncs: &[plan::Sync]) -> HashMap<LaneId, Duration> {
+fn pauses(credentials: &[plan::Credential]) -> HashMap<LaneId, Duration> {
     let now = SystemTime::now();
-    let left = |sync: &plan::Sync| SystemTime::from(sync.paused_until?).duration_since(now).ok();
-    syncs.iter().filter_map(|sync| Some((lane(sync.credential_id), left(sync)?))).collect()
+    let left = |row: &plan::Credential| SystemTime::from(row.paused_until?).duration_since(now).ok();
+    credentials.iter().filter_map(|row| Some((lane(row.id), left(row)?))).collect()
 }
 
 /// How many lists are looked at continuously with each credential.
@@ -230,29 +257,4 @@ fn limits(budget: RateLimit) -> Limits {
         interval: budget.window(),
         max_concurrent: budget.max_concurrent_requests,
     }
-}
-
-fn target(
-    row: &plan::Sync,
-    declaration: &Declaration,
-    settings: &Settings,
-    lane: LaneId,
-) -> std::result::Result<Target, Failure> {
-    let unusable = |problem: String| Failure::new(FailureClass::Credential, problem);
-    let setting = |name: &str| row.credential_settings.0.get(name).and_then(|value| value.as_str());
-    let secrets = Key::load()
-        .and_then(|key| key.open(row.credential_id.as_bytes(), &row.credential, &row.sealed))
-        .map_err(|problem| {
-            unusable(match problem.detail() {
-                Some(detail) => format!("{}: {detail}", problem.message()),
-                None => problem.message().to_owned(),
-            })
-        })?;
-    let kind = setting("kind").and_then(|kind| declaration.authentication(kind));
-    let kind =
-        kind.ok_or_else(|| unusable("the credential is of a kind that the provider no longer has".into()))?;
-    let headers = kind.headers(&secrets).map_err(|problem| unusable(problem.to_string()))?;
-    let base = setting("base_url").unwrap_or(&declaration.base_url);
-    let base = base.parse().map_err(|_| unusable(format!("its base_url {base:?} is no URL")))?;
-    Target::new(lane, base, settings.request_timeout, declaration, headers)
 }

@@ -13,6 +13,8 @@ use sequin_provider::{
 };
 use std::time::{Duration, Instant, SystemTime};
 
+/// How often it is written down that a look has found nothing.
+const QUIET_INTERVAL: Duration = Duration::from_secs(10);
 /// How far the API's clock may be behind ours.
 const CLOCK_SLACK: Duration = Duration::from_secs(3600);
 
@@ -24,6 +26,8 @@ pub struct Poll {
     cursor: Option<Timestamp>,
     due: Instant,
     look: Option<Look>,
+    /// When, and with which cursor, it was last written down how far looks have come.
+    written: Option<(Instant, Option<Timestamp>)>,
 }
 
 /// What is looked for.
@@ -52,11 +56,10 @@ impl Poll {
         every: Duration,
         due: Instant,
     ) -> Self {
-        let (aim, cursor) = match collection.updated {
-            Some(_) => (Aim::Changes, row.cursor.or(Some(from_the_start(row)))),
-            None => (Aim::New, row.cursor),
-        };
-        Self { aim, every, lookback: collection.changes.lookback(), cursor, due, look: None }
+        let aim = if collection.updated.is_some() { Aim::Changes } else { Aim::New };
+        let cursor = row.cursor.or(Some(from_the_start(row)));
+        let lookback = collection.changes.lookback();
+        Self { aim, every, lookback, cursor, due, look: None, written: None }
     }
 
     /// Looks for what has been deleted.
@@ -68,7 +71,7 @@ impl Poll {
     ) -> Self {
         let cursor = row.deletes_cursor.or(Some(from_the_start(row)));
         let lookback = collection.deleted.as_ref().map(Tombstones::lookback).unwrap_or_default();
-        Self { aim: Aim::Deletes, every, lookback, cursor, due, look: None }
+        Self { aim: Aim::Deletes, every, lookback, cursor, due, look: None, written: None }
     }
 
     pub fn due(&self) -> Instant {
@@ -104,8 +107,21 @@ impl Poll {
         if let Some(look) = self.look.as_mut().filter(|look| self.aim == Aim::Deletes && !look.closing) {
             look.closing = true;
             let collection_id = collection.id().as_str().to_owned();
-            orders.work(Then::DeletesPolled { collection_id, newest: self.cursor, began: look.began });
+            let began = look.began;
+            let newest = self.cursor;
+            let is_news = self.is_news();
+            orders.work(Then::DeletesPolled { collection_id, newest, began, is_news });
         }
+    }
+
+    /// Whether the end of a look is to be written down: where nothing happens, only now and then.
+    fn is_news(&mut self) -> bool {
+        let is_news =
+            self.written.is_none_or(|(at, cursor)| cursor != self.cursor || at.elapsed() >= QUIET_INTERVAL);
+        if is_news {
+            self.written = Some((Instant::now(), self.cursor));
+        }
+        is_news
     }
 
     fn listing(&self, collection: &CollectionRef) -> Listing {
@@ -133,13 +149,16 @@ impl Poll {
             return Then::Bury { tombstones, is_final };
         }
         let is_ascending = self.aim == Aim::Changes && range.is_ascending();
-        if let Some(newest) = self.cursor.filter(|_| is_ascending) {
-            range.leap(newest);
+        // To what this page has shown and no further: the look-back is there for what appears late.
+        if let Some(reached) = newest.filter(|_| is_ascending) {
+            range.leap(reached);
         }
         let is_over = range.is_over();
         // Where the newest comes first, there are gaps behind it until the last page is stored.
         let newest = if is_over || is_ascending { self.cursor } else { None };
-        Then::Polled { newest, began: self.look.filter(|_| is_over).map(|look| look.began) }
+        let began = self.look.filter(|_| is_over).map(|look| look.began);
+        let is_news = !is_over || self.is_news();
+        Then::Polled { newest, began, is_news }
     }
 }
 

@@ -13,7 +13,9 @@ use sequin_provider::{
     listing::{Listing, Page, Position},
     object,
     pages::After,
+    probe::Identity,
     record::{Record, Rejected},
+    token::Granted,
 };
 use std::{
     sync::Arc,
@@ -62,9 +64,16 @@ pub enum Question {
 
 pub enum Reply {
     Page(Page),
-    Children { page: Page, is_parent_gone: bool },
+    Children {
+        page: Page,
+        is_parent_gone: bool,
+    },
     Object(Result<Record, Rejected>),
     Events(Events),
+    /// A token for the credential itself.
+    Granted(Box<Granted>),
+    /// Who the credential is.
+    Identity(Identity),
 }
 
 /// The outcome of a question.
@@ -163,7 +172,7 @@ impl Question {
 }
 
 /// What it means that no whole answer came.
-fn classify(error: &TransportError) -> Failure {
+pub fn classify(error: &TransportError) -> Failure {
     let class = match error {
         TransportError::Invalid { .. }
         | TransportError::Insecure { .. }

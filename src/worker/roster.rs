@@ -122,9 +122,8 @@ pub fn missing(
         let Some(sync) = syncs.get(&row.sync_id) else { continue };
         let Some(collection) = sync.collection(&row.collection_id) else { continue };
         let (sync_id, collection_id) = (sync.id, row.collection_id.clone());
-        // New objects are looked for behind the newest one of the backfill; changes and deletions from the beginning on.
-        let is_ready = row.backfilled || collection.updated.is_some();
-        if let Some(every) = collection.changes.poll.filter(|_| is_ready) {
+        // From the beginning on: what is new does not wait for the backfill.
+        if let Some(every) = collection.changes.poll {
             let every = sync.poll_interval.max(Duration::from_secs(every));
             let role = Role::Poll { sync: sync_id, collection_id: collection_id.clone() };
             add(role, &|| {

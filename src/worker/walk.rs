@@ -35,6 +35,8 @@ const MOST_OVERTAKING: u64 = 250;
 const LEAST_WAIT: Duration = Duration::from_millis(5);
 /// How many objects that a sweep has missed are looked for at once.
 const CHECKS: usize = 8;
+/// With so many that wait to be looked for, no further page is asked for.
+const MOST_CHECKS: usize = 1000;
 
 pub struct Walk {
     sync: Rc<SyncContext>,
@@ -193,7 +195,10 @@ impl Walk {
         loop {
             let ahead: usize = self.ranges.iter().map(Range::pages_ahead).sum();
             let oldest = self.ranges.iter().filter_map(Range::turn).min().unwrap_or(self.turn);
-            if ahead >= MOST_PAGES || self.turn - oldest >= MOST_OVERTAKING {
+            if ahead >= MOST_PAGES
+                || self.turn - oldest >= MOST_OVERTAKING
+                || self.checks.waiting.len() >= MOST_CHECKS
+            {
                 return;
             }
             // The one that is the least ahead goes first.
@@ -240,6 +245,15 @@ impl Walk {
                 };
                 orders.works.push(Work { batch: Some(batch), recovered, then });
             }
+            // Where the API won't show the object, its list has to do.
+            (Tag::Check(upstream_id), Err(failure))
+                if self.backfill_id().is_none()
+                    && matches!(failure.class, FailureClass::Permission | FailureClass::BadRequest) =>
+            {
+                let batch = self.batch(vec![Record::gone(&upstream_id)], Vec::new(), sent_at);
+                let then = Then::Looked { upstream_id };
+                orders.works.push(Work { batch: Some(batch), recovered: None, then });
+            }
             (tag, Err(failure)) => self.failed(tag, failure, orders),
             (tag, Ok(_)) => {
                 self.failed(
@@ -268,7 +282,6 @@ impl Walk {
         range.storing();
         let then = match &mut self.purpose {
             Purpose::Backfill(backfill) => {
-                let newest = page.records.iter().filter_map(|record| record.created_at).max();
                 self.tally.pages += 1;
                 self.tally.in_vain += u64::from(range.was_in_vain());
                 let may_be_cut = has_room && self.tally.allows_a_cut();
@@ -277,7 +290,7 @@ impl Walk {
                 let cut = piece.as_ref().map(Range::piece);
                 self.tally.cuts += u64::from(cut.is_some());
                 self.ranges.extend(piece);
-                Then::Advance { backfill: backfill.id, range: standing, cut, noted: backfill.sweep, newest }
+                Then::Advance { backfill: backfill.id, range: standing, cut, noted: backfill.sweep }
             }
             Purpose::Poll(poll) => poll.take(range, &mut page, self.collection.retrieve.is_none()),
         };

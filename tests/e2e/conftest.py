@@ -6,7 +6,8 @@ from itertools import count
 
 import pytest
 from harness import Cluster, Database, Fake, Upstream
-from harness.consumers import Connection, make_stream
+from harness.consumers import CUSTOMER, OTHER_SYNC, Connection, make_stream, put
+from harness.roles import As, connect_as, make_roles
 from house.test_providers import validate_request
 
 # What must never be in a server log. "terminated by signal" also covers a backend that aborted.
@@ -79,6 +80,56 @@ def db(database: Database) -> Iterator[Callable[[], Connection]]:
     yield connect
     for conn in opened:
         conn.close()
+
+
+@pytest.fixture
+def roles(database: Database) -> Database:
+    """A database, and login roles beside it: one in each role of the extension, and one in none."""
+    make_roles(database)
+    return database
+
+
+@pytest.fixture
+def as_role(roles: Database) -> Iterator[As]:
+    """Gives connections of a role."""
+    opened: list[Connection] = []
+
+    def connect(role: str) -> Connection:
+        opened.append(connect_as(roles, role))
+        return opened[-1]
+
+    yield connect
+    for connection in opened:
+        connection.close()
+
+
+@pytest.fixture
+def two_streams(roles: Database) -> Database:
+    """The streams "s" and "t", each with a sync, five records, something set aside, and two consumers."""
+    other = "(SELECT id FROM sequin.streams WHERE name = 't')"
+    with roles.connect() as conn:
+        make_stream(conn)
+        conn.execute("INSERT INTO sequin.streams (id, name) VALUES (gen_random_uuid(), 't')")
+        conn.execute(f"UPDATE sequin.syncs SET stream_id = {other} WHERE id = %s", [OTHER_SYNC])
+        put(conn, *"abcde")
+        put(conn, *"vwxyz", sync=OTHER_SYNC)
+        conn.execute(f"UPDATE sequin.records SET stream_id = {other} WHERE sync_id = %s", [OTHER_SYNC])
+        conn.execute(
+            "INSERT INTO sequin._sync_collections (stream_id, sync_id, collection_id)"
+            " SELECT stream_id, id, %s FROM sequin.syncs",
+            [CUSTOMER],
+        )
+        conn.execute(
+            "INSERT INTO sequin.rejected_records (stream_id, sync_id, collection_id, reason, raw)"
+            " SELECT stream_id, id, %s, 'too odd', '?' FROM sequin.syncs",
+            [CUSTOMER],
+        )
+        for stream in "st":
+            conn.execute("SELECT sequin.create_consumer(%s, %s)", [f"queue {stream}", stream])
+            conn.execute(
+                "SELECT sequin.create_consumer(%s, %s, mode => 'batch')", [f"batch {stream}", stream]
+            )
+    return roles
 
 
 @pytest.fixture

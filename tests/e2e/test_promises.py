@@ -179,6 +179,7 @@ def test_a_page_that_can_not_be_committed_does_not_move_the_cursor(
     stripe.seed(customer=450)
     refused = sorted(stripe.objects("customer"))[200]
     database.sql("CREATE TABLE refused AS SELECT %s::text AS upstream_id", refused)
+    database.sql("GRANT SELECT ON refused TO sequin_worker")
     database.sql(
         """CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
            BEGIN

@@ -61,6 +61,7 @@ def test_a_shorter_age_takes_effect_in_small_steps(database: Database, stripe: U
     sync = start_aged(database, stripe, ["customer"], None)
     assert len(stored(sync, "customer")) == 3000
     database.sql("CREATE TABLE steps (removed bigint)")
+    database.sql("GRANT INSERT ON steps TO sequin_worker")
     database.sql(
         """CREATE FUNCTION note_step() RETURNS trigger LANGUAGE plpgsql AS $$
            BEGIN

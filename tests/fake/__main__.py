@@ -15,6 +15,7 @@ from .core.server import Server
 from .ledger import DEFAULT_KEY as LEDGER_KEY
 from .ledger import Ledger
 from .ledger.catalog import COLLECTIONS as LEDGER_COLLECTIONS
+from .oauth import OAuth
 from .stripe import DEFAULT_KEY, Stripe
 from .stripe.catalog import COLLECTIONS
 
@@ -31,6 +32,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--empty", action="store_true", help="no objects but those asked for")
     parser.add_argument("--no-events", action="store_true", help="no events of the objects to start with")
     parser.add_argument("--no-limits", action="store_true", help="no rate limits")
+    parser.add_argument(
+        "--oauth", action="store_true", help="an authorization server as well, and an API behind it"
+    )
     parser.add_argument("--api-version", default="2024-04-10", help="the Stripe account's default version")
     counts = parser.add_argument_group("objects of each collection (nested ones: at most so many a parent)")
     for collection in COLLECTIONS:
@@ -70,6 +74,8 @@ async def serve(options: argparse.Namespace) -> None:
         ledger.configure({"quota": None, "cost": None})
     fake.mount(stripe)
     fake.mount(ledger)
+    if options.oauth:
+        fake.mount(OAuth(clock, options.seed))
 
     stopped = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -86,6 +92,7 @@ async def serve(options: argparse.Namespace) -> None:
                 "providers": {
                     "stripe": {"base_url": f"{url}/stripe", "api_key": DEFAULT_KEY},
                     "ledger": {"base_url": f"{url}/ledger", "api_key": LEDGER_KEY},
+                    **({"oauth": {"base_url": f"{url}/oauth"}} if options.oauth else {}),
                 },
             }
         ),

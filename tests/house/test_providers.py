@@ -116,10 +116,11 @@ FORMAT = _object(
         "type": "array",
         "minItems": 1,
         "items": _object(
-            "kind secrets headers",
+            "kind secrets headers check",
             kind=NAME,
             secrets={"type": "array", "items": NAME, "minItems": 1},
             headers={"type": "object", "additionalProperties": {"type": "string"}},
+            check=_object("path account", path={"type": "string", "pattern": "^/v1/"}, account=POINTER),
         ),
     },
     rate_limit=_object(
@@ -460,6 +461,11 @@ def _constants(collection: Mapping[str, Any]) -> dict[str, str]:
 
 def _record(collection: Mapping[str, Any]) -> Mapping[str, Any]:
     return {**DECLARATION["record"], **collection.get("record", {})}
+
+
+def test_what_checks_a_credential_is_documented() -> None:
+    for kind in DECLARATION["authentication"]:
+        assert validate_request("GET", kind["check"]["path"]) == []
 
 
 def test_declaration_has_the_format() -> None:

@@ -14,3 +14,4 @@ pub mod rate_limit;
 pub mod schedule;
 pub mod suggestion;
 pub mod timestamp;
+pub mod token;

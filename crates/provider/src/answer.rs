@@ -40,20 +40,33 @@ impl Answer {
     ///
     /// Each byte that is not UTF-8 is replaced by a question mark, and only then is the text owned.
     pub fn text(&self, declaration: &Declaration) -> Result<Cow<'_, str>, Failure> {
+        self.judged(&declaration.errors).map_err(|mut failure| {
+            // It may be another limit than the one that the headers tell of.
+            let is_the_quota = |quota: &QuotaHeaders| quota.left(self).is_none_or(|left| left < 1.0);
+            let limits = &declaration.rate_limit;
+            if failure.class == FailureClass::RateLimited
+                && failure.retry_after.is_none()
+                && limits.headers.as_ref().is_some_and(is_the_quota)
+            {
+                failure.retry_after = limits.reset_in(self);
+            }
+            failure
+        })
+    }
+
+    /// The same by `errors` alone.
+    pub(crate) fn judged(&self, errors: &Errors) -> Result<Cow<'_, str>, Failure> {
         let text = readable(&self.body);
-        if self.status.is_success() && declaration.errors.rule(self, &text).is_none() {
-            return Ok(text);
+        if self.status.is_success() && errors.rule(self, &text).is_none() {
+            Ok(text)
+        } else {
+            Err(errors.interpret(self, &text))
         }
-        let mut failure = declaration.errors.interpret(self, &text);
-        if failure.class == FailureClass::RateLimited && failure.retry_after.is_none() {
-            failure.retry_after = declaration.rate_limit.reset_in(self);
-        }
-        Err(failure)
     }
 
     /// For how long nothing more may be asked, as the API says that its quota is used up.
     pub fn pause(&self, limits: &Limits) -> Option<Duration> {
-        let quota = limits.headers.as_ref().filter(|quota| quota.is_used_up(self));
+        let quota = limits.headers.as_ref().filter(|quota| quota.left(self).is_some_and(|left| left < 1.0));
         let until_reset = quota.and_then(|_| limits.reset_in(self));
         let until_restored = limits.cost.as_ref().and_then(|cost| cost.pause(&readable(&self.body)));
         until_reset.max(until_restored).filter(|pause| !pause.is_zero())
@@ -83,7 +96,7 @@ impl Answer {
         date.map_or(self.received_at, SystemTime::from).min(self.received_at + CLOCK_SLACK).into()
     }
 
-    fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok().map(str::trim)
     }
 }
@@ -103,11 +116,9 @@ impl Limits {
 }
 
 impl QuotaHeaders {
-    fn is_used_up(&self, answer: &Answer) -> bool {
-        answer
-            .header(&self.remaining)
-            .and_then(|left| left.parse::<f64>().ok())
-            .is_some_and(|left| left < 1.0)
+    /// How many requests are left, where the answer says it.
+    fn left(&self, answer: &Answer) -> Option<f64> {
+        answer.header(&self.remaining)?.parse().ok()
     }
 }
 
@@ -197,7 +208,7 @@ impl Errors {
 }
 
 /// The text or the number at the pointer.
-fn word(text: &str, pointer: Option<&Pointer>) -> Option<String> {
+pub(crate) fn word(text: &str, pointer: Option<&Pointer>) -> Option<String> {
     let [raw] = pointer::follow(text, [Some(pointer?)]).ok()?;
     let raw = raw?.get();
     match raw.as_bytes().first()? {
@@ -219,7 +230,7 @@ fn retry_after(value: &str, now: SystemTime) -> Option<Duration> {
     Some(asked.min(LONGEST_RETRY_AFTER))
 }
 
-fn shorten(text: &str) -> String {
+pub(crate) fn shorten(text: &str) -> String {
     let mut short: String = text.chars().filter(|c| !c.is_control()).take(LONGEST_MESSAGE).collect();
     if text.chars().count() > LONGEST_MESSAGE {
         short.push('…');

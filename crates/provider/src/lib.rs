@@ -5,9 +5,11 @@
 
 pub mod answer;
 pub mod authentication;
+pub mod authorization;
 pub mod catalogue;
 pub mod declaration;
 pub mod event;
+mod jwt;
 mod link;
 pub mod listing;
 pub mod moment;
@@ -15,5 +17,7 @@ pub mod object;
 mod origin;
 pub mod pages;
 pub mod pointer;
+pub mod probe;
 pub mod record;
 mod template;
+pub mod token;

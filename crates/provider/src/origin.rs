@@ -2,11 +2,19 @@
 
 use url::Url;
 
+/// It is kept in the database, and no server takes a longer one.
+const LONGEST_URL: usize = 8192;
+const LONGEST_SHOWN: usize = 200;
+
 /// The URL `text` as it stands in an answer to `asked`.
 ///
 /// Fails where it leads elsewhere: a credential is for one API, and no other server must see it.
 pub(crate) fn resolve(asked: &Url, text: &str) -> Result<Url, String> {
-    let url = asked.join(text).map_err(|problem| format!("{text:.200?} is no URL: {problem}"))?;
+    let shown = || text.chars().take(LONGEST_SHOWN).collect::<String>();
+    let url = asked.join(text).map_err(|problem| format!("{:?} is no URL: {problem}", shown()))?;
+    if text.len() > LONGEST_URL {
+        return Err(format!("the next page's URL is longer than {LONGEST_URL} bytes: {:?}…", shown()));
+    }
     let place = |url: &Url| url.origin().ascii_serialization();
     if url.origin() != asked.origin() {
         Err(format!("it says that the list goes on at {}, which is not {}", place(&url), place(asked)))

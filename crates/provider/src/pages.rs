@@ -5,7 +5,6 @@ use crate::{
     declaration::{PageSize, Pagination},
     link, origin,
     pointer::{self, Pointer},
-    record::identifier,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -28,6 +27,8 @@ pub enum After {
 
 /// How many ids are kept to go on from.
 const KEPT_IDS: usize = 3;
+/// The longest cursor, in bytes.
+const LONGEST_CURSOR: usize = 8192;
 
 impl After {
     /// At the start of the list.
@@ -71,12 +72,12 @@ enum Rest {
 impl Pagination {
     /// The address of the page behind `after`, given that of the list with all other parameters.
     pub(crate) fn address(&self, mut list: Url, after: &After) -> Url {
-        if let (Self::LinkHeader { .. } | Self::NextUrl { .. }, After::Given(next)) = (self, after) {
+        if let (Self::LinkHeader { .. } | Self::NextUrl { .. }, After::Given(next)) = (self, after)
+            && let Ok(next) = Url::parse(next)
             // The base URL may have changed since. Then the list starts anew: secrets go nowhere else.
-            return match Url::parse(next) {
-                Ok(next) if next.origin() == list.origin() => next,
-                _ => without_empty_query(list),
-            };
+            && next.origin() == list.origin()
+        {
+            return next;
         }
         let mut query = list.query_pairs_mut();
         if let Some(PageSize { parameter, value }) = self.page_size() {
@@ -115,15 +116,18 @@ impl Pagination {
         let rest = match self {
             _ if more == Some(false) => Rest::Nothing,
             Self::IdCursor { .. } => Rest::More,
-            Self::Cursor { .. } => match next.map(cursor) {
-                None | Some(None) => Rest::Nothing,
-                Some(Some(next)) => Rest::Given(next),
+            Self::Cursor { .. } => match next.map(cursor).transpose()?.flatten() {
+                None if more == Some(true) => {
+                    return Err("it says that there is more, and gives no cursor".into());
+                }
+                None => Rest::Nothing,
+                Some(next) => Rest::Given(next),
             },
             Self::NextUrl { next: pointer, .. } => match next.map(RawValue::get) {
                 None | Some("null" | "\"\"" | "false") => Rest::Nothing,
                 Some(json) => {
-                    let url: String = serde_json::from_str(json)
-                        .map_err(|_| format!("there is no URL at {pointer}: {json:.80}"))?;
+                    let url: String =
+                        serde_json::from_str(json).map_err(|_| format!("there is no URL at {pointer}"))?;
                     given(&url)?
                 }
             },
@@ -131,8 +135,8 @@ impl Pagination {
                 Some(url) => given(url)?,
                 None => Rest::Nothing,
             },
-            Self::Page { .. } | Self::Offset { .. } if items.is_empty() => Rest::Nothing,
             Self::Page { .. } | Self::Offset { .. } if more.is_some() => Rest::More,
+            Self::Page { .. } | Self::Offset { .. } if items.is_empty() => Rest::Nothing,
             Self::Page { .. } | Self::Offset { .. } => Rest::Perhaps,
             Self::None { .. } => Rest::Nothing,
         };
@@ -200,6 +204,9 @@ impl Pagination {
                     let page = if let After::Number(page, _) = after { *page } else { *first };
                     numbered(page.saturating_add(1), ids, after)
                 }
+                Self::Offset { .. } if list.items.is_empty() => {
+                    Err("it says that there is more, and lists nothing to go on behind".into())
+                }
                 Self::Offset { .. } => {
                     let objects = if let After::Number(objects, _) = after { *objects } else { 0 };
                     numbered(objects.saturating_add(list.items.len() as u64), ids, after)
@@ -240,12 +247,23 @@ fn numbered(number: u64, mut ids: Vec<String>, after: &After) -> Result<Option<A
 }
 
 /// A cursor: a text, or a number; `None` for null, false and an empty text.
-fn cursor(raw: &RawValue) -> Option<String> {
-    match raw.get() {
-        "null" | "false" => None,
-        text if text.starts_with('"') => {
-            serde_json::from_str(text).ok().filter(|cursor: &String| !cursor.is_empty())
+///
+/// What can't be read is no end: the list would be taken for complete.
+fn cursor(raw: &RawValue) -> Result<Option<String>, String> {
+    let text = raw.get();
+    let cursor = match text.as_bytes().first() {
+        Some(b'n' | b'f') => return Ok(None),
+        Some(b'"') => {
+            serde_json::from_str(text).map_err(|_| "the cursor for the next page can't be read".to_owned())?
         }
-        _ => identifier(raw),
+        Some(b'0'..=b'9' | b'-') => text.to_owned(),
+        _ => return Err("the cursor for the next page is neither a text nor a number".into()),
+    };
+    // It is kept in the database.
+    if cursor.len() > LONGEST_CURSOR || cursor.contains('\0') {
+        return Err(format!(
+            "the cursor for the next page has U+0000 in it, or more than {LONGEST_CURSOR} bytes"
+        ));
     }
+    Ok((!cursor.is_empty()).then_some(cursor))
 }

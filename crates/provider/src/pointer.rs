@@ -27,6 +27,11 @@ impl TryFrom<String> for Pointer {
 }
 
 impl Pointer {
+    /// The pointer to a key of the object that is the whole text.
+    pub(crate) fn to_key(key: &str) -> Self {
+        Self(vec![key.to_owned()])
+    }
+
     /// Whether it is the pointer to the whole text.
     pub(crate) fn is_root(&self) -> bool {
         self.0.is_empty()

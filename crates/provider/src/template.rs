@@ -55,17 +55,41 @@ impl Template {
 
     /// The path with each value escaped, so that no id can leave its segment.
     pub fn fill_path<'a>(&self, value: impl Fn(&str) -> Option<&'a str>) -> String {
-        self.parts
-            .iter()
-            .map(|part| match part {
-                Part::Literal(literal) => literal.clone(),
-                Part::Name(name) => match value(name).unwrap_or_default() {
-                    // A URL parser takes these for a step up or nothing, escaped or not.
-                    "." | ".." => "%00".to_owned(),
-                    text => text.bytes().map(escape).collect(),
-                },
-            })
-            .collect()
+        self.parts.iter().map(|part| part.escaped(&value)).collect()
+    }
+
+    /// Whether it is a path, which leads nowhere else than to where it is put.
+    pub fn is_path(&self) -> bool {
+        matches!(self.parts.first(), Some(Part::Literal(start)) if start.starts_with('/'))
+    }
+
+    /// Whether it begins with `{name}`.
+    pub fn begins_with(&self, name: &str) -> bool {
+        matches!(self.parts.as_slice(), [Part::Literal(none), Part::Name(first), ..] if none.is_empty() && first == name)
+    }
+
+    /// The same for a URL: the value at its very beginning is a URL itself.
+    pub fn fill_url<'a>(&self, value: impl Fn(&str) -> Option<&'a str>) -> String {
+        let (start, rest) = match self.parts.as_slice() {
+            [Part::Literal(none), Part::Name(first), rest @ ..] if none.is_empty() => {
+                (value(first).unwrap_or_default().trim_end_matches('/'), rest)
+            }
+            all => ("", all),
+        };
+        rest.iter().fold(start.to_owned(), |url, part| url + &part.escaped(&value))
+    }
+}
+
+impl Part {
+    fn escaped<'a>(&self, value: &impl Fn(&str) -> Option<&'a str>) -> String {
+        match self {
+            Self::Literal(literal) => literal.clone(),
+            Self::Name(name) => match value(name).unwrap_or_default() {
+                // A URL parser takes these for a step up or nothing, escaped or not.
+                "." | ".." => "%00".to_owned(),
+                text => text.bytes().map(escape).collect(),
+            },
+        }
     }
 }
 
@@ -99,5 +123,17 @@ mod tests {
         assert_eq!(path.fill_path(|_| Some("../charges?x=1#y")), "/v1/customers/..%2Fcharges%3Fx%3D1%23y");
         assert_eq!(path.fill_path(|_| Some("..")), "/v1/customers/%00");
         assert_eq!(path.fill_path(|_| Some("ü")), "/v1/customers/%C3%BC");
+    }
+
+    #[test]
+    fn a_url_begins_where_its_setting_says() {
+        let value = |name: &str| Some(if name == "login" { "https://login.example.com/" } else { "../a@b" });
+        let url = template("{login}/oauth/{of}/token");
+        assert!(url.begins_with("login") && !url.begins_with("of"));
+        assert_eq!(url.fill_url(value), "https://login.example.com/oauth/..%2Fa%40b/token");
+        assert_eq!(
+            template("https://{of}.example.com/t").fill_url(value),
+            "https://..%2Fa%40b.example.com/t"
+        );
     }
 }

@@ -36,6 +36,13 @@ fn declare(change: impl FnOnce(&mut Value)) -> Result<Declaration, String> {
     Declaration::parse(&declaration.to_string()).map_err(|invalid| invalid.to_string())
 }
 
+/// Gives the kind of credential a token, and one place of that another value.
+fn token(declaration: &mut Value, place: &str, value: Value) {
+    let token = &mut declaration["authentication"][0]["token"];
+    *token = json!({"url": "/token", "grant": "client_credentials"});
+    token[&place[1..]] = value;
+}
+
 fn listing(change: impl FnOnce(&mut Value)) -> Listing {
     let declaration = Arc::new(declare(change).unwrap());
     Listing::whole(CollectionRef::new(&declaration, "item").unwrap())
@@ -111,6 +118,12 @@ fn a_cursor_is_followed_until_there_is_none() {
         assert_eq!(asked, ["/items?limit=2", "/items?limit=2&cursor=a%26b%3D", "/items?limit=2&cursor=7"]);
         assert_eq!(ids, ["a", "c"], "an empty page need not be the last");
     }
+    for odd in
+        ["1.5e", "true", r#"{"a": 1}"#, r#""a\u0000b""#, r#""\ud800""#, &format!("{:?}", "x".repeat(9000))]
+    {
+        let odd = format!(r#"{{"items": [], "paging": {{"next": {odd}}}}}"#);
+        assert!(walk(&cursor, &[(&[], &odd)]).unwrap_err().starts_with("BadData"), "{odd:.80}");
+    }
     let circle = r#"{"items": [], "paging": {"next": "a"}}"#;
     assert!(walk(&cursor, &[(&[], circle), (&[], circle)]).unwrap_err().contains("where it began"));
 }
@@ -177,6 +190,10 @@ fn pages_and_offsets_are_counted_to_an_empty_page() {
     .unwrap();
     assert_eq!(asked, ["/items", "/items?skip=2"]);
     assert!(walk(&pages, &[full, full]).unwrap_err().contains("that of the page before"));
+    // What is filtered out behind the paging leaves an empty page.
+    let (asked, _) = walk(&offsets, &[(&[], r#"{"items": [{"id": 1}], "more": true}"#)]).unwrap();
+    assert_eq!(asked.len(), 2);
+    assert!(walk(&offsets, &[(&[], r#"{"items": [], "more": true}"#)]).is_err());
 }
 
 #[test]
@@ -204,6 +221,7 @@ fn changes_and_deletions_are_asked_for_from_an_instant_on() {
     let since = Timestamp::from_unix_micros(1_700_000_000_123_456);
     let item = listing(|declaration| {
         declaration["collections"][0] = json!({"name": "item", "title": "Items", "path": "/items",
+            "retrieve": "/items/{id}",
             "updated": {"from": "since", "format": "iso8601", "ascending": true, "query": {"sort": "changed"}},
             "deleted": {"path": "/deleted", "query": {"of": "items"}, "from": "since", "format": "unix_milliseconds",
                         "pagination": {"kind": "none", "items": "/gone"}, "id": "/ref",
@@ -236,6 +254,18 @@ fn errors_are_told_apart_by_header_and_in_good_answers() {
     };
     assert_eq!(class(403, &[("x-remaining", "0")], ""), FailureClass::RateLimited);
     assert_eq!(class(403, &[("x-remaining", "5")], ""), FailureClass::Unknown);
+    // A pause until the reset is for the quota, and not for another limit.
+    let limited = |left: &str| {
+        let declaration = declare(|d| {
+            let headers = json!({"remaining": "X-Remaining", "reset": "X-Reset", "reset_format": "seconds"});
+            d["rate_limit"]["headers"] = headers;
+            d["errors"]["rules"] = json!([{"status": [429], "class": "rate_limited"}]);
+        });
+        let headers = [("x-remaining", left), ("x-reset", "3600")];
+        answer(&asked, 429, &headers, "").text(&declaration.unwrap()).unwrap_err().retry_after
+    };
+    assert_eq!(limited("0"), Some(Duration::from_secs(3600)));
+    assert_eq!(limited("90000"), None);
     assert_eq!(class(200, &[], r#"{"code": "THROTTLED", "message": "slowly"}"#), FailureClass::RateLimited);
     assert_eq!(class(200, &[], r#"{"code": "OTHER"}"#), FailureClass::BadData);
 }
@@ -286,6 +316,21 @@ fn what_a_declaration_must_not_say_is_named_by_its_place() {
         (|d| d["headers"] = json!({"A b": "x"}), "/headers/A b: "),
         (|d| d["authentication"] = json!([]), "/authentication: "),
         (|d| d["authentication"][0]["headers"]["X-Key"] = json!("{other}"), "/authentication/0/headers: "),
+        (
+            |d| d["authentication"][0]["headers"]["X-Key"] = json!("{access_token}"),
+            "/authentication/0/headers: ",
+        ),
+        (|d| d["authentication"][0]["settings"] = json!({"key": null}), "/authentication/0/settings: "),
+        (|d| d["authentication"][0]["secrets"] = json!(["base_url"]), "/authentication/0: "),
+        (|d| d["authentication"][0]["check"] = json!({"path": "me"}), "/authentication/0/check/path: "),
+        (|d| token(d, "/url", json!("https://x/t?a=b")), "/authentication/0/token/url: "),
+        (|d| token(d, "/url", json!("http://example.com/token")), "/authentication/0/token/url: "),
+        (|d| token(d, "/url", json!("{key}/token")), "/authentication/0/token/url: "),
+        (|d| token(d, "/grant", json!("refresh_token")), "/authentication/0/token/grant: "),
+        (|d| token(d, "/grant", json!("jwt_bearer")), "/authentication/0/token/jwt: "),
+        (|d| token(d, "/lifetime", json!(0)), "/authentication/0/token/lifetime: "),
+        (|d| token(d, "/parameters", json!({"a": "{b}"})), "/authentication/0/token/parameters: "),
+        (|d| token(d, "/authorize", json!({"url": "/a"})), "/authentication/0/token/authorize: "),
         (|d| d["rate_limit"]["allowed_requests"] = json!(0), "/rate_limit/allowed_requests: "),
         (|d| d["rate_limit"]["interval"] = json!(-1), "/rate_limit: "),
         (|d| d["errors"]["rules"][0]["status"] = json!(["9xx"]), "/errors/rules/0/status/0: "),
@@ -333,12 +378,22 @@ fn the_schema_knows_the_same_fields() {
         found["properties"].as_object().unwrap().keys().cloned().collect()
     };
     let whole = |d: &mut Value| {
+        d["authentication"][0] = json!({"kind": "oauth", "secrets": ["refresh_token", "pem"],
+            "settings": {"client_id": null},
+            "headers": {"Authorization": "Bearer {access_token}"}, "check": {"path": "/me"},
+            "token": {"url": "/token", "grant": "refresh_token", "answer": {}, "authorize": {"url": "/authorize"}}});
+        let mut signed = d["authentication"][0].clone();
+        signed["kind"] = json!("signed");
+        signed["token"] = json!({"url": "/token", "grant": "jwt_bearer",
+            "jwt": {"algorithm": "RS256", "key": "pem", "claims": {}, "lifetime": 60}});
+        d["authentication"].as_array_mut().unwrap().push(signed);
         d["rate_limit"]["headers"] = json!({"remaining": "a", "reset": "b", "reset_format": "seconds"});
         d["rate_limit"]["cost"] = json!({"requested": "/a", "available": "/b", "restore_per_second": "/c"});
         d["feeds"] = json!({"events": {"path": "/events", "since": "since", "id": "/id",
             "occurred_at": {"at": "/at", "format": "unix_seconds"}, "object_type": "/type", "object_id": "/of",
             "lookback": 60, "retention": 3600}});
         let item = &mut d["collections"][0];
+        item["retrieve"] = json!("/items/{id}");
         item["created"] = json!({"from": "from"});
         item["updated"] = json!({"from": "since", "format": "iso8601"});
         item["deleted"] = json!({"path": "/gone", "id": "/id"});
@@ -357,6 +412,11 @@ fn the_schema_knows_the_same_fields() {
     for (place, of_schema) in [
         ("", ""),
         ("/authentication/0", "/$defs/authentication"),
+        ("/authentication/0/check", "/$defs/authentication/properties/check"),
+        ("/authentication/0/token", "/$defs/token"),
+        ("/authentication/0/token/answer", "/$defs/token/properties/answer"),
+        ("/authentication/0/token/authorize", "/$defs/token/properties/authorize"),
+        ("/authentication/1/token/jwt", "/$defs/token/properties/jwt"),
         ("/rate_limit", "/$defs/limits"),
         ("/rate_limit/headers", "/$defs/limits/properties/headers"),
         ("/rate_limit/cost", "/$defs/limits/properties/cost"),

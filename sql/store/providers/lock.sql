@@ -1,2 +1,2 @@
--- Whoever makes a credential or a sync for a provider meanwhile waits, or has been waited for.
-LOCK TABLE sequin._credentials, sequin.syncs, sequin._providers IN SHARE ROW EXCLUSIVE MODE
+-- Whoever makes or changes what depends on a provider holds it, see hold.sql.
+LOCK TABLE sequin._providers IN SHARE ROW EXCLUSIVE MODE

@@ -18,6 +18,7 @@ CREATE TABLE history (
     deleted boolean, data jsonb, observed_at timestamptz, vain boolean, stale boolean,
     stored_at timestamptz DEFAULT clock_timestamp()
 );
+GRANT INSERT ON history TO sequin_worker;
 CREATE FUNCTION note_version() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     INSERT INTO public.history

@@ -5,9 +5,9 @@ use crate::template::Template;
 use http::{HeaderName, HeaderValue};
 use url::Url;
 
-type Checked = Result<(), Invalid>;
+pub(super) type Checked = Result<(), Invalid>;
 
-fn refuse<T>(at: impl Into<String>, problem: impl Into<String>) -> Result<T, Invalid> {
+pub(super) fn refuse<T>(at: impl Into<String>, problem: impl Into<String>) -> Result<T, Invalid> {
     Err(Invalid { at: at.into(), problem: problem.into() })
 }
 
@@ -67,33 +67,6 @@ impl Declaration {
             }
             _ => refuse("/base_url", "it must be a URL such as https://api.example.com, at most with a path"),
         }
-    }
-
-    fn check_authentication(&self) -> Checked {
-        if self.authentication.is_empty() {
-            return refuse("/authentication", "at least one kind of credential is needed");
-        }
-        for (n, kind) in self.authentication.iter().enumerate() {
-            let at = |key: &str| format!("/authentication/{n}{key}");
-            name(&at("/kind"), &kind.kind)?;
-            if self.authentication[..n].iter().any(|other| other.kind == kind.kind) {
-                return refuse(at("/kind"), "another kind has this name");
-            }
-            for (header, value) in &kind.headers {
-                if HeaderName::try_from(header).is_err() {
-                    return refuse(at("/headers"), format!("{header:?} can't be an HTTP header"));
-                }
-                let template = Template::try_from(value.clone())
-                    .map_err(|problem| Invalid { at: at("/headers"), problem })?;
-                if let Some(unknown) =
-                    template.names().find(|name| !kind.secrets.iter().any(|secret| secret == name))
-                {
-                    let problem = format!("{{{unknown}}} is not among the secrets of this kind");
-                    return refuse(at("/headers"), problem);
-                }
-            }
-        }
-        Ok(())
     }
 
     fn check_collection(&self, place: &str, collection: &Collection) -> Checked {
@@ -160,6 +133,18 @@ impl Declaration {
         if collection.updated.is_some() && (collection.parent.is_some() || shape.updated_at.is_none()) {
             return refuse(at("/updated"), "it needs an updated_at, and is not for nested collections");
         }
+        if poll.is_some() && collection.parent.is_some() {
+            return refuse(
+                at("/changes/poll"),
+                "it is not for nested collections: a sweep finds new children",
+            );
+        }
+        let pagination = collection.pagination.as_ref().unwrap_or(&self.pagination);
+        if matches!(pagination, Pagination::Page { .. } | Pagination::Offset { .. }) && sweep.is_none() {
+            let problem =
+                "it is needed where pages have numbers: an object can slip from one to another unseen";
+            return refuse(at("/changes/sweep"), problem);
+        }
         if poll.is_some()
             && collection.updated.is_none()
             && (collection.created.is_none() || shape.created_at.is_none())
@@ -172,6 +157,10 @@ impl Declaration {
             }
             if poll.is_none() {
                 return refuse(at("/deleted"), "it is looked at each changes.poll seconds, which is missing");
+            }
+            if collection.retrieve.is_none() && (deleted.deleted_at.is_none() || shape.updated_at.is_none()) {
+                let problem = "without retrieve it needs a deleted_at, and the records an updated_at: else what was restored would be deleted again";
+                return refuse(at("/deleted"), problem);
             }
             if deleted.from.is_some() && deleted.deleted_at.is_none() {
                 return refuse(at("/deleted/deleted_at"), "it is needed where the list can be limited");
@@ -187,7 +176,7 @@ fn check_feed(place: &str, feed: &Feed) -> Checked {
 }
 
 /// Names are lower-case words, as in `checkout_session`.
-fn name(at: &str, name: &str) -> Checked {
+pub(super) fn name(at: &str, name: &str) -> Checked {
     let is_first = |byte: u8| byte.is_ascii_lowercase();
     let is_other = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
     let mut bytes = name.bytes();
@@ -207,7 +196,7 @@ fn path(at: &str, path: &Template) -> Checked {
     constant_path(at, &path.fill_path(|_| Some("x")))
 }
 
-fn constant_path(at: &str, path: &str) -> Checked {
+pub(super) fn constant_path(at: &str, path: &str) -> Checked {
     if path.starts_with('/') && !path.contains(['?', '#']) {
         Ok(())
     } else {

@@ -5,7 +5,7 @@ use crate::{moment::MomentFormat, pointer::Pointer, template::Template};
 use serde::Deserialize;
 use std::{collections::BTreeMap, time::Duration};
 
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Collection {
     pub name: String,
@@ -31,7 +31,7 @@ pub struct Collection {
 }
 
 /// Where the parts of a record are in an object.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RecordShape {
     pub id: Pointer,
@@ -42,7 +42,7 @@ pub struct RecordShape {
 }
 
 /// What a collection says otherwise than its provider's [`RecordShape`]; `null` means that there is no such thing.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RecordShapeChange {
     id: Option<Pointer>,
@@ -72,7 +72,7 @@ impl RecordShapeChange {
     }
 }
 
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Moment {
     pub at: Pointer,
@@ -80,7 +80,7 @@ pub struct Moment {
 }
 
 /// The parameters that limit a list by the time of creation, in whole seconds.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CreatedBounds {
     /// From this second on.
@@ -92,7 +92,7 @@ pub struct CreatedBounds {
 }
 
 /// The parameter that limits a list by the time of the last change.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct UpdatedBound {
     /// From this instant on.
@@ -108,7 +108,7 @@ pub struct UpdatedBound {
 }
 
 /// A list of what has been deleted, which is looked at as often as the collection.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Tombstones {
     pub path: String,
@@ -138,7 +138,7 @@ impl Tombstones {
 }
 
 /// A nested collection is listed once for each object of another.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Parent {
     pub collection: String,
@@ -149,7 +149,7 @@ pub struct Parent {
 }
 
 /// How changes are noticed after the backfill.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Changes {
     /// The feed whose events tell of changes …

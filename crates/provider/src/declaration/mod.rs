@@ -1,17 +1,23 @@
 //! The declaration of an API, as it stands in a file under `providers/`.
 
+mod authentication;
 mod check;
+mod check_token;
 mod collection;
 mod errors;
 mod limits;
 mod pagination;
+mod token;
 
+pub use authentication::{Authentication, Check, Encoded, HeaderText};
+pub use check_token::ACCESS_TOKEN;
 pub use collection::{
     Changes, Collection, CreatedBounds, Moment, Parent, RecordShape, Tombstones, UpdatedBound,
 };
 pub use errors::{ErrorRule, Errors, HeaderValue, StatusPattern};
 pub use limits::{Cost, Limits, QuotaHeaders, ResetFormat};
 pub use pagination::{PageSize, Pagination};
+pub use token::{Algorithm, Authorize, ClientAuthentication, Grant, Jwt, TokenAnswer, TokenSource};
 
 use crate::pointer::Pointer;
 use sequin_domain::collection::CollectionId;
@@ -41,16 +47,6 @@ pub struct Declaration {
     #[serde(default)]
     pub feeds: BTreeMap<String, Feed>,
     pub collections: Vec<Collection>,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Authentication {
-    pub kind: String,
-    /// The properties of a credential that are secret; each must be given.
-    pub secrets: Vec<String>,
-    /// Headers with `{secret}` in them.
-    pub headers: BTreeMap<String, String>,
 }
 
 /// A list of events that tell which objects changed, newest first.
@@ -163,6 +159,20 @@ impl CollectionRef {
 
     pub fn pagination(&self) -> &Pagination {
         self.pagination.as_ref().unwrap_or(&self.declaration.pagination)
+    }
+
+    /// Whether a position in one list is one in the other: nothing has changed of where the collection is listed, how
+    /// that is cut, and what is read of it.
+    pub fn lists_as(&self, other: &Self) -> bool {
+        let parents = [self.parent_collection(), other.parent_collection()];
+        let is_same_parent = match &parents {
+            [Some(one), Some(other)] => one.lists_as(other),
+            parents => parents.iter().all(Option::is_none),
+        };
+        is_same_parent
+            && **self == **other
+            && self.pagination() == other.pagination()
+            && self.shape() == other.shape()
     }
 }
 

@@ -4,7 +4,7 @@ use crate::pointer::Pointer;
 use serde::Deserialize;
 
 /// How a list is cut into pages. `items` is where the objects are in an answer; "" is the answer itself.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Pagination {
     /// The next page starts after the id of the last object of this one.
@@ -41,7 +41,7 @@ fn one() -> u64 {
 }
 
 /// The parameter that says how many objects a page has, and how many to ask for.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PageSize {
     pub parameter: String,

@@ -1,0 +1,1 @@
+SELECT sequin._extend($1, $2, $3)

@@ -1,0 +1,1 @@
+SELECT * FROM sequin._fetch($1, $2, $3)

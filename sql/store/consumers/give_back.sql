@@ -1,0 +1,1 @@
+SELECT sequin._nack($1, $2, $3)

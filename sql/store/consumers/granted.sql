@@ -1,0 +1,1 @@
+SELECT true FROM sequin._granted_consumers AS c WHERE c.name = $1

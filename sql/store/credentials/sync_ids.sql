@@ -1,0 +1,1 @@
+SELECT id FROM sequin.syncs WHERE credential_id = $1

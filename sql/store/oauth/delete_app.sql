@@ -1,0 +1,1 @@
+DELETE FROM sequin._oauth_apps WHERE id = $1

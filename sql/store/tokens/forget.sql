@@ -1,0 +1,1 @@
+DELETE FROM sequin._tokens WHERE credential_id = $1

@@ -1,0 +1,117 @@
+//! Requests for a credential itself: for a token, and whether the API accepts it.
+
+use super::{
+    credential::{CredentialContext, Opened, unusable},
+    request::{Answered, Reply, Target, classify},
+};
+use crate::settings::Settings;
+use http::{HeaderMap, Method};
+use sequin_domain::failure::{Failure, FailureClass};
+use sequin_net::{Priority, Request, Response, Task};
+use sequin_provider::{
+    answer::Answer,
+    declaration::{CollectionRef, Declaration},
+    listing::{Listing, Position},
+    probe::{self, Identity},
+};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+use url::Url;
+
+/// What is shorter than that is no secret, and may well be a word of the API's.
+const SHORTEST_SECRET: usize = 6;
+
+/// Asks for a token.
+pub fn renewal(
+    id: u64,
+    credential: &CredentialContext,
+    opened: Opened,
+    settings: &Settings,
+) -> Result<Task<Answered>, Failure> {
+    let Some((source, _)) = credential.token() else {
+        return Err(Failure::new(FailureClass::BadRequest, "the credential is of a kind without tokens"));
+    };
+    let Opened { properties, code, base, .. } = opened;
+    let asked = source
+        .request(&base, &properties, code.as_ref(), SystemTime::now())
+        .map_err(|problem| unusable(&problem))?;
+    // What the declaration has sent with each request tells the API's version, and who asks.
+    let mut headers =
+        Target::new(credential.lane, base, settings.request_timeout, &credential.declaration, Vec::new())?
+            .headers;
+    headers.extend(asked.headers);
+    let is_secret =
+        |name: &str| credential.kind().is_some_and(|kind| kind.secrets.iter().any(|each| each == name));
+    let mut secrets: Vec<String> =
+        properties.into_iter().filter(|(name, _)| is_secret(name)).map(|(_, value)| value).collect();
+    secrets.extend(code.into_iter().flat_map(|code| [Some(code.code), code.verifier]).flatten());
+    let source = source.clone();
+    let (url, body) = (asked.url, Some(asked.body));
+    let read = move |answer: &Answer| {
+        source.granted(answer).map(|granted| Reply::Granted(Box::new(granted))).map_err(|mut failure| {
+            failure.message = without(&failure.message, &secrets);
+            failure
+        })
+    };
+    let request = Request { method: Method::POST, url, headers, body, timeout: settings.request_timeout };
+    Ok(task(id, credential, request, read))
+}
+
+/// Asks who the credential is: by the request that is declared for that, or else by the first list.
+pub fn check(id: u64, credential: &CredentialContext, target: &Target) -> Task<Answered> {
+    let declaration = credential.declaration.clone();
+    let check = credential.kind().and_then(|kind| kind.check.clone());
+    let url = match &check {
+        Some(check) => probe::url(&target.base, check),
+        None => first_list(&declaration, &target.base),
+    };
+    let read = move |answer: &Answer| {
+        let identity = match &check {
+            Some(check) => probe::interpret(&declaration, check, answer),
+            None => answer.text(&declaration).map(|_| Identity::default()),
+        };
+        identity.map(Reply::Identity)
+    };
+    let request = get(url, target.headers.clone(), target.timeout);
+    task(id, credential, request, read)
+}
+
+fn first_list(declaration: &Arc<Declaration>, base: &Url) -> Url {
+    // A nested one comes behind its parent.
+    let first = declaration.collections.iter().find(|collection| collection.parent.is_none());
+    let first = first.and_then(|collection| CollectionRef::new(declaration, &collection.name));
+    first.map_or_else(|| base.clone(), |first| Listing::whole(first).url(base, &Position::start()))
+}
+
+fn get(url: Url, headers: HeaderMap, timeout: Duration) -> Request {
+    Request { method: Method::GET, url, headers, body: None, timeout }
+}
+
+fn task(
+    id: u64,
+    credential: &CredentialContext,
+    request: Request,
+    read: impl FnOnce(&Answer) -> Result<Reply, Failure> + Send + 'static,
+) -> Task<Answered> {
+    let url = request.url.clone();
+    let interpret = Box::new(move |outcome: Result<Response, sequin_net::Failure>| match outcome {
+        Ok(Response { status, headers, body, sent_at, elapsed }) => {
+            let answer = Answer { status, headers, body, received_at: sent_at + elapsed, url };
+            let result = read(&answer);
+            let pause = result.as_ref().err().and_then(Failure::pause);
+            Answered { sent_at, pause, result }
+        }
+        Err(sequin_net::Failure { error, sent_at }) => {
+            Answered::failed(sent_at.unwrap_or_else(SystemTime::now), classify(&error))
+        }
+    });
+    Task { id, lane: credential.lane, priority: Priority::Mutation, request, interpret }
+}
+
+/// The API's own words without the secrets that it was sent.
+fn without(message: &str, secrets: &[String]) -> String {
+    let secrets = secrets.iter().filter(|secret| secret.len() >= SHORTEST_SECRET);
+    secrets.fold(message.to_owned(), |message, secret| message.replace(secret.as_str(), "********"))
+}
