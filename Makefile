@@ -41,7 +41,7 @@ install: setup ## Install the extension into the PostgreSQL of PG_CONFIG
 	@cargo pgrx install --release $(INSTALL_FLAGS) --pg-config "$$PG_CONFIG"
 
 ##@ Test
-.PHONY: test lint test-unit test-sql test-house test-e2e torture
+.PHONY: test lint deny test-unit test-sql test-house fuzz test-e2e torture
 test: setup ## All of them, with a summary
 	@scripts/test.sh
 
@@ -50,6 +50,9 @@ lint: setup ## Formatting and lints
 	@cargo clippy --workspace --all-targets -- -D warnings
 	@$(PYTHON) -m ruff check .
 	@$(PYTHON) -m ruff format --check .
+
+deny: setup ## Licences, banned and doubled crates, known faults
+	@scripts/deny.sh
 
 test-unit: setup ## The pure crates; no PostgreSQL
 	@cargo test -p sequin-domain -p sequin-provider -p sequin-net $(ARGS)
@@ -62,6 +65,9 @@ test-sql: setup ## #[pg_test]s, each inside a transaction of a throwaway server
 
 test-house: setup ## Checks of the repository itself, and of the fake APIs
 	@$(PYTEST) tests/house $(ARGS)
+
+fuzz: setup ## What reads the answers of APIs, each for SECONDS=10
+	@SECONDS_EACH="$(or $(SECONDS),10)" scripts/fuzz.sh
 
 test-e2e: install ## A real cluster, real workers, real HTTP (ARGS="-k name" for one)
 	@SEQUIN_TORTURE_SEED="$${SEQUIN_TORTURE_SEED:-1}" $(PYTEST) tests/e2e $(ARGS)

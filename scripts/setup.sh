@@ -27,7 +27,7 @@ debian_packages() {
     case $PG_CONFIG in
         /usr/lib/postgresql/15/*) wanted+=(postgresql-15 postgresql-server-dev-15) ;;
     esac
-    wanted+=(libclang-dev clang gcc pkg-config ca-certificates)
+    wanted+=(libclang-dev clang gcc g++ pkg-config ca-certificates)
     command -v node >/dev/null && command -v npm >/dev/null || wanted+=(nodejs npm)
     python >/dev/null 2>&1 || wanted+=(python3 python3-venv)
     for package in "${wanted[@]}"; do

@@ -7,7 +7,7 @@ failed=0
 summary=()
 began=$SECONDS
 
-for step in lint test-unit test-house test-sql test-e2e; do
+for step in lint deny test-unit test-house fuzz test-sql test-e2e; do
     printf '\n=== make %s\n' "$step"
     from=$SECONDS
     if make "$step"; then

@@ -1,11 +1,19 @@
 //! The settings, all called `sequin.…`; a worker obeys a reload.
 
 use pgrx::{GucContext, GucFlags, GucRegistry, GucSetting};
-use std::{ffi::CString, path::PathBuf, time::Duration};
+use sequin_net::ProxyUrl;
+use std::{
+    ffi::{CString, OsString},
+    os::unix::ffi::OsStringExt,
+    path::PathBuf,
+    time::Duration,
+};
 
 static WORKERS: GucSetting<i32> = GucSetting::<i32>::new(1);
 static POLL_INTERVAL: GucSetting<i32> = GucSetting::<i32>::new(2_000);
 static ALLOW_PRIVATE_NETWORKS: GucSetting<bool> = GucSetting::<bool>::new(false);
+static CA_FILE: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(None);
+static PROXY: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(None);
 static KEY_FILE: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c"sequin.key"));
 static KEY_COMMAND: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c""));
 static REQUEST_TIMEOUT: GucSetting<i32> = GucSetting::<i32>::new(60_000);
@@ -43,6 +51,22 @@ pub fn define(most_workers: usize) {
         &ALLOW_PRIVATE_NETWORKS,
         GucContext::Sighup,
         GucFlags::default(),
+    );
+    GucRegistry::define_string_guc(
+        c"sequin.ca_file",
+        c"A file of CA certificates (PEM) that are trusted beside those of the machine.",
+        c"Relative to the data directory. While it can't be used, nothing is asked over HTTPS.",
+        &CA_FILE,
+        GucContext::Sighup,
+        GucFlags::default(),
+    );
+    GucRegistry::define_string_guc(
+        c"sequin.proxy",
+        c"The proxy that all requests to APIs go through: http://user:password@host:port.",
+        c"HTTPS goes through it by CONNECT. While it can't be used, nothing is asked. The environment is never asked for one.",
+        &PROXY,
+        GucContext::Sighup,
+        GucFlags::SUPERUSER_ONLY,
     );
     GucRegistry::define_string_guc(
         c"sequin.key_file",
@@ -118,6 +142,8 @@ pub fn define(most_workers: usize) {
 pub struct Settings {
     pub poll_interval: Duration,
     pub allow_private_networks: bool,
+    pub ca_file: Option<PathBuf>,
+    pub proxy: Option<ProxyUrl>,
     pub request_timeout: Duration,
     pub max_response_bytes: u64,
     pub max_memory: u64,
@@ -131,6 +157,9 @@ impl Settings {
         Self {
             poll_interval: millis(&POLL_INTERVAL),
             allow_private_networks: allow_private_networks(),
+            ca_file: file(&CA_FILE),
+            // What is not UTF-8 is no URL, and is told to be none.
+            proxy: bytes_of(&PROXY).map(|url| String::from_utf8_lossy(&url).into_owned().into()),
             request_timeout: millis(&REQUEST_TIMEOUT),
             max_response_bytes: bytes(&MAX_RESPONSE_SIZE),
             max_memory: bytes(&WORKER_MEMORY),
@@ -148,17 +177,22 @@ pub fn allow_private_networks() -> bool {
     ALLOW_PRIVATE_NETWORKS.get()
 }
 
-/// The file of the key; PostgreSQL's processes run in the data directory, so it may be relative.
+/// The file of the key.
 pub fn key_file() -> PathBuf {
-    text(&KEY_FILE).unwrap_or_else(|| "sequin.key".to_owned()).into()
+    file(&KEY_FILE).unwrap_or_else(|| "sequin.key".into())
 }
 
 /// The command that prints the key, where there is one.
-pub fn key_command() -> Option<String> {
-    text(&KEY_COMMAND)
+pub fn key_command() -> Option<OsString> {
+    bytes_of(&KEY_COMMAND).map(OsString::from_vec)
 }
 
-/// The value of a setting that isn't empty.
-fn text(setting: &GucSetting<Option<CString>>) -> Option<String> {
-    setting.get().and_then(|text| text.into_string().ok()).filter(|text| !text.is_empty())
+/// A file's name; PostgreSQL's processes run in the data directory, so it may be relative.
+fn file(setting: &GucSetting<Option<CString>>) -> Option<PathBuf> {
+    bytes_of(setting).map(|name| OsString::from_vec(name).into())
+}
+
+/// What a setting says; `None` where it is empty.
+fn bytes_of(setting: &GucSetting<Option<CString>>) -> Option<Vec<u8>> {
+    setting.get().map(CString::into_bytes).filter(|text| !text.is_empty())
 }

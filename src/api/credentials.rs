@@ -3,7 +3,7 @@
 use super::{kind_of, names::new_name, object, providers, secret_object};
 use crate::{
     error::{Result, error, invalid, required, unknown},
-    pg::{role, setting},
+    pg::{document::Document, role, setting},
     secret::{self, Reference, Sealed, Secrets},
     settings,
     store::{self, credentials::Credential},
@@ -37,8 +37,8 @@ pub(super) struct Parts {
 fn create_credential(
     name: Option<&str>,
     provider: Option<&str>,
-    properties: Option<JsonB>,
-    metadata: default!(Option<JsonB>, "'{}'"),
+    properties: Option<Document>,
+    metadata: default!(Option<Document>, "'{}'"),
 ) -> Result<Uuid> {
     confidential(|is_superuser| {
         let name = new_name("credential", name)?;
@@ -105,16 +105,16 @@ pub(super) fn start_tokens(id: Uuid, parts: &Parts, code: Option<Sealed>) -> Res
 #[pg_extern]
 fn update_credential(
     name: Option<&str>,
-    properties: default!(Option<JsonB>, "NULL"),
-    metadata: default!(Option<JsonB>, "NULL"),
+    properties: default!(Option<Document>, "NULL"),
+    metadata: default!(Option<Document>, "NULL"),
 ) -> Result<()> {
     confidential(|is_superuser| update(name, properties, metadata, is_superuser))
 }
 
 fn update(
     name: Option<&str>,
-    properties: Option<JsonB>,
-    metadata: Option<JsonB>,
+    properties: Option<Document>,
+    metadata: Option<Document>,
     is_superuser: bool,
 ) -> Result<()> {
     let name = required("name", name)?;

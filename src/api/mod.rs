@@ -15,13 +15,15 @@ mod streams;
 mod syncs;
 pub mod waiting;
 
-use crate::error::{Result, invalid, required};
-use pgrx::JsonB;
+use crate::{
+    error::{Result, invalid, required},
+    pg::document::Document,
+};
 use serde_json::{Map, Value};
 
 /// An argument that must be a JSON object.
-fn object(argument: &str, value: Option<JsonB>) -> Result<Map<String, Value>> {
-    match required(argument, value)?.0 {
+fn object(argument: &str, value: Option<Document>) -> Result<Map<String, Value>> {
+    match parse(argument, value)? {
         Value::Object(map) => Ok(map),
         other => Err(invalid(format!("{argument} must be a JSON object"))
             .set_detail(format!("It is {}: {:.80}.", kind_of(&other), other))
@@ -30,13 +32,21 @@ fn object(argument: &str, value: Option<JsonB>) -> Result<Map<String, Value>> {
 }
 
 /// The same for an argument that may hold a secret.
-fn secret_object(argument: &str, value: Option<JsonB>) -> Result<Map<String, Value>> {
-    match required(argument, value)?.0 {
+fn secret_object(argument: &str, value: Option<Document>) -> Result<Map<String, Value>> {
+    match parse(argument, value)? {
         Value::Object(map) => Ok(map),
         other => Err(invalid(format!("{argument} must be a JSON object"))
             .set_detail(format!("It is {}.", kind_of(&other)))
             .set_hint(r#"Write it like {"kind": "api_key", "api_key": "…"}."#)),
     }
+}
+
+fn parse(argument: &str, value: Option<Document>) -> Result<Value> {
+    required(argument, value)?.parse().map_err(|problem| {
+        invalid(format!("{argument} can't be used"))
+            .set_detail(format!("Its JSON can't be read: {problem}."))
+            .set_hint("Nest it less deeply, and use numbers that a double precision can hold.")
+    })
 }
 
 /// The kind of a value and never the value: it may be a secret.

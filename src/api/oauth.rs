@@ -3,6 +3,7 @@
 use super::{credentials, kind_of, names::new_name, object, providers};
 use crate::{
     error::{Result, error, invalid, required, unknown},
+    pg::document::Document,
     secret::{self, Secrets},
     settings,
     store::{
@@ -31,7 +32,7 @@ fn create_oauth_app(
     provider: Option<&str>,
     client_id: Option<&str>,
     client_secret: default!(Option<&str>, "NULL"),
-    settings: default!(Option<JsonB>, "'{}'"),
+    settings: default!(Option<Document>, "'{}'"),
 ) -> Result<Uuid> {
     let name = new_name("application", name)?;
     store::providers::hold()?;
@@ -92,7 +93,7 @@ fn start_oauth(
     redirect_uri: Option<&str>,
     scopes: default!(Option<Vec<Option<String>>>, "'{}'"),
     state: default!(Option<&str>, "NULL"),
-    properties: default!(Option<JsonB>, "'{}'"),
+    properties: default!(Option<Document>, "'{}'"),
 ) -> Result<String> {
     store::keys::share()?;
     let app = find_app(required("app", app)?)?;
@@ -139,7 +140,7 @@ fn finish_oauth(
     code: Option<&str>,
     state: Option<&str>,
     credential: default!(Option<&str>, "NULL"),
-    metadata: default!(Option<JsonB>, "'{}'"),
+    metadata: default!(Option<Document>, "'{}'"),
 ) -> Result<TableIterator<'static, (name!(id, Uuid), name!(name, String), name!(own_state, Option<String>))>>
 {
     let (code, state) = (required("code", code)?, required("state", state)?);

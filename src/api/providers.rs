@@ -3,6 +3,7 @@
 use super::{kind_of, object};
 use crate::{
     error::{Result, error, invalid, required, unknown},
+    pg::document::Document,
     settings,
     store::{self, providers::Synced},
 };
@@ -19,7 +20,7 @@ use std::sync::Arc;
 const LONGEST_SPEC: usize = 4 << 20;
 
 #[pg_extern]
-fn register_provider(spec: Option<JsonB>) -> Result<String> {
+fn register_provider(spec: Option<Document>) -> Result<String> {
     let spec = Value::Object(object("spec", spec)?);
     let text = spec.to_string();
     if text.len() > LONGEST_SPEC {

@@ -3,13 +3,14 @@
 use super::{names::new_name, object};
 use crate::{
     error::{Result, duplicate, error, required, unknown},
+    pg::document::Document,
     store,
 };
 use pgrx::{JsonB, Uuid, prelude::*};
 use serde_json::Value;
 
 #[pg_extern]
-fn create_stream(name: Option<&str>, metadata: default!(Option<JsonB>, "'{}'")) -> Result<Uuid> {
+fn create_stream(name: Option<&str>, metadata: default!(Option<Document>, "'{}'")) -> Result<Uuid> {
     let name = new_name("stream", name)?;
     let metadata = JsonB(Value::Object(object("metadata", metadata)?));
     store::streams::insert(store::new_id(), name, metadata)?.ok_or_else(|| {

@@ -3,6 +3,7 @@
 use super::{credentials, names::new_name, object, providers, streams};
 use crate::{
     error::{Result, duplicate, error, invalid, required, unknown},
+    pg::document::Document,
     store::{
         self,
         syncs::{NewSync, Sync, SyncSettings},
@@ -27,11 +28,11 @@ fn create_sync(
     credential: Option<&str>,
     collections: Option<Vec<Option<String>>>,
     frequency: default!(Option<&str>, "'continuous'"),
-    rate_limit: default!(Option<JsonB>, "NULL"),
+    rate_limit: default!(Option<Document>, "NULL"),
     max_age: default!(Option<Interval>, "NULL"),
-    options: default!(Option<JsonB>, "'{}'"),
+    options: default!(Option<Document>, "'{}'"),
     external_id: default!(Option<String>, "NULL"),
-    metadata: default!(Option<JsonB>, "'{}'"),
+    metadata: default!(Option<Document>, "'{}'"),
 ) -> Result<Uuid> {
     let name = new_name("sync", name)?;
     store::providers::hold()?;
@@ -75,11 +76,11 @@ fn update_sync(
     name: Option<&str>,
     collections: default!(Option<Vec<Option<String>>>, "NULL"),
     frequency: default!(Option<&str>, "NULL"),
-    rate_limit: default!(Option<JsonB>, "NULL"),
+    rate_limit: default!(Option<Document>, "NULL"),
     max_age: default!(Option<Interval>, "NULL"),
-    options: default!(Option<JsonB>, "NULL"),
+    options: default!(Option<Document>, "NULL"),
     external_id: default!(Option<String>, "NULL"),
-    metadata: default!(Option<JsonB>, "NULL"),
+    metadata: default!(Option<Document>, "NULL"),
 ) -> Result<()> {
     let name = required("name", name)?;
     store::providers::hold()?;
@@ -221,14 +222,14 @@ fn check_frequency(given: &str) -> Result<String> {
     })
 }
 
-fn check_rate_limit(given: JsonB) -> Result<JsonB> {
-    let text = given.0.to_string();
+fn check_rate_limit(given: Document) -> Result<JsonB> {
     let refuse = |problem: String| {
         invalid("invalid rate_limit")
-            .set_detail(format!("{problem}: {text}."))
+            .set_detail(format!("{problem}: {:.200}.", given.text()))
             .set_hint(r#"Write it like {"allowed_requests": 10, "interval": 1, "max_concurrent_requests": 5}, the interval in seconds."#)
     };
-    let limit: RateLimit = serde_json::from_value(given.0).map_err(|problem| refuse(problem.to_string()))?;
+    let limit: RateLimit =
+        given.parse().and_then(serde_json::from_value).map_err(|problem| refuse(problem.to_string()))?;
     let limit = limit.check().map_err(|problem| refuse(problem.to_string()))?;
     serde_json::to_value(limit).map(JsonB).map_err(|problem| refuse(problem.to_string()))
 }
@@ -243,7 +244,7 @@ fn check_max_age(given: Interval) -> Result<Interval> {
     }
 }
 
-fn check_options(declaration: &Declaration, given: Option<JsonB>) -> Result<JsonB> {
+fn check_options(declaration: &Declaration, given: Option<Document>) -> Result<JsonB> {
     let options = object("options", given)?;
     match options.keys().next() {
         None => Ok(JsonB(Value::Object(options))),

@@ -2,6 +2,7 @@
 
 use super::wait;
 use std::{
+    ffi::OsStr,
     io::{self, Read},
     os::unix::process::CommandExt,
     process::{Child, ChildStdout, Command, ExitStatus, Stdio},
@@ -16,10 +17,11 @@ const BETWEEN_LOOKS: Duration = Duration::from_millis(10);
 /// it. What it writes to its standard error goes where the server's does.
 ///
 /// Interrupts are obeyed meanwhile.
-pub fn output(command: &str, timeout: Duration, longest: usize) -> io::Result<Zeroizing<Vec<u8>>> {
+pub fn output(command: &OsStr, timeout: Duration, longest: usize) -> io::Result<Zeroizing<Vec<u8>>> {
     let deadline = Instant::now() + timeout;
     let mut child = Command::new("/bin/sh")
-        .args(["-c", command])
+        .arg("-c")
+        .arg(command)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         // A group of its own: what it starts can be ended with it.

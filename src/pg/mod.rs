@@ -4,6 +4,7 @@ pub mod advisory;
 pub mod call;
 pub mod command;
 pub mod database;
+pub mod document;
 pub mod extension;
 mod jsonb;
 pub mod process;

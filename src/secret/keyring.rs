@@ -13,6 +13,7 @@ use crate::{
 use pgrx::{pg_sys::panic::ErrorReport, prelude::*};
 use std::{
     cell::RefCell,
+    ffi::OsString,
     io,
     path::{Path, PathBuf},
     rc::Rc,
@@ -38,7 +39,7 @@ pub struct Keyring {
 #[derive(Clone, PartialEq)]
 enum Source {
     File(PathBuf),
-    Command(String),
+    Command(OsString),
 }
 
 struct Known {

@@ -9,6 +9,7 @@ use super::{
     job::{Batch, Done, Orders, Tag, Then, Work},
     keeper::{Keeper, Means, Step},
     leases::Leases,
+    network,
     notifier::Notifier,
     plan::{Plan, SyncContext},
     request::Answered,
@@ -52,7 +53,6 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 const NOTED_SELDOM: Duration = Duration::from_secs(60);
 /// A pause that is no longer is over before another worker is there.
 const SHORT_PAUSE: Duration = Duration::from_secs(1);
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 type JobId = u64;
 
@@ -116,7 +116,7 @@ impl Engine {
         slot: &'static Slot,
     ) -> Result<(Self, Rc<Net<Answered>>), String> {
         let (bell, ring) = Bell::new().map_err(|problem| problem.to_string())?;
-        let net = Net::start(net_settings(&settings), ring).map_err(|problem| problem.to_string())?;
+        let net = Net::start(network::settings(&settings), ring).map_err(|problem| problem.to_string())?;
         let net = Rc::new(net);
         let engine = Self {
             extension,
@@ -165,10 +165,11 @@ impl Engine {
         secret::read_anew();
         self.watch.look_anew();
         self.plan_anew();
-        if settings == self.settings {
+        // The file may have changed under its name.
+        if settings == self.settings && settings.ca_file.is_none() {
             return;
         }
-        if let Err(problem) = self.net.update(net_settings(&settings)) {
+        if let Err(problem) = self.net.update(network::settings(&settings)) {
             warning!("sequin keeps the settings of its network as they were: {problem}");
         }
         self.settings = settings;
@@ -776,15 +777,5 @@ fn sealed_with(keys: &[String]) -> SealedWith {
         [] => SealedWith::Nothing,
         [key] => secret::fingerprint(key).map_or(SealedWith::Unknown, SealedWith::One),
         _ => SealedWith::Several,
-    }
-}
-
-fn net_settings(settings: &Settings) -> sequin_net::Settings {
-    sequin_net::Settings {
-        allow_private_networks: settings.allow_private_networks,
-        max_response_bytes: settings.max_response_bytes,
-        max_memory: settings.max_memory,
-        connect_timeout: CONNECT_TIMEOUT,
-        ..sequin_net::Settings::default()
     }
 }

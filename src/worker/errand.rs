@@ -92,10 +92,9 @@ fn task(
     secrets: Arc<Mask>,
     read: impl FnOnce(&Answer) -> Result<Reply, Failure> + Send + 'static,
 ) -> Task<Answered> {
-    let url = request.url.clone();
     let interpret = Box::new(move |outcome: Result<Response, sequin_net::Failure>| {
         let answered = match outcome {
-            Ok(Response { status, headers, body, sent_at, elapsed }) => {
+            Ok(Response { url, status, headers, body, sent_at, elapsed }) => {
                 let answer = Answer { status, headers, body, received_at: sent_at + elapsed, url };
                 let result = read(&answer);
                 let pause = result.as_ref().err().and_then(Failure::pause);

@@ -6,6 +6,7 @@ use crate::store::{
     progress::{Piece, Standing},
 };
 use sequin_domain::{
+    census::Census,
     failure::{Failure, FailureClass},
     ranges::Course,
     timestamp::Timestamp,
@@ -16,7 +17,7 @@ use sequin_provider::{
 };
 use std::{
     collections::HashSet,
-    hash::{BuildHasher, BuildHasherDefault, DefaultHasher},
+    hash::{BuildHasher, BuildHasherDefault, DefaultHasher, Hash},
     sync::Arc,
     time::{Duration, SystemTime},
 };
@@ -36,6 +37,8 @@ pub struct Range {
     pages: u64,
     /// Hashes of where it has been: a list that leads back there goes in circles.
     trail: HashSet<u64>,
+    /// What it has shown: a list with new cursors and the same objects goes nowhere.
+    census: Census,
 }
 
 /// The page that is asked for.
@@ -67,7 +70,17 @@ impl Range {
 
     fn starting(no: i32, listing: Listing, course: Course, next: Option<Position>) -> Self {
         let listing = Arc::new(listing);
-        Self { no, listing, course, next, asked: None, unstored: 0, pages: 0, trail: HashSet::new() }
+        Self {
+            no,
+            listing,
+            course,
+            next,
+            asked: None,
+            unstored: 0,
+            pages: 0,
+            trail: HashSet::new(),
+            census: Census::default(),
+        }
     }
 
     pub fn no(&self) -> i32 {
@@ -126,10 +139,21 @@ impl Range {
         waited.is_some_and(|waited| waited > patience)
     }
 
-    /// Takes the page that was asked for. Fails where the list leads back to where it was.
+    /// Takes the page that was asked for. Fails where the list leads back to where it was, or has long been showing
+    /// nothing new.
     pub fn take(&mut self, page: &Page) -> Result<(), Failure> {
+        self.census.note(page.listed.iter().map(hash));
+        if page.next.is_some() && self.census.is_endless() {
+            let (shown, different) = (self.census.shown(), self.census.different());
+            return Err(Failure::new(
+                FailureClass::BadData,
+                format!(
+                    "the list doesn't end: {shown} objects or empty pages were read, about {different} of them different"
+                ),
+            ));
+        }
         if let Some(position) = &page.next
-            && !self.trail.insert(BuildHasherDefault::<DefaultHasher>::default().hash_one(position))
+            && !self.trail.insert(hash(position))
         {
             self.trail.clear();
             return Err(Failure::new(
@@ -162,6 +186,7 @@ impl Range {
             self.listing = Arc::new(Listing { changed_since: Some(to), ..Listing::clone(&self.listing) });
             self.next = Some(Position::start());
             self.trail.clear();
+            self.census = Census::default();
         }
     }
 
@@ -203,4 +228,8 @@ impl Range {
     pub fn piece(&self) -> Piece {
         Piece { no: self.no, span: self.course.span() }
     }
+}
+
+fn hash(what: &impl Hash) -> u64 {
+    BuildHasherDefault::<DefaultHasher>::default().hash_one(what)
 }

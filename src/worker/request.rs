@@ -124,7 +124,6 @@ impl Question {
         let url = self.url(&target.base).ok_or_else(|| {
             Failure::new(FailureClass::BadRequest, "the declaration of the provider doesn't say where to ask")
         })?;
-        let asked = url.clone();
         let request = Request {
             method: Method::GET,
             url,
@@ -134,7 +133,7 @@ impl Question {
         };
         let secrets = target.secrets.clone();
         let interpret = Box::new(move |outcome: Result<Response, sequin_net::Failure>| {
-            self.interpret(asked, outcome).without(&secrets)
+            self.interpret(outcome).without(&secrets)
         });
         Ok(Task { id, lane: target.lane, priority, request, interpret })
     }
@@ -159,10 +158,10 @@ impl Question {
         }
     }
 
-    fn interpret(self, asked: Url, outcome: Result<Response, sequin_net::Failure>) -> Answered {
+    fn interpret(self, outcome: Result<Response, sequin_net::Failure>) -> Answered {
         match outcome {
-            Ok(Response { status, headers, body, sent_at, elapsed }) => {
-                let answer = Answer { status, headers, body, received_at: sent_at + elapsed, url: asked };
+            Ok(Response { url, status, headers, body, sent_at, elapsed }) => {
+                let answer = Answer { status, headers, body, received_at: sent_at + elapsed, url };
                 let until_reset = answer.pause(&self.declaration().rate_limit);
                 let result = self.read(&answer);
                 let asked_for = result.as_ref().err().and_then(Failure::pause);
@@ -199,7 +198,10 @@ pub fn classify(error: &TransportError) -> Failure {
         TransportError::Invalid { .. }
         | TransportError::Insecure { .. }
         | TransportError::RefusedAddress { .. }
+        | TransportError::BadRedirect { .. }
         | TransportError::NoTrustedRoots { .. } => FailureClass::BadRequest,
+        // Somebody has to change something, and then it shall go on soon.
+        TransportError::Tls { .. } | TransportError::Unusable { .. } => FailureClass::Unknown,
         TransportError::TooLarge { .. } => FailureClass::BadData,
         _ => FailureClass::Transient,
     };

@@ -183,7 +183,7 @@ def test_settings_are_as_the_reference_says(catalogue: Database) -> None:
     assert {row.context for row in rows} == {"sighup"}
     written = settings(REFERENCE.read_text(encoding="utf-8"))
     assert {name: [in_base_units(value) for value in values] for name, values in written.items()} == {
-        row.name: [row.boot_val, row.min_val or "", row.max_val or ""] for row in rows
+        row.name: [row.boot_val or "", row.min_val or "", row.max_val or ""] for row in rows
     }
 
 

@@ -114,7 +114,18 @@ def test_a_refusal_is_no_empty_page(database: Database, stripe: Upstream, status
 
 # Records that can't be stored as they are
 
-REJECTED = ["nul", "nul_key", "no_id", "null_id", "empty_id", "not_an_object", "null", "long_id", "deep"]
+REJECTED = [
+    "nul",
+    "nul_key",
+    "no_id",
+    "null_id",
+    "empty_id",
+    "not_an_object",
+    "null",
+    "long_id",
+    "deep",
+    "deepest",
+]
 # jsonb can hold these, or the extension may set them aside: either is right, losing them or the page is not.
 EITHER = [
     "numeric_id",
@@ -124,6 +135,9 @@ EITHER = [
     "precise_number",
     "huge",
     "duplicate_key",
+    "long_number",
+    "long_key",
+    "many_keys",
 ]
 
 

@@ -17,6 +17,7 @@ DECLARATION = json.loads(
 )
 COLLECTIONS = [each["name"] for each in DECLARATION["collections"]]
 LONG_AGO = 1_700_000_000
+ONE_AT_A_TIME = {"allowed_requests": 1000, "interval": 1, "max_concurrent_requests": 1}
 
 
 @pytest.fixture
@@ -144,10 +145,9 @@ def test_a_list_that_goes_on_elsewhere_is_not_followed(database: Database, ledge
 
 def test_the_quota_is_never_exceeded(database: Database, ledger: Upstream) -> None:
     register(database)
-    ledger.create("account", count=500, created=LONG_AGO)
+    ledger.create("account", count=500, created=LONG_AGO, event=False)
     ledger.configure(quota={"allowed": 5, "interval": 2})
-    budget = {"allowed_requests": 1000, "interval": 1, "max_concurrent_requests": 1}
-    starts(database, ledger, "account", rate_limit=budget).wait().converge()
+    starts(database, ledger, "account", rate_limit=ONE_AT_A_TIME).wait().converge()
     assert ledger.configure()["beyond_quota"] == 0
     assert len(ledger.requests()) >= 10, "there was something to wait for"
 
@@ -156,7 +156,7 @@ def test_a_limit_that_was_not_foreseen_is_waited_for(database: Database, ledger:
     register(database)
     ledger.create("account", count=120, created=LONG_AGO)
     ledger.fault("rate_limit", match={"nth": 2}, retry_after=2)
-    starts(database, ledger, "account").wait().converge()
+    starts(database, ledger, "account", rate_limit=ONE_AT_A_TIME).wait().converge()
     refused, after = ledger.requests()[1:3]
     assert refused.status == 403
     assert after.received - refused.received > 1
@@ -166,8 +166,7 @@ def test_points_are_not_overdrawn(database: Database, ledger: Upstream) -> None:
     register(database)
     ledger.create("report", count=150)
     ledger.configure(cost={"requested": 20, "maximum": 50, "restore_rate": 40})
-    budget = {"allowed_requests": 1000, "interval": 1, "max_concurrent_requests": 1}
-    starts(database, ledger, "report", rate_limit=budget).wait().converge()
+    starts(database, ledger, "report", rate_limit=ONE_AT_A_TIME).wait().converge()
     assert ledger.configure()["throttled"] == 0
 
 

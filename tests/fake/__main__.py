@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import json
 import signal
+import ssl
 from collections.abc import Iterable
 from typing import Any
 
@@ -24,6 +25,12 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="fake", description=__doc__)
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=0, help="0: any free one")
+    parser.add_argument(
+        "--tls",
+        nargs=2,
+        metavar=("CERTIFICATE", "KEY"),
+        help="PEM files: listens on another port too, with TLS",
+    )
     parser.add_argument("--seed", type=int, default=1, help="all randomness comes from it")
     parser.add_argument(
         "--now", type=float, help="epoch seconds at which the fake clock starts (default: now)"
@@ -80,26 +87,28 @@ async def serve(options: argparse.Namespace) -> None:
     stopped = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
-    server = Server(fake)
-    port = await server.start(options.host, options.port)
+    servers = [Server(fake)]
+    port = await servers[0].start(options.host, options.port)
     url = f"http://{options.host}:{port}"
-    print(
-        json.dumps(
-            {
-                "url": url,
-                "control": f"{url}/_control",
-                "port": port,
-                "providers": {
-                    "stripe": {"base_url": f"{url}/stripe", "api_key": DEFAULT_KEY},
-                    "ledger": {"base_url": f"{url}/ledger", "api_key": LEDGER_KEY},
-                    **({"oauth": {"base_url": f"{url}/oauth"}} if options.oauth else {}),
-                },
-            }
-        ),
-        flush=True,
-    )
+    started = {
+        "url": url,
+        "control": f"{url}/_control",
+        "port": port,
+        "providers": {
+            "stripe": {"base_url": f"{url}/stripe", "api_key": DEFAULT_KEY},
+            "ledger": {"base_url": f"{url}/ledger", "api_key": LEDGER_KEY},
+            **({"oauth": {"base_url": f"{url}/oauth"}} if options.oauth else {}),
+        },
+    }
+    if options.tls:
+        tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        tls.load_cert_chain(*options.tls)
+        servers.append(Server(fake))
+        started["tls_port"] = await servers[1].start(options.host, 0, tls)
+    print(json.dumps(started), flush=True)
     await stopped.wait()
-    server.stop()
+    for server in servers:
+        server.stop()
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 //!
 //! Everything here is pure: no PostgreSQL, no I/O, and the clock and randomness are passed in.
 
+pub mod census;
 pub mod collection;
 pub mod failure;
 pub mod feed;

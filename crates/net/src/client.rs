@@ -10,11 +10,13 @@ use url::{Host, Url};
 
 use crate::address::{self, Resolver};
 use crate::clock::Clock;
-use crate::error::{Failure, StartError, TransportError};
+use crate::error::{Failure, StartError, TransportError, Unusable};
 use crate::memory::{Memory, Room};
+use crate::proxy;
+use crate::redirect;
 use crate::settings::Settings;
 use crate::task::{Request, Response};
-use crate::tls;
+use crate::tls::{self, Distrust};
 
 /// How many idle connections are kept for a host, and for how long. Servers close theirs after a
 /// minute or so: better to let go first than to write into a closing connection.
@@ -31,10 +33,21 @@ const MAX_RESERVE: u64 = 1 << 20;
 pub(crate) struct Client {
     http: reqwest::Client,
     allow_private_networks: bool,
-    trusting: bool,
+    /// What the proxy is called that everything goes through.
+    proxy: Option<String>,
+    /// The proxy that is set can't be used: then nothing goes past it either.
+    obstacle: Option<Unusable>,
+    distrust: Option<Distrust>,
     max_response_bytes: u64,
     memory: Memory,
     clock: Clock,
+}
+
+/// What came of a request.
+pub(crate) enum Sent {
+    Complete(Result<Response, Failure>),
+    /// The same has to be asked there.
+    Redirected(Url),
 }
 
 /// Whether a URL may be asked at all. What is behind a name is judged when the name is resolved.
@@ -65,13 +78,16 @@ pub fn check_url(url: &Url, allow_private_networks: bool) -> Result<(), Transpor
 
 impl Client {
     pub(crate) fn new(settings: &Settings, clock: Clock) -> Result<Self, StartError> {
-        let (tls, trusting) = tls::configuration()?;
-        let proxy = settings.proxy.as_ref();
+        let (tls, distrust) = tls::configuration(settings.ca_file.as_deref())?;
+        let (proxy, obstacle) = match settings.proxy.as_ref().map(proxy::ProxyUrl::parse).transpose() {
+            Ok(proxy) => (proxy, None),
+            Err(unusable) => (None, Some(unusable)),
+        };
         let mut builder = reqwest::Client::builder()
             .tls_backend_preconfigured(tls)
             .dns_resolver(Resolver {
                 allow_private: settings.allow_private_networks,
-                exempt: proxy.and_then(Url::host_str).map(str::to_owned),
+                exempt: proxy.as_ref().and_then(Url::host_str).map(str::to_owned),
             })
             .redirect(Policy::none())
             .referer(false)
@@ -84,14 +100,16 @@ impl Client {
             .http2_keep_alive_interval(PING_INTERVAL)
             .http2_keep_alive_timeout(PING_TIMEOUT)
             .no_proxy();
-        if let Some(proxy) = proxy {
+        if let Some(proxy) = &proxy {
             let proxy = reqwest::Proxy::all(proxy.as_str()).map_err(|error| StartError::client(&error))?;
             builder = builder.proxy(proxy);
         }
         Ok(Client {
             http: builder.build().map_err(|error| StartError::client(&error))?,
             allow_private_networks: settings.allow_private_networks,
-            trusting,
+            proxy: proxy.as_ref().map(proxy::name),
+            obstacle,
+            distrust,
             max_response_bytes: settings.max_response_bytes,
             memory: Memory::new(settings),
             clock,
@@ -99,60 +117,90 @@ impl Client {
     }
 
     /// Sends `request` now, and returns its answer once that is complete. The time-out runs from
-    /// now to the last byte. With it, the room that it takes.
-    pub(crate) async fn send(&self, request: Request) -> (Result<Response, Failure>, Option<Room>) {
+    /// now to the last byte. With it, the room that it takes. `followed`: how many redirects have led
+    /// to this request.
+    pub(crate) async fn send(&self, request: &Request, followed: u8) -> (Sent, Option<Room>) {
         let mut room = None;
-        let outcome = self.try_send(request, &mut room).await;
-        (outcome, room)
+        let sent = match self.try_send(request, followed, &mut room).await {
+            Ok(sent) => sent,
+            Err(failure) => Sent::Complete(Err(failure)),
+        };
+        (sent, room)
     }
 
-    async fn try_send(&self, request: Request, room: &mut Option<Room>) -> Result<Response, Failure> {
+    async fn try_send(
+        &self,
+        request: &Request,
+        followed: u8,
+        room: &mut Option<Room>,
+    ) -> Result<Sent, Failure> {
         let host = request.url.host_str().unwrap_or_default().to_owned();
         self.admit(&host, &request.url).map_err(|error| Failure { error, sent_at: None })?;
 
         let timeout = request.timeout;
         let sent_at = self.clock.now();
+        let failed = |error: TransportError| {
+            let sent_at = error.may_have_arrived().then_some(sent_at);
+            Failure { error, sent_at }
+        };
         let started = Instant::now();
         let outcome = tokio::time::timeout(timeout, self.exchange(&host, request, room)).await;
-        match outcome {
-            Ok(Ok((status, headers, body))) => {
-                Ok(Response { status, headers, body, sent_at, elapsed: started.elapsed() })
-            }
-            Ok(Err(error)) => {
-                let sent_at = error.may_have_arrived().then_some(sent_at);
-                Err(Failure { error, sent_at })
-            }
-            Err(_) => {
-                let error = TransportError::Timeout { host, after: timeout };
-                Err(Failure { error, sent_at: Some(sent_at) })
-            }
+        let (status, headers, body) = match outcome {
+            Ok(outcome) => outcome.map_err(failed)?,
+            Err(_) => return Err(failed(TransportError::Timeout { host, after: timeout })),
+        };
+        let elapsed = started.elapsed();
+        let target = redirect::target(&request.method, &request.url, status, &headers, followed);
+        if let Some(target) = target.map_err(failed)? {
+            return Ok(Sent::Redirected(target));
         }
+        let url = request.url.clone();
+        Ok(Sent::Complete(Ok(Response { url, status, headers, body, sent_at, elapsed })))
     }
 
     /// Whether the URL may be asked now.
     fn admit(&self, host: &str, url: &Url) -> Result<(), TransportError> {
         check_url(url, self.allow_private_networks)?;
-        if url.scheme() == "https" && !self.trusting {
-            return Err(TransportError::NoTrustedRoots { host: host.to_owned() });
+        let host = host.to_owned();
+        if let Some(setting) = self.obstacle.clone() {
+            return Err(TransportError::Unusable { host, setting });
         }
-        Ok(())
+        match &self.distrust {
+            Some(Distrust::NoRoots) if url.scheme() == "https" => {
+                Err(TransportError::NoTrustedRoots { host })
+            }
+            Some(Distrust::Unusable(setting)) if url.scheme() == "https" => {
+                Err(TransportError::Unusable { host, setting: setting.clone() })
+            }
+            _ => Ok(()),
+        }
     }
 
     async fn exchange(
         &self,
         host: &str,
-        request: Request,
+        request: &Request,
         room: &mut Option<Room>,
     ) -> Result<(StatusCode, HeaderMap, Bytes), TransportError> {
-        let mut builder = self.http.request(request.method, request.url).headers(request.headers);
-        if let Some(body) = request.body {
-            builder = builder.body(body);
+        let mut builder =
+            self.http.request(request.method.clone(), request.url.clone()).headers(request.headers.clone());
+        if let Some(body) = &request.body {
+            builder = builder.body(body.clone());
         }
-        let mut response = builder.send().await.map_err(|error| TransportError::sending(host, &error))?;
+        let sent = builder.send().await;
+        let mut response = sent.map_err(|error| TransportError::sending(&self.way_to(host), &error))?;
         let status = response.status();
         let headers = std::mem::take(response.headers_mut());
         let body = self.read(host, response, room).await?;
         Ok((status, headers, body))
+    }
+
+    /// What is not reached when a connection fails: through a proxy, it may be that.
+    fn way_to(&self, host: &str) -> String {
+        match &self.proxy {
+            Some(proxy) => format!("{host} through the proxy {proxy}"),
+            None => host.to_owned(),
+        }
     }
 
     /// The body, as long as it is within the limit.

@@ -9,7 +9,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
 use tokio::time::sleep_until;
 
-use crate::client::Client;
+use crate::client::{Client, Sent};
 use crate::error::Panicked;
 use crate::gauge::Gauge;
 use crate::lane::{Lane, Next};
@@ -29,9 +29,15 @@ pub(crate) enum Command<T> {
     Stop,
 }
 
+/// A task, and how many redirects it has followed.
+struct Job<T> {
+    task: Box<Task<T>>,
+    followed: u8,
+}
+
 /// A lane and what the dispatcher knows of it.
 struct Slot<T> {
-    lane: Lane<Box<Task<T>>>,
+    lane: Lane<Job<T>>,
     gauge: Arc<Gauge>,
     /// When it is to be looked at again; the same as in `Dispatcher::alarms`.
     alarm: Option<Instant>,
@@ -44,10 +50,17 @@ struct Flight {
     id: u64,
     lane: LaneId,
     abort: AbortHandle,
+    /// Nobody wants to know what comes of it.
+    cancelled: bool,
 }
 
-/// What a request's own task returns: the value, the pause that it asks for, and the room that it takes.
-type Landed<T> = (T, Option<Duration>, Option<Room>);
+/// What a request's own task returns.
+enum Landed<T> {
+    /// The value, the pause that it asks for, and the room that it takes.
+    Done(T, Option<Duration>, Option<Room>),
+    /// A redirect: the job waits for another turn.
+    Again(Job<T>),
+}
 
 pub(crate) struct Dispatcher<T> {
     client: Client,
@@ -121,8 +134,8 @@ impl<T: Interpretation> Dispatcher<T> {
             Command::RemoveLane(id) => {
                 if let Some(slot) = self.slots.get_mut(&id) {
                     slot.closing = true;
-                    for task in slot.lane.drain() {
-                        self.outbox.put(Report::Dropped(task.id));
+                    for job in slot.lane.drain() {
+                        self.outbox.put(Report::Dropped(job.task.id));
                     }
                     self.serve(id);
                 }
@@ -130,17 +143,19 @@ impl<T: Interpretation> Dispatcher<T> {
             Command::Submit(task) => match self.slots.get_mut(&task.lane) {
                 Some(slot) => {
                     let lane = task.lane;
-                    slot.lane.push(task.priority, task);
+                    slot.lane.push(task.priority, Job { task, followed: 0 });
                     self.serve(lane);
                 }
                 None => self.outbox.put(Report::Dropped(task.id)),
             },
             Command::Cancel(lane, id) => {
-                let queued = self.slots.get_mut(&lane).and_then(|slot| slot.lane.take(|task| task.id == id));
+                let queued =
+                    self.slots.get_mut(&lane).and_then(|slot| slot.lane.take(|job| job.task.id == id));
                 if queued.is_some() {
                     self.outbox.put(Report::Dropped(id));
                     self.serve(lane);
-                } else if let Some(flight) = self.flights.values().find(|flight| flight.id == id) {
+                } else if let Some(flight) = self.flights.values_mut().find(|flight| flight.id == id) {
+                    flight.cancelled = true;
                     // Its end is reported when it has let go of its connection.
                     flight.abort.abort();
                 }
@@ -177,8 +192,8 @@ impl<T: Interpretation> Dispatcher<T> {
                 break None;
             }
             match slot.lane.next(Instant::now()) {
-                Next::Send(task) => {
-                    let flight = launch(&mut self.running, &self.client, *task);
+                Next::Send(job) => {
+                    let flight = launch(&mut self.running, &self.client, job);
                     self.flights.insert(flight.abort.id(), flight);
                 }
                 Next::At(at) => break Some(at),
@@ -208,24 +223,35 @@ impl<T: Interpretation> Dispatcher<T> {
             Ok((key, _)) => *key,
             Err(error) => error.id(),
         };
-        let Some(Flight { id, lane, .. }) = self.flights.remove(&key) else {
+        let Some(Flight { id, lane, cancelled, .. }) = self.flights.remove(&key) else {
             return;
         };
         if let Some(slot) = self.slots.get_mut(&lane) {
             slot.lane.finish();
-            if let Ok((_, (_, Some(pause), _))) = &end {
+            if let Ok((_, Landed::Done(_, Some(pause), _))) = &end {
                 slot.lane.pause(Instant::now(), *pause);
             }
         }
         let report = match end {
-            Ok((_, (value, _, room))) => Report::Done(Completion { id, lane, value: Ok(value), room }),
+            Ok((_, Landed::Done(value, _, room))) => {
+                Some(Report::Done(Completion { id, lane, value: Ok(value), room }))
+            }
+            Ok((_, Landed::Again(job))) => match self.slots.get_mut(&lane) {
+                Some(slot) if !slot.closing && !cancelled => {
+                    slot.lane.push_first(job.task.priority, job);
+                    None
+                }
+                _ => Some(Report::Dropped(id)),
+            },
             Err(error) if error.is_panic() => {
                 let message = message(error.into_panic().as_ref());
-                Report::Done(Completion { id, lane, value: Err(Panicked { message }), room: None })
+                Some(Report::Done(Completion { id, lane, value: Err(Panicked { message }), room: None }))
             }
-            Err(_) => Report::Dropped(id),
+            Err(_) => Some(Report::Dropped(id)),
         };
-        self.outbox.put(report);
+        if let Some(report) = report {
+            self.outbox.put(report);
+        }
         self.serve(lane);
         while self.flights.len() < MAX_FLIGHTS
             && let Some(next) = self.crowded.pop_front()
@@ -235,16 +261,25 @@ impl<T: Interpretation> Dispatcher<T> {
     }
 }
 
-fn launch<T: Interpretation>(running: &mut JoinSet<Landed<T>>, client: &Client, task: Task<T>) -> Flight {
-    let Task { id, lane, request, interpret, .. } = task;
+fn launch<T: Interpretation>(running: &mut JoinSet<Landed<T>>, client: &Client, job: Job<T>) -> Flight {
+    let Job { mut task, followed } = job;
+    let (id, lane) = (task.id, task.lane);
     let client = client.clone();
     let abort = running.spawn(async move {
-        let (outcome, room) = client.send(request).await;
-        let value = interpret(outcome);
-        let pause = value.pause();
-        (value, pause, room)
+        let (sent, room) = client.send(&task.request, followed).await;
+        match sent {
+            Sent::Complete(outcome) => {
+                let value = (task.interpret)(outcome);
+                let pause = value.pause();
+                Landed::Done(value, pause, room)
+            }
+            Sent::Redirected(url) => {
+                task.request.url = url;
+                Landed::Again(Job { task, followed: followed + 1 })
+            }
+        }
     });
-    Flight { id, lane, abort }
+    Flight { id, lane, abort, cancelled: false }
 }
 
 /// What a panic said.

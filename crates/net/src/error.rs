@@ -5,6 +5,7 @@
 use std::error::Error;
 use std::io;
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use crate::address;
@@ -45,6 +46,14 @@ pub enum TransportError {
     NoTrustedRoots {
         /// The host of the URL.
         host: String,
+    },
+    /// What the operator has set can't be used.
+    #[error("{host} was not asked: {setting}")]
+    Unusable {
+        /// The host of the URL.
+        host: String,
+        /// What was set.
+        setting: Unusable,
     },
     /// The name has no address.
     #[error("the name {host} could not be resolved: {cause}")]
@@ -96,6 +105,14 @@ pub enum TransportError {
         /// What happened to the connection.
         cause: String,
     },
+    /// The answer is a redirect that leads where no request goes.
+    #[error("the redirect of {host} was not followed: {cause}")]
+    BadRedirect {
+        /// The host of the URL.
+        host: String,
+        /// What is wrong with it.
+        cause: String,
+    },
     /// The body is longer than is allowed.
     #[error("the answer of {host} is longer than the {limit} bytes that are allowed")]
     TooLarge {
@@ -110,20 +127,23 @@ impl TransportError {
     /// Whether the API may have received the request, and acted on it.
     pub fn may_have_arrived(&self) -> bool {
         match self {
-            Self::Timeout { .. } | Self::NoAnswer { .. } | Self::CutOff { .. } | Self::TooLarge { .. } => {
-                true
-            }
+            Self::Timeout { .. }
+            | Self::NoAnswer { .. }
+            | Self::CutOff { .. }
+            | Self::BadRedirect { .. }
+            | Self::TooLarge { .. } => true,
             Self::Invalid { .. }
             | Self::Insecure { .. }
             | Self::RefusedAddress { .. }
             | Self::NoTrustedRoots { .. }
+            | Self::Unusable { .. }
             | Self::Dns { .. }
             | Self::Connect { .. }
             | Self::Tls { .. } => false,
         }
     }
 
-    /// What an error before the status means.
+    /// What an error before the status means. `host`: whom it was sent to, and by which way.
     pub(crate) fn sending(host: &str, error: &reqwest::Error) -> Self {
         let host = host.to_owned();
         let causes = causes(error);
@@ -175,6 +195,25 @@ fn innermost(causes: &[&(dyn Error + 'static)]) -> String {
         .rev()
         .find(|cause| !cause.is::<reqwest::Error>())
         .map_or_else(|| "the connection failed".to_owned(), ToString::to_string)
+}
+
+/// A setting that can't be used. The requests that need it fail with it, rather than go without.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unusable {
+    /// The file of CA certificates.
+    #[error("the file of CA certificates {file:?} can't be used: {problem}")]
+    CaFile {
+        /// Its name.
+        file: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// The URL of the proxy.
+    #[error("the URL of the proxy can't be used: {problem}")]
+    Proxy {
+        /// What is wrong with it, without what may be a password.
+        problem: String,
+    },
 }
 
 /// A request without a complete answer.

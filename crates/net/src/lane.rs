@@ -48,6 +48,11 @@ impl<J> Lane<J> {
         self.queue[priority as usize].push_back(job);
     }
 
+    /// Puts a job before all others of its priority.
+    pub(crate) fn push_first(&mut self, priority: Priority, job: J) {
+        self.queue[priority as usize].push_front(job);
+    }
+
     /// Takes the first queued job that `wanted` accepts out of the queue.
     pub(crate) fn take(&mut self, wanted: impl Fn(&J) -> bool) -> Option<J> {
         self.queue.iter_mut().find_map(|queue| {
@@ -149,6 +154,19 @@ mod tests {
         }
         assert_eq!(lane.next(now), Next::Wait);
         assert_eq!(lane.in_flight(), 6);
+    }
+
+    #[test]
+    fn what_goes_again_goes_before_its_equals() {
+        let mut lane = Lane::new();
+        lane.push(Polling, 2);
+        lane.push(Mutation, 1);
+        lane.push_first(Backfill, 4);
+        lane.push_first(Backfill, 3);
+        let now = Instant::now();
+        for job in 1..=4 {
+            assert_eq!(lane.next(now), Next::Send(job));
+        }
     }
 
     #[test]

@@ -33,6 +33,9 @@
 //! nothing for as long as lies between two requests, which is all it takes. For a limit of one
 //! request an hour that is an hour.
 //!
+//! A redirect within the origin is followed, and is a request like any other: the task goes back to the
+//! head of its queue. One that leads elsewhere is a failure.
+//!
 //! A permit is taken before a task is chosen, and then the most urgent one gets it: a mutation
 //! that arrives while backfills wait goes first.
 //!
@@ -55,6 +58,8 @@ mod lane;
 mod memory;
 mod outbox;
 mod pace;
+mod proxy;
+mod redirect;
 mod settings;
 mod task;
 mod thread;
@@ -62,9 +67,10 @@ mod tls;
 
 pub use client::check_url;
 pub use clock::Clock;
-pub use error::{Dead, Failure, Panicked, Refusal, Rejected, StartError, TransportError};
+pub use error::{Dead, Failure, Panicked, Refusal, Rejected, StartError, TransportError, Unusable};
 pub use gauge::LaneState;
 pub use handle::Net;
 pub use memory::Room;
+pub use proxy::ProxyUrl;
 pub use settings::{Limits, Settings};
 pub use task::{Completion, Interpret, Interpretation, LaneId, Priority, Request, Response, Task};

@@ -1,9 +1,12 @@
 //! What the operator sets: for the client as a whole, and for a lane.
 
 use std::num::{NonZeroU32, NonZeroUsize};
+use std::path::PathBuf;
 use std::time::Duration;
 
-use url::Url;
+use crate::error::Unusable;
+use crate::proxy::ProxyUrl;
+use crate::tls;
 
 /// Settings of the client, for all lanes.
 #[derive(Clone, Debug)]
@@ -20,7 +23,9 @@ pub struct Settings {
     /// The `User-Agent` header.
     pub user_agent: String,
     /// The proxy that all requests go through. The environment is never asked for one.
-    pub proxy: Option<Url>,
+    pub proxy: Option<ProxyUrl>,
+    /// Certificates in PEM that are trusted beside those of the machine.
+    pub ca_file: Option<PathBuf>,
     /// How many tasks of one lane and priority may be under way at one time: queued, in flight,
     /// or completed and not yet received.
     pub queue_capacity: usize,
@@ -35,8 +40,19 @@ impl Default for Settings {
             connect_timeout: Duration::from_secs(10),
             user_agent: concat!("sequin/", env!("CARGO_PKG_VERSION")).to_owned(),
             proxy: None,
+            ca_file: None,
             queue_capacity: 256,
         }
+    }
+}
+
+impl Settings {
+    /// What can't be used as it is set. It keeps no client from being made: the requests that need it
+    /// fail.
+    pub fn unusable(&self) -> impl Iterator<Item = Unusable> {
+        let proxy = self.proxy.as_ref().and_then(|proxy| proxy.parse().err());
+        let ca_file = self.ca_file.as_ref().and_then(|file| tls::check_ca_file(file).err());
+        proxy.into_iter().chain(ca_file)
     }
 }
 

@@ -40,20 +40,22 @@ pub struct Request {
     pub headers: HeaderMap,
     /// The body; its `Content-Type` is the caller's affair.
     pub body: Option<Bytes>,
-    /// How long it may take from being sent to the last byte of the answer.
+    /// How long it may take from being sent to the last byte of the answer; so may each redirect.
     pub timeout: Duration,
 }
 
-/// An answer, whatever its status. Redirects are not followed: a 3xx is an answer too.
+/// An answer, whatever its status.
 #[derive(Clone, Debug)]
 pub struct Response {
+    /// Where it came from: the URL that was asked, or where redirects have led from there.
+    pub url: Url,
     /// The HTTP status.
     pub status: StatusCode,
     /// The headers. Those that speak of a compression that has been undone are gone.
     pub headers: HeaderMap,
     /// The body, decompressed.
     pub body: Bytes,
-    /// When the request was sent (not when it was queued).
+    /// When the request was sent (not when it was queued), the last one where redirects were followed.
     pub sent_at: SystemTime,
     /// From being sent to the last byte.
     pub elapsed: Duration,

@@ -88,8 +88,8 @@ fn read(
         };
         events.push(Event { id, occurred_at, object });
     }
-    let ids = events.iter().map(|event: &Event| event.id.clone()).collect();
-    let after = declaration.pagination.next(&list, ids, after)?;
+    let ids: Vec<String> = events.iter().map(|event: &Event| event.id.clone()).collect();
+    let after = declaration.pagination.next(&list, &ids, after)?;
     Ok(Events { events, after, date })
 }
 

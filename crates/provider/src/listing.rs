@@ -105,6 +105,8 @@ pub struct Page {
     /// When each object of the list was created, in its order; of a list of parents they are the parents, and of a list
     /// of children it is empty.
     pub created: Vec<Option<Timestamp>>,
+    /// What of the list was shown: the ids of its objects; those of children behind their parent's, and that too.
+    pub listed: Vec<String>,
     /// The API's clock when it answered.
     pub date: Timestamp,
 }
@@ -116,6 +118,7 @@ impl Page {
             rejected: Vec::new(),
             next: None,
             created: Vec::new(),
+            listed: Vec::new(),
             date: answer.date(),
         }
     }
@@ -265,14 +268,14 @@ impl Listing {
                     (Subject::Tombstones, Some(deleted)) => Reader::of_tombstones(deleted, original),
                     _ => Reader::new(&self.collection, original),
                 };
-                let Objects { records, rejected, created, next } =
+                let Objects { records, rejected, created, ids, next } =
                     read_objects(&reader, pagination, &list, after, None)?;
                 let records = match self.subject {
                     Subject::Objects => records,
                     Subject::Tombstones => records.into_iter().map(Record::buried).collect(),
                 };
                 let next = next.map(|after| Position::Page { after, restarts: *restarts });
-                Ok(Page { records, rejected, next, created, date: answer.date() })
+                Ok(Page { records, rejected, next, created, listed: ids, date: answer.date() })
             }
             Position::Children { parents, then } => {
                 let mut parents = parents.clone();
@@ -282,13 +285,15 @@ impl Listing {
                 let pagination = self.collection.pagination();
                 let list = pagination.read(text, answer)?;
                 let reader = Reader::new(&self.collection, original);
-                let Objects { records, rejected, next, .. } =
+                let Objects { records, rejected, ids, next, .. } =
                     read_objects(&reader, pagination, &list, &parent.after, Some(&parent.id))?;
+                let children = ids.iter().map(|id| format!("{} {id}", parent.id));
+                let listed = std::iter::once(parent.id.clone()).chain(children).collect();
                 if let Some(after) = next {
                     parents.push_front(ParentPosition { after, ..parent });
                 }
                 let next = Position::children(parents, then.clone());
-                Ok(Page { records, rejected, next, ..Page::empty(answer) })
+                Ok(Page { records, rejected, next, listed, ..Page::empty(answer) })
             }
         }
     }
@@ -309,13 +314,12 @@ impl Listing {
         let embedded = self.collection.parent.as_ref().and_then(|parent| parent.embedded.as_ref());
         let mut page = Page::empty(answer);
         let mut unfinished = VecDeque::new();
-        let mut ids = Vec::new();
         for item in &list.items {
             let pointers = [Some(&shape.id), embedded, created_at.map(|moment| &moment.at)];
             let [id, children, created] =
                 pointer::follow(item.get(), pointers).map_err(|error| error.to_string())?;
             let id = id.and_then(identifier).ok_or_else(|| format!("a {} has no id", parents.title))?;
-            ids.push(id.clone());
+            page.listed.push(id.clone());
             page.created.push(created_at.zip(created).and_then(|(moment, raw)| moment.format.read(raw)));
             let start = match children.map(|children| pagination.read_embedded(children.get())) {
                 Some(Ok(children)) => {
@@ -330,7 +334,7 @@ impl Listing {
             };
             unfinished.extend(start.map(|after| ParentPosition { id, after }));
         }
-        let then = parents.pagination().next(&list, ids, after)?;
+        let then = parents.pagination().next(&list, &page.listed, after)?;
         remove_repetitions(&mut page.records);
         page.next = Position::children(unfinished, then);
         Ok(page)
@@ -343,6 +347,8 @@ struct Objects {
     rejected: Vec<Rejected>,
     /// Of each object that was listed, in the list's order.
     created: Vec<Option<Timestamp>>,
+    /// Of each that has one.
+    ids: Vec<String>,
     next: Option<After>,
 }
 
@@ -371,9 +377,9 @@ fn read_objects(
             }
         }
     }
-    let next = pagination.next(list, ids, after)?;
+    let next = pagination.next(list, &ids, after)?;
     remove_repetitions(&mut records);
-    Ok(Objects { records, rejected, created, next })
+    Ok(Objects { records, rejected, created, ids, next })
 }
 
 /// Of records with equal ids the last one stays.

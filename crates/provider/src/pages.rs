@@ -27,7 +27,7 @@ pub enum After {
 
 /// How many ids are kept to go on from.
 const KEPT_IDS: usize = 3;
-/// The longest cursor, in bytes.
+/// The longest cursor or URL to go on with, in bytes: it becomes a part of the next URL, and of what the backfill keeps.
 const LONGEST_CURSOR: usize = 8192;
 
 impl After {
@@ -140,7 +140,12 @@ impl Pagination {
             Self::Page { .. } | Self::Offset { .. } => Rest::Perhaps,
             Self::None { .. } => Rest::Nothing,
         };
-        Ok(List { items, rest })
+        match &rest {
+            Rest::Given(given) if given.len() > LONGEST_CURSOR => {
+                Err(format!("what it gives to go on with is {} bytes long", given.len()))
+            }
+            _ => Ok(List { items, rest }),
+        }
     }
 
     /// The first page of a list that stands in another object.
@@ -190,7 +195,7 @@ impl Pagination {
     pub(crate) fn next(
         &self,
         list: &List<'_>,
-        ids: Vec<String>,
+        ids: &[String],
         after: &After,
     ) -> Result<Option<After>, String> {
         match &list.rest {
@@ -225,8 +230,8 @@ fn without_empty_query(mut url: Url) -> Url {
 }
 
 /// Behind the last of these objects.
-fn behind(ids: Vec<String>, after: &After) -> Result<Option<After>, String> {
-    let next: VecDeque<String> = ids.into_iter().rev().take(KEPT_IDS).collect();
+fn behind(ids: &[String], after: &After) -> Result<Option<After>, String> {
+    let next: VecDeque<String> = ids.iter().rev().take(KEPT_IDS).cloned().collect();
     let before = if let After::Ids(ids) = after { ids.front() } else { None };
     match (next.front(), before) {
         (None, _) => Err("it says that there is more, but has no id to go on from".into()),
@@ -238,8 +243,8 @@ fn behind(ids: Vec<String>, after: &After) -> Result<Option<After>, String> {
 }
 
 /// An API that doesn't know the parameter shows the same page for ever.
-fn numbered(number: u64, mut ids: Vec<String>, after: &After) -> Result<Option<After>, String> {
-    let last = ids.pop();
+fn numbered(number: u64, ids: &[String], after: &After) -> Result<Option<After>, String> {
+    let last = ids.last().cloned();
     if last.is_some() && matches!(after, After::Number(_, before) if *before == last) {
         return Err("its last object is that of the page before".into());
     }

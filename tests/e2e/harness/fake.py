@@ -47,6 +47,7 @@ class Fake:
             self.stop()
             raise
         self.url: str = started["url"]
+        self.tls_port: int | None = started.get("tls_port")
         self.providers: dict[str, dict[str, str]] = started["providers"]
 
     def _started(self) -> dict[str, Any]:

@@ -51,10 +51,19 @@ class _Connection(socket.socket):
 
     def recv(self, size: int, flags: int = 0) -> bytes:
         data, ancillary, _, _ = self.recvmsg(size, _SPACE, flags)
+        self._note(ancillary)
+        return data
+
+    def recv_into(self, buffer: Any, size: int = 0, flags: int = 0) -> int:
+        """What asyncio reads with where there is TLS."""
+        count, ancillary, _, _ = self.recvmsg_into([buffer], _SPACE, flags)
+        self._note(ancillary)
+        return count
+
+    def _note(self, ancillary: list[tuple[int, int, bytes]]) -> None:
         now = time.monotonic()
         self._listener.arrived = now
         for level, kind, value in ancillary:
             if (level, kind) == (socket.SOL_SOCKET, SO_TIMESTAMPNS):
                 seconds, nanoseconds = struct.unpack("qq", value[:16])
                 self._listener.arrived = now - max(0.0, time.time() - seconds - nanoseconds / 1e9)
-        return data

@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
-from . import odd
+from . import hostile, odd
 from .http import Page, Request, Response
 from .server import Wire
 
@@ -20,6 +20,7 @@ ACTIONS = {
     "hang",
     "drip",
     "garbage",
+    "hostile",
     "delay",
     "duplicate",
     "reorder",
@@ -109,6 +110,8 @@ class Faults:
             odd.make(action.get("kind", ""), b'{"id":"x"}')
         if action["type"] == "garbage" and action.get("kind", "html") not in GARBAGE:
             raise ValueError(f"garbage is one of {', '.join(GARBAGE)}, not {action['kind']!r}")
+        if action["type"] == "hostile" and action.get("kind") not in hostile.KINDS:
+            raise ValueError(f"hostile is one of {', '.join(hostile.KINDS)}, not {action.get('kind')!r}")
         pattern = re.compile(match["path"]) if "path" in match else None
         self._numbers += 1
         rule = Rule(self._numbers, match, action, pattern, random.Random(f"{self.seed}:{self._numbers}"))
@@ -138,6 +141,8 @@ def rewrite(rule: Rule, response: Response, previous: list[bytes]) -> Response:
     if action["type"] == "garbage":
         content_type, body = GARBAGE[action.get("kind", "html")]
         return Response(action.get("status", 200), body, {}, content_type)
+    if action["type"] == "hostile":
+        return hostile.make(action["kind"])
     if not isinstance(response, Page):
         return response
     items = response.items

@@ -7,6 +7,7 @@ the database and the worker under test. It also hides what the faults need: the 
 from __future__ import annotations
 
 import asyncio
+import ssl
 from typing import Protocol
 
 from .arrival import Listener
@@ -224,7 +225,7 @@ class Server:
         self._connections: set[Connection] = set()
         self._server: asyncio.Server | None = None
 
-    async def start(self, host: str, port: int) -> int:
+    async def start(self, host: str, port: int, tls: ssl.SSLContext | None = None) -> int:
         """Starts to listen and returns the port (useful with port 0)."""
         loop = asyncio.get_running_loop()
         listener = Listener.bound(host, port)
@@ -232,6 +233,7 @@ class Server:
             lambda: Connection(self._application, loop, self._connections, listener),
             sock=listener,
             backlog=1024,
+            ssl=tls,
         )
         return self._server.sockets[0].getsockname()[1]
 

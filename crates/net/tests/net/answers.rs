@@ -142,17 +142,6 @@ fn a_server_without_tls_is_not_trusted() {
 }
 
 #[test]
-fn a_redirect_is_an_answer() {
-    let server = Server::start();
-    let rig = Rig::start(local(), None);
-    let answer = rig.ask(request(&server.url("/redirect"))).expect("an answer");
-    assert_eq!(answer.status, http::StatusCode::FOUND);
-    assert_eq!(answer.headers["location"], "/ok/elsewhere");
-    rig.ask(request(&server.url("/ok/after"))).expect("an answer");
-    assert_eq!(server.look(|log| log.paths().join(" ")), "/redirect /ok/after");
-}
-
-#[test]
 fn a_timeout_counts_from_sending() {
     let server = Server::start();
     let timeout = Duration::from_millis(700);

@@ -46,14 +46,3 @@ fn with_leave_names_work_too() {
     let url = format!("http://localhost:{}/ok", server.address.port());
     rig.ask(request(&url)).expect("an answer");
 }
-
-#[test]
-fn a_proxy_is_used_when_it_is_set() {
-    let proxy = Server::start();
-    let proxy_url = proxy.url("/").parse().expect("a URL");
-    let rig = Rig::start(Settings { proxy: Some(proxy_url), ..local() }, None);
-    // The path of a request to a proxy is the whole URL.
-    let answer = rig.ask(request("http://nobody.invalid/ok")).expect("the proxy's answer");
-    assert_eq!(answer.status, http::StatusCode::NOT_FOUND);
-    assert_eq!(proxy.look(|log| log.paths().join(" ")), "http://nobody.invalid/ok");
-}

@@ -2,7 +2,7 @@
 //!
 //! - `/ok/…` answers at once; `/echo/…` answers with the request itself
 //! - `/gate/…` answers once the gate has been opened; `/hang/…` never answers
-//! - `/cut`, `/chunks`, `/zeros`, `/bomb`, `/garbled`, `/large`, `/redirect`, `/mute`: see `reply`
+//! - `/cut`, `/chunks`, `/zeros`, `/bomb`, `/garbled`, `/large`, `/redirect`, `/circle`, `/away`, `/mute`: see `reply`
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -184,9 +184,10 @@ fn reply(stream: &mut TcpStream, incoming: &Incoming, shared: &Shared) -> io::Re
                 b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 9\r\n\r\nnot gzip!",
             )?;
         }
-        "redirect" => {
-            stream.write_all(b"HTTP/1.1 302 Found\r\nLocation: /ok/elsewhere\r\nContent-Length: 0\r\n\r\n")?
-        }
+        "redirect" => redirect(stream, "/ok/elsewhere")?,
+        "circle" => redirect(stream, &incoming.path)?,
+        // `/away/host:port`
+        "away" => redirect(stream, &incoming.path.replacen("/away/", "http://", 1))?,
         "large" => plain(stream, &[b'x'; 100_000])?,
         "chunks" => {
             // Of unknown length, and longer than any limit: it ends when the client hangs up.
@@ -207,6 +208,10 @@ fn reply(stream: &mut TcpStream, incoming: &Incoming, shared: &Shared) -> io::Re
 fn plain(stream: &mut TcpStream, body: &[u8]) -> io::Result<()> {
     let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len());
     stream.write_all(&[head.as_bytes(), body].concat())
+}
+
+fn redirect(stream: &mut TcpStream, to: &str) -> io::Result<()> {
+    write!(stream, "HTTP/1.1 307 Temporary Redirect\r\nLocation: {to}\r\nContent-Length: 0\r\n\r\n")
 }
 
 fn compressed(stream: &mut TcpStream, body: &[u8]) -> io::Result<()> {
