@@ -4,7 +4,7 @@ use pgrx::prelude::*;
 
 extension_sql_file!("../sql/schema/roles.sql", name = "roles", bootstrap);
 extension_sql_file!("../sql/schema/streams.sql", name = "streams", requires = ["roles"]);
-extension_sql_file!("../sql/schema/syncs.sql", name = "syncs", requires = ["streams"]);
+extension_sql_file!("../sql/schema/syncs.sql", name = "syncs", requires = ["streams", keys::current_key]);
 extension_sql_file!("../sql/schema/records.sql", name = "records", requires = ["syncs"]);
 extension_sql_file!("../sql/schema/history.sql", name = "history", requires = ["syncs"]);
 extension_sql_file!(
@@ -66,6 +66,8 @@ extension_sql_file!(
         credentials::refresh_collections,
         credentials::update_credential,
         guard::confirm_deletes,
+        keys::current_key,
+        keys::rotate_key,
         names::check_name,
         providers::delete_provider,
         providers::register_provider,

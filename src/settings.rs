@@ -15,6 +15,7 @@ static ALLOW_PRIVATE_NETWORKS: GucSetting<bool> = GucSetting::<bool>::new(false)
 static CA_FILE: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(None);
 static PROXY: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(None);
 static KEY_FILE: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c"sequin.key"));
+static KEY_COMMAND: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c""));
 static REQUEST_TIMEOUT: GucSetting<i32> = GucSetting::<i32>::new(60_000);
 static MAX_RESPONSE_SIZE: GucSetting<i32> = GucSetting::<i32>::new(64 * 1024);
 static WORKER_MEMORY: GucSetting<i32> = GucSetting::<i32>::new(256 * 1024);
@@ -72,6 +73,14 @@ pub fn define(most_workers: usize) {
         c"The file with the key that seals the credentials' secrets.",
         c"Relative to the data directory. It is made when it is first needed.",
         &KEY_FILE,
+        GucContext::Sighup,
+        GucFlags::SUPERUSER_ONLY,
+    );
+    GucRegistry::define_string_guc(
+        c"sequin.key_command",
+        c"A command that prints the key that seals the credentials' secrets.",
+        c"In place of sequin.key_file. It is run by the shell as the server's user.",
+        &KEY_COMMAND,
         GucContext::Sighup,
         GucFlags::SUPERUSER_ONLY,
     );
@@ -171,6 +180,11 @@ pub fn allow_private_networks() -> bool {
 /// The file of the key.
 pub fn key_file() -> PathBuf {
     file(&KEY_FILE).unwrap_or_else(|| "sequin.key".into())
+}
+
+/// The command that prints the key, where there is one.
+pub fn key_command() -> Option<OsString> {
+    bytes_of(&KEY_COMMAND).map(OsString::from_vec)
 }
 
 /// A file's name; PostgreSQL's processes run in the data directory, so it may be relative.

@@ -167,6 +167,58 @@ mod tests {
         );
     }
 
+    fn create_with(property: &str) -> String {
+        format!("SELECT sequin.create_credential('key', 'stripe', '{{\"api_key\": {property}}}')")
+    }
+
+    #[pg_test]
+    fn a_secret_can_be_kept_outside_of_the_database() {
+        run(&create_with(r#"{"env": "PATH"}"#));
+        assert_eq!(text("SELECT properties ->> 'api_key' FROM sequin.credentials"), r#"{"env": "PATH"}"#);
+        for (property, words) in [
+            (r#"{"env": "SEQUIN_NOT_THERE"}"#, "not set"),
+            (r#"{"env": "A-B"}"#, "underscores"),
+            (r#"{"file": "secret"}"#, "begin with /"),
+            (r#"{"file": "/dev/null"}"#, "regular file"),
+            (r#"{"file": "/there/is/none"}"#, "/there/is/none"),
+            (r#"{"file": "/etc/hostname", "env": "PATH"}"#, "either"),
+            (r#"{"vault": "PATH"}"#, "either"),
+            ("{}", "either"),
+        ] {
+            assert_refused(&create_with(property), "22023", words);
+        }
+    }
+
+    #[pg_test]
+    fn what_is_outside_is_a_superusers_to_name() {
+        run(&create_with(r#"{"env": "PATH"}"#));
+        run("CREATE ROLE sequin_clerk IN ROLE sequin_admin");
+        run("SET LOCAL ROLE sequin_clerk");
+        assert_refused(&create_with(r#"{"env": "HOME"}"#), "42501", "superuser");
+        let update = |given: &str| format!("SELECT sequin.update_credential('key', '{given}')");
+        assert_refused(&update(r#"{"api_key": {"env": "HOME"}}"#), "42501", "superuser");
+        assert_refused(&update(r#"{"base_url": "https://evil.example.com"}"#), "22023", "secrets");
+        run(&update(r#"{"api_key": "sk_test_1", "base_url": "https://api.example.com"}"#));
+        run("RESET ROLE");
+        assert_eq!(text("SELECT properties ->> 'api_key' FROM sequin.credentials"), "********");
+    }
+
+    #[pg_test]
+    fn a_rotated_key_seals_what_is_there_and_can_be_opened_still() {
+        run(CREDENTIAL);
+        let old = text("SELECT key_id FROM sequin.credentials");
+        let updated_at = text("SELECT updated_at::text FROM sequin.credentials");
+        let new = text("SELECT sequin.rotate_key()");
+        assert_ne!(old, new);
+        assert_eq!(text("SELECT key_id FROM sequin.credentials"), new);
+        // The worker takes a credential for another one where this changes.
+        assert_eq!(text("SELECT updated_at::text FROM sequin.credentials"), updated_at);
+        // It is opened for what is not given.
+        run("SELECT sequin.update_credential('key', metadata => '{\"m\": 1}')");
+        assert_refused("SELECT sequin.rotate_key(NULL)", "22004", "forget_old_keys");
+        assert_refused("SELECT sequin.rotate_key(forget_old_keys => true)", "25001", "rolled back");
+    }
+
     #[pg_test]
     fn a_role_that_may_only_create_credentials_can() {
         run("CREATE ROLE sequin_clerk");

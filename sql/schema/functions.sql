@@ -1,7 +1,5 @@
 -- Errors of these are raised after a secret was received: the statement, which holds it, must not be logged with them.
 -- Only a superuser may set that, and sequin_worker, which has been granted it.
-ALTER FUNCTION sequin.create_credential(text, text, jsonb, jsonb) SET log_min_error_statement = 'panic';
-ALTER FUNCTION sequin.update_credential(text, jsonb, jsonb) SET log_min_error_statement = 'panic';
 ALTER FUNCTION sequin.create_oauth_app(text, text, text, text, jsonb) SET log_min_error_statement = 'panic';
 ALTER FUNCTION sequin.start_oauth(text, text, text[], text, jsonb) SET log_min_error_statement = 'panic';
 ALTER FUNCTION sequin.finish_oauth(text, text, text, jsonb) SET log_min_error_statement = 'panic';
@@ -11,8 +9,7 @@ ALTER FUNCTION sequin.create_stream(text, jsonb) SECURITY DEFINER SET search_pat
 ALTER FUNCTION sequin.delete_stream(text, boolean) SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
 ALTER FUNCTION sequin.register_provider(jsonb) SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
 ALTER FUNCTION sequin.delete_provider(text) SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
-ALTER FUNCTION sequin.create_credential(text, text, jsonb, jsonb) SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
-ALTER FUNCTION sequin.update_credential(text, jsonb, jsonb) SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
+ALTER FUNCTION sequin.rotate_key(boolean) SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
 ALTER FUNCTION sequin.delete_credential(text) SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
 ALTER FUNCTION sequin.create_oauth_app(text, text, text, text, jsonb)
     SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
@@ -33,6 +30,10 @@ ALTER FUNCTION sequin.cancel_backfill(uuid) SECURITY DEFINER SET search_path = p
 ALTER FUNCTION sequin.confirm_deletes(text, text) SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
 ALTER FUNCTION sequin.retry_rejected(text, text) SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
 
+-- These look at the caller's rights first, then do the same for themselves, and keep their statements out of the log too.
+ALTER FUNCTION sequin.create_credential(text, text, jsonb, jsonb) SET search_path = pg_catalog, pg_temp;
+ALTER FUNCTION sequin.update_credential(text, jsonb, jsonb) SET search_path = pg_catalog, pg_temp;
+
 COMMENT ON FUNCTION sequin.create_stream(text, jsonb) IS
     'Makes a stream. name: unique among streams. metadata: a JSON object of the user''s. Returns its id. '
     'Errors: duplicate_object; invalid_parameter_value; null_value_not_allowed.';
@@ -51,14 +52,23 @@ COMMENT ON FUNCTION sequin.create_credential(text, text, jsonb, jsonb) IS
     'Makes a credential, or replaces the one of this name. provider: see sequin.providers. '
     'properties: {"kind", its secrets, "base_url"}; for Stripe {"kind": "api_key", "api_key": "sk_…"}. base_url is '
     'where the API is, if not where the provider says. metadata: a JSON object of the user''s. Secrets are sealed with '
-    'the key in the file that the setting sequin.key_file names. Returns its id. Give secrets as bind parameters: what '
-    'is written into a statement can be logged by the server. '
+    'the key in the file that the setting sequin.key_file names, or that sequin.key_command prints. A superuser may give '
+    '{"file": "/path"} or {"env": "NAME"} in place of a secret, which then stays there. Returns its id. Give secrets as '
+    'bind parameters: what is written into a statement can be logged by the server. '
     'Errors: undefined_object; invalid_parameter_value; duplicate_object where the name is one of another provider; '
-    'config_file_error where the key can''t be used.';
+    'insufficient_privilege; config_file_error where the key can''t be used.';
 COMMENT ON FUNCTION sequin.update_credential(text, jsonb, jsonb) IS
     'Changes a credential. properties: those given are replaced, those that are null taken away, all others stay. '
     'metadata: replaces the old. Whatever failed because of the credential is tried again at once. '
     'Errors: as for sequin.create_credential.';
+COMMENT ON FUNCTION sequin.rotate_key(boolean) IS
+    'Seals all secrets of this database anew, with a new key that is added to the key file, or with the newest that is '
+    'there already where something is sealed with an older one. forget_old_keys: make no new key, and remove all but the '
+    'newest from the file, where nothing in the cluster is sealed with them. Returns the fingerprint of the key in use. '
+    'Errors: config_file_error; object_in_use for keys that something may be sealed with; active_sql_transaction; '
+    'feature_not_supported for forgetting where sequin.key_command gives the keys; null_value_not_allowed.';
+COMMENT ON FUNCTION sequin._current_key() IS
+    'The fingerprint of the key that seals secrets, as a process of the server has seen it last; NULL: not yet.';
 COMMENT ON FUNCTION sequin.delete_credential(text) IS
     'Deletes a credential that no sync uses. Errors: undefined_object; dependent_objects_still_exist.';
 COMMENT ON FUNCTION sequin.create_oauth_app(text, text, text, text, jsonb) IS

@@ -137,5 +137,6 @@ GRANT EXECUTE ON FUNCTION
     sequin._declared_providers(),
     sequin._declared_collections(),
     sequin._lease_key(uuid),
+    sequin._current_key(),
     sequin._count_beyond(sequin.consumers, bigint)
 TO sequin_operator;

@@ -127,14 +127,17 @@ SELECT c.id,
        t.refreshed_at AS token_refreshed_at,
        t.error AS token_error,
        k.checked_at,
-       k.ok AS accepted
+       k.ok AS accepted,
+       c.key_id,
+       c.key_id = sequin._current_key() AS key_is_current
 FROM sequin._credentials AS c
 LEFT JOIN sequin._tokens AS t ON t.credential_id = c.id
 LEFT JOIN sequin._credential_checks AS k ON k.credential_id = c.id;
 COMMENT ON VIEW sequin.credentials IS
     'Credentials, their secrets masked. token: of a kind with access tokens, how the one in use is: pending, valid, '
     'expired, failing (it can''t be renewed now) or refused (it can''t be renewed any more). checked_at, accepted: by '
-    'sequin.check_credential.';
+    'sequin.check_credential. key_id, key_is_current: the fingerprint of the key that the secrets are sealed with, and '
+    'whether it is the newest.';
 
 CREATE TABLE sequin.syncs (
     id            uuid        PRIMARY KEY,

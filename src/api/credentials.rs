@@ -3,13 +3,13 @@
 use super::{kind_of, names::new_name, object, providers, secret_object};
 use crate::{
     error::{Result, error, invalid, required, unknown},
-    pg::document::Document,
-    secret::{Key, Sealed, Secrets},
+    pg::{document::Document, role, setting},
+    secret::{self, Reference, Sealed, Secrets},
     settings,
     store::{self, credentials::Credential},
 };
 use pgrx::{JsonB, Uuid, prelude::*};
-use sequin_domain::suggestion;
+use sequin_domain::{secret::Secret, suggestion};
 use sequin_provider::{
     authentication::{Properties, Unusable},
     declaration::{Authentication, Declaration},
@@ -40,15 +40,46 @@ fn create_credential(
     properties: Option<Document>,
     metadata: default!(Option<Document>, "'{}'"),
 ) -> Result<Uuid> {
-    let name = new_name("credential", name)?;
-    store::providers::hold()?;
-    let declaration = providers::find(required("provider", provider)?)?;
-    let parts = split(&declaration, secret_object("properties", properties)?, false)?;
-    let metadata = object("metadata", metadata)?;
-    let id = claim(name, &declaration)?;
-    save(id, name, &declaration, &parts, metadata)?;
-    start_tokens(id, &parts, None)?;
-    Ok(id)
+    confidential(|is_superuser| {
+        let name = new_name("credential", name)?;
+        store::providers::hold()?;
+        let declaration = providers::find(required("provider", provider)?)?;
+        let properties = secret_object("properties", properties)?;
+        check_references(&properties, is_superuser)?;
+        let parts = split(&declaration, properties, false)?;
+        let metadata = object("metadata", metadata)?;
+        let id = claim(name, &declaration)?;
+        save(id, name, &declaration, &parts, metadata)?;
+        start_tokens(id, &parts, None)?;
+        Ok(id)
+    })
+}
+
+/// Runs `body` with the rights of the owner, and keeps the statement that called it, which holds a secret, out of the log if
+/// it fails. `body` is told whether the caller is a superuser: a SECURITY DEFINER function could not know.
+fn confidential<T>(body: impl FnOnce(bool) -> Result<T>) -> Result<T> {
+    let is_superuser = role::is_superuser();
+    setting::unlogged(|| {
+        role::as_owner(|| {
+            store::keys::share()?;
+            body(is_superuser)
+        })
+    })
+}
+
+/// The server reads what is outside of the database with rights that the caller has not.
+fn check_references(properties: &Map<String, Value>, is_superuser: bool) -> Result<()> {
+    match properties.iter().find(|(_, value)| value.is_object()) {
+        Some((name, _)) if !is_superuser => Err(error(
+            PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE,
+            format!("only a superuser may keep the property {:?} outside of the database", shown(name)),
+        )
+        .set_detail(
+            "The server would read a file, or its environment, and send what is there to the base_url.",
+        )
+        .set_hint("Give the secret itself as a JSON string, or have a superuser make the credential.")),
+        _ => Ok(()),
+    }
 }
 
 /// The id of the credential of this name, or of one that is to be made.
@@ -77,6 +108,15 @@ fn update_credential(
     properties: default!(Option<Document>, "NULL"),
     metadata: default!(Option<Document>, "NULL"),
 ) -> Result<()> {
+    confidential(|is_superuser| update(name, properties, metadata, is_superuser))
+}
+
+fn update(
+    name: Option<&str>,
+    properties: Option<Document>,
+    metadata: Option<Document>,
+    is_superuser: bool,
+) -> Result<()> {
     let name = required("name", name)?;
     store::providers::hold()?;
     let old = find(name)?;
@@ -85,6 +125,7 @@ fn update_credential(
         .map(|properties| secret_object("properties", Some(properties)))
         .transpose()?
         .unwrap_or_default();
+    check_references(&given, is_superuser)?;
     let metadata = match metadata {
         Some(metadata) => object("metadata", Some(metadata))?,
         None => into_object(old.metadata),
@@ -95,20 +136,23 @@ fn update_credential(
     let all_given = kind
         .and_then(|kind| declaration.authentication(kind))
         .is_some_and(|kind| kind.secrets.iter().all(|secret| given.contains_key(secret)));
-    if !all_given {
-        // A setting can say where the secrets go.
+    if all_given {
+        // What is outside is a secret like those that are sealed: none is left.
+        merged.retain(|_, value| !value.is_object());
+    } else {
+        // A setting can say where the secrets go, and so can a kind.
         let moved = given.iter().find(|(name, new)| {
-            *name != "kind"
-                && is_setting(&declaration, name)
-                && merged.get(*name).unwrap_or(&Value::Null) != *new
+            is_setting(&declaration, name) && merged.get(*name).unwrap_or(&Value::Null) != *new
         });
         if let Some((name, _)) = moved {
             return Err(invalid(format!("the {name} can't be changed without giving the secrets again"))
                 .set_detail("Otherwise who doesn't know them could have them sent to a server of their own.")
                 .set_hint(format!("Give the secrets of the credential together with its {name}.")));
         }
-        let secrets = Key::load()?.open(old.id.as_bytes(), name, &old.sealed)?;
-        merged.extend(secrets.into_iter().map(|(name, secret)| (name, Value::String(secret))));
+        let secrets = secret::open(old.id.as_bytes(), name, &old.sealed)?;
+        merged.extend(
+            secrets.into_iter().map(|(name, secret)| (name, Value::String(secret.as_str().to_owned()))),
+        );
     }
     let is_moved = all_given || given.contains_key(REFRESH_TOKEN);
     let is_changed = !given.is_empty();
@@ -170,7 +214,7 @@ pub(super) fn save(
     parts: &Parts,
     metadata: Map<String, Value>,
 ) -> Result<()> {
-    let sealed = key()?.seal(id.as_bytes(), &parts.secrets)?;
+    let sealed = seal(id, &parts.secrets)?;
     let credential = Credential {
         id,
         name: name.to_owned(),
@@ -193,9 +237,12 @@ pub(super) fn save(
     Ok(())
 }
 
-/// The key that seals; it is made where nothing is sealed yet.
-pub(super) fn key() -> Result<Key> {
-    if store::credentials::exist()? { Key::load() } else { Key::load_or_create() }
+/// Seals what belongs to `id`; the key is made where nothing is sealed yet.
+pub(super) fn seal(id: Uuid, secrets: &Secrets) -> Result<Sealed> {
+    if !store::credentials::exist()? {
+        secret::create_key_if_missing()?;
+    }
+    secret::seal(id.as_bytes(), secrets)
 }
 
 /// Checks properties against the declaration, and parts what is secret from what is not. `is_authorized`: it has a token,
@@ -213,13 +260,20 @@ pub(super) fn split(
         if !is_secret && !has_setting(kind, &name) {
             return Err(unknown_property(kind, &name));
         }
-        let Value::String(text) = value else {
-            return Err(invalid(format!("property {name:?} of the credential must be a string"))
-                .set_detail(format!("It is {}.", kind_of(&value)))
-                .set_hint(format!("Give {name:?} as a JSON string.")));
+        let text = match value {
+            Value::String(text) => text,
+            Value::Object(_) if is_secret => {
+                settings.insert(name, value);
+                continue;
+            }
+            _ => {
+                return Err(invalid(format!("property {name:?} of the credential must be a string"))
+                    .set_detail(format!("It is {}.", kind_of(&value)))
+                    .set_hint(format!("Give {name:?} as a JSON string.")));
+            }
         };
         if is_secret {
-            secrets.insert(name, text);
+            secrets.insert(name, text.into());
         } else if name == "base_url" {
             settings.insert(name, Value::String(check_base_url(&text)?));
         } else if name != "kind" {
@@ -257,11 +311,15 @@ impl Parts {
 
 /// The properties with those of the application and with defaults.
 fn complete(declaration: &Declaration, kind: &Authentication, parts: &Parts) -> Result<Properties> {
-    let texts =
-        parts.settings.iter().filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned())));
-    let mut properties: Properties = texts.collect();
-    properties.extend(parts.secrets.iter().map(|(name, secret)| (name.clone(), secret.clone())));
-    if let Some(name) = properties.get(APP) {
+    let mut properties = parts.secrets.clone();
+    for (name, value) in &parts.settings {
+        let text = match value.as_str() {
+            Some(text) => text.into(),
+            None => read_outside(name, value)?,
+        };
+        properties.insert(name.clone(), text);
+    }
+    if let Some(name) = parts.settings.get(APP).and_then(Value::as_str) {
         if let Some(own) = OF_APP.iter().find(|own| properties.contains_key(**own)) {
             return Err(invalid(format!("the credential can't have both an {APP} and a {own}"))
                 .set_detail(format!("The application {name:?} has a {own} of its own."))
@@ -276,11 +334,25 @@ fn complete(declaration: &Declaration, kind: &Authentication, parts: &Parts) -> 
                 ))
                 .set_hint("SELECT name, provider FROM sequin.oauth_apps lists those there are."));
         }
-        let secrets = key()?.open(app.id.as_bytes(), name, &app.sealed)?;
+        let secrets = secret::open(app.id.as_bytes(), name, &app.sealed)?;
         properties.extend(secrets);
-        properties.insert("client_id".to_owned(), app.client_id);
+        properties.insert("client_id".to_owned(), app.client_id.into());
     }
     Ok(kind.with_defaults(properties))
+}
+
+/// A secret that is kept outside of the database.
+fn read_outside(name: &str, value: &Value) -> Result<Secret> {
+    let reference = Reference::parse(value).map_err(|problem| {
+        invalid(format!("property {name:?} of the credential can't be used: {problem}"))
+            .set_detail("It is an object, which says where the secret is kept.")
+            .set_hint(r#"Write it like {"file": "/run/secrets/stripe"} or {"env": "STRIPE_KEY"}."#)
+    })?;
+    reference.read().map_err(|problem| {
+        invalid(format!("property {name:?} of the credential can't be read: {problem}"))
+            .set_detail("The secret is kept outside of the database.")
+            .set_hint("Mend it, or give another one with sequin.update_credential.")
+    })
 }
 
 /// Whether credentials of the kind can have a setting of this name.
@@ -330,11 +402,15 @@ fn unknown_property(kind: &Authentication, name: &str) -> pgrx::pg_sys::panic::E
         Some(near) => format!("Did you mean {near:?}?"),
         None => format!("It knows: {}.", known().collect::<Vec<_>>().join(", ")),
     };
-    // Only the name is shown, and not at length: somebody may have mixed up name and value.
-    let shown: String = name.chars().take(30).collect();
+    let shown = shown(name);
     invalid(format!("a credential of kind {:?} has no property {shown:?}", kind.kind))
         .set_detail(format!("The property {shown:?} is not known."))
         .set_hint(hint)
+}
+
+/// A name, and not at length: somebody may have mixed up name and value.
+fn shown(name: &str) -> String {
+    name.chars().take(30).collect()
 }
 
 fn check_base_url(text: &str) -> Result<String> {

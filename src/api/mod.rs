@@ -5,6 +5,7 @@ pub mod catalogue;
 mod consumers;
 mod credentials;
 mod guard;
+mod keys;
 pub mod names;
 mod oauth;
 mod providers;

@@ -45,6 +45,7 @@ fn create_oauth_app(
             .set_detail("The argument client_id is an empty text.")
             .set_hint("Give the id that the provider knows the application by."));
     }
+    store::keys::share()?;
     store::oauth::lock_app(name)?;
     let id = match store::oauth::find_app(name)? {
         Some(old) if old.provider != declaration.provider => {
@@ -59,14 +60,14 @@ fn create_oauth_app(
         None => store::new_id(),
     };
     let secrets: Secrets =
-        client_secret.map(|secret| ("client_secret".to_owned(), secret.to_owned())).into_iter().collect();
+        client_secret.map(|secret| ("client_secret".to_owned(), secret.into())).into_iter().collect();
     store::oauth::upsert_app(App {
         id,
         name: name.to_owned(),
         provider: declaration.provider.clone(),
         client_id: client_id.to_owned(),
         settings: JsonB(Value::Object(settings)),
-        sealed: credentials::key()?.seal(id.as_bytes(), &secrets)?,
+        sealed: credentials::seal(id, &secrets)?,
     })?;
     Ok(id)
 }
@@ -94,6 +95,7 @@ fn start_oauth(
     state: default!(Option<&str>, "NULL"),
     properties: default!(Option<Document>, "'{}'"),
 ) -> Result<String> {
+    store::keys::share()?;
     let app = find_app(required("app", app)?)?;
     let redirect_uri = check_redirect(required("redirect_uri", redirect_uri)?)?;
     let scopes = check_scopes(required("scopes", scopes)?)?;
@@ -107,7 +109,7 @@ fn start_oauth(
     let parts = credentials::split(&declaration, settings, true)?;
     let (ours, verifier) = (nonce(&secret::random()), nonce(&secret::random()));
     let mut known = kind.with_defaults(texts(&parts.settings));
-    known.insert("client_id".to_owned(), app.client_id);
+    known.insert("client_id".to_owned(), app.client_id.into());
     let base = parts.base_url(&declaration)?;
     let url = authorize.url(&base, &known, redirect_uri, &scopes, &ours, &verifier).map_err(|problem| {
         invalid(format!("the authorization can't begin: {problem}"))
@@ -115,9 +117,9 @@ fn start_oauth(
             .set_hint("Give what is missing in properties.")
     })?;
     credentials::check_address(&url)?;
-    let mut kept = Secrets::from([("state".to_owned(), state.to_owned())]);
+    let mut kept = Secrets::from([("state".to_owned(), state.into())]);
     if authorize.pkce {
-        kept.insert("verifier".to_owned(), verifier);
+        kept.insert("verifier".to_owned(), verifier.into());
     }
     let id = store::new_id();
     let flow = Flow {
@@ -126,7 +128,7 @@ fn start_oauth(
         provider: app.provider,
         redirect_uri: redirect_uri.to_owned(),
         settings: JsonB(Value::Object(parts.settings)),
-        sealed: credentials::key()?.seal(id.as_bytes(), &kept)?,
+        sealed: credentials::seal(id, &kept)?,
     };
     store::oauth::begin_flow(app.id, hash(&ours), flow)?;
     Ok(url.into())
@@ -149,6 +151,7 @@ fn finish_oauth(
     }
     let name = credential.map(|name| new_name("credential", Some(name))).transpose()?;
     let metadata = object("metadata", metadata)?;
+    store::keys::share()?;
     store::providers::hold()?;
     let flow = store::oauth::take_flow(hash(state))?.ok_or_else(no_such_state)?;
     let declaration = providers::find(&flow.provider)?;
@@ -159,13 +162,15 @@ fn finish_oauth(
     };
     let id = credentials::claim(&name, &declaration)?;
     credentials::save(id, &name, &declaration, &parts, metadata)?;
-    let key = credentials::key()?;
-    let mut kept = key.open(flow.id.as_bytes(), &name, &flow.sealed)?;
+    let mut kept = secret::open(flow.id.as_bytes(), &name, &flow.sealed)?;
     let own_state = kept.remove("state").filter(|state| !state.is_empty());
-    let mut sealed =
-        Secrets::from([("code".to_owned(), code.to_owned()), ("redirect_uri".to_owned(), flow.redirect_uri)]);
-    sealed.extend(kept);
-    credentials::start_tokens(id, &parts, Some(key.seal(id.as_bytes(), &sealed)?))?;
+    let own_state = own_state.map(|state| state.as_str().to_owned());
+    let mut first = Secrets::from([
+        ("code".to_owned(), code.into()),
+        ("redirect_uri".to_owned(), flow.redirect_uri.into()),
+    ]);
+    first.extend(kept);
+    credentials::start_tokens(id, &parts, Some(credentials::seal(id, &first)?))?;
     Ok(TableIterator::once((id, name, own_state)))
 }
 
@@ -227,7 +232,7 @@ fn no_authorization(declaration: &Declaration, kind: Option<&Authentication>) ->
 
 /// Settings, all of which are texts.
 fn texts(settings: &Map<String, Value>) -> Properties {
-    settings.iter().filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned()))).collect()
+    settings.iter().filter_map(|(name, value)| Some((name.clone(), value.as_str()?.into()))).collect()
 }
 
 fn check_redirect(text: &str) -> Result<&str> {

@@ -1,6 +1,22 @@
 //! The databases of the cluster, read without being connected to any.
 
 use pgrx::prelude::*;
+use std::ffi::CStr;
+
+/// The database that this process is connected to.
+pub fn current() -> pg_sys::Oid {
+    // SAFETY: a plain global of this process.
+    unsafe { pg_sys::MyDatabaseId }
+}
+
+/// The name of a database; empty where it is gone. To be called within a transaction.
+pub fn name(database: pg_sys::Oid) -> String {
+    // SAFETY: reads the catalogue; the name is a C string, or null.
+    unsafe {
+        let name = pg_sys::get_database_name(database);
+        if name.is_null() { String::new() } else { CStr::from_ptr(name).to_string_lossy().into_owned() }
+    }
+}
 
 /// The databases that a worker can connect to: no templates, and none that refuses connections.
 ///

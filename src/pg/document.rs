@@ -15,10 +15,12 @@ use pgrx::{
 };
 use serde_json::Value;
 use std::ffi::CStr;
+use zeroize::Zeroizing;
 
 /// A document as somebody gave it.
 pub struct Document {
-    text: String,
+    /// There may be a secret in it.
+    text: Zeroizing<String>,
 }
 
 impl Document {
@@ -39,7 +41,7 @@ impl FromDatum for Document {
         }
         // SAFETY: the caller promises that it is a jsonb; what jsonb_out returns is a C string, and copied at once.
         let text = unsafe { direct_function_call::<&CStr>(pg_sys::jsonb_out, &[Some(datum)]) }?;
-        Some(Self { text: text.to_string_lossy().into_owned() })
+        Some(Self { text: Zeroizing::new(text.to_string_lossy().into_owned()) })
     }
 }
 

@@ -2,6 +2,7 @@
 
 pub mod advisory;
 pub mod call;
+pub mod command;
 pub mod database;
 pub mod document;
 pub mod extension;

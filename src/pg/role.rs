@@ -43,6 +43,12 @@ pub fn is_admin() -> bool {
     })
 }
 
+/// Whether the caller is a superuser.
+pub fn is_superuser() -> bool {
+    // SAFETY: looks the current user up in the catalogue.
+    unsafe { pg_sys::superuser() }
+}
+
 fn find(name: &CStr) -> pg_sys::Oid {
     // SAFETY: the name is a C string; a missing role is no error.
     unsafe { pg_sys::get_role_oid(name.as_ptr(), true) }

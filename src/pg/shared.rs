@@ -29,6 +29,44 @@ pub struct Slot {
     watching: AtomicBool,
     /// The backend that needs the database to itself, or 0.
     held_by: AtomicI32,
+    /// As [`SealedWith`] is written down.
+    sealed_with: AtomicU64,
+}
+
+/// With which key everything that is sealed in a database is sealed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SealedWith {
+    /// No worker has said yet.
+    Unknown,
+    Nothing,
+    Several,
+    /// The key of this fingerprint.
+    One(u64),
+}
+
+impl SealedWith {
+    // As good as certainly no fingerprints.
+    const UNKNOWN: u64 = 0;
+    const NOTHING: u64 = 1;
+    const SEVERAL: u64 = 2;
+
+    fn written(self) -> u64 {
+        match self {
+            Self::Unknown => Self::UNKNOWN,
+            Self::Nothing => Self::NOTHING,
+            Self::Several => Self::SEVERAL,
+            Self::One(key) => key,
+        }
+    }
+
+    fn read(written: u64) -> Self {
+        match written {
+            Self::UNKNOWN => Self::Unknown,
+            Self::NOTHING => Self::Nothing,
+            Self::SEVERAL => Self::Several,
+            key => Self::One(key),
+        }
+    }
 }
 
 /// One of a database's workers.
@@ -45,6 +83,8 @@ struct Worker {
 #[repr(C)]
 struct Shared {
     launcher: AtomicI32,
+    /// The fingerprint of the key that seals secrets, as it was seen last; 0: not yet.
+    current_key: AtomicU64,
     slots: [Slot; MAX_DATABASES],
     /// How often streams have changed, and who waits for that.
     counts: [AtomicU64; CHANGE_VARIABLES],
@@ -120,6 +160,17 @@ pub fn slot_of(database: pg_sys::Oid) -> Option<&'static Slot> {
     slots().iter().find(|slot| slot.database() == database)
 }
 
+/// The fingerprint of the key that seals secrets, as it was seen last.
+pub fn current_key() -> Option<u64> {
+    shared().map(|shared| shared.current_key.load(SeqCst)).filter(|key| *key != 0)
+}
+
+pub fn set_current_key(fingerprint: u64) {
+    if let Some(shared) = shared() {
+        shared.current_key.store(fingerprint, SeqCst);
+    }
+}
+
 /// The launcher says who it is.
 pub fn set_launcher(pid: i32) {
     if let Some(shared) = shared() {
@@ -176,6 +227,7 @@ impl Slot {
         self.watching.store(false, SeqCst);
         self.announced.store(false, SeqCst);
         self.held_by.store(0, SeqCst);
+        self.set_sealed_with(SealedWith::Unknown);
         self.database.store(database.to_u32(), SeqCst);
     }
 
@@ -228,6 +280,14 @@ impl Slot {
 
     pub fn is_absent(&self) -> bool {
         self.absent.load(SeqCst)
+    }
+
+    pub fn set_sealed_with(&self, keys: SealedWith) {
+        self.sealed_with.store(keys.written(), SeqCst);
+    }
+
+    pub fn sealed_with(&self) -> SealedWith {
+        SealedWith::read(self.sealed_with.load(SeqCst))
     }
 
     /// Whether workers are woken by each change of a stream.

@@ -107,6 +107,12 @@ pub fn at_end(action: impl Fn() + Clone + std::panic::UnwindSafe + std::panic::R
     pgrx::register_xact_callback(pgrx::PgXactCallbackEvent::Abort, action);
 }
 
+/// Whether the transaction has changed anything.
+pub fn has_changed() -> bool {
+    // SAFETY: reads the state of this backend.
+    unsafe { pg_sys::GetTopTransactionIdIfAny() != pg_sys::InvalidTransactionId }
+}
+
 /// Whether the user has begun a transaction of their own, which goes on after this statement.
 pub fn is_block() -> bool {
     // SAFETY: reads the state of this backend.

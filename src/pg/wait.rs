@@ -38,15 +38,13 @@ impl Bell {
         if timeout.is_some() {
             events |= pg_sys::WL_TIMEOUT;
         }
-        let millis = timeout
-            .map_or(0, |timeout| i64::try_from(timeout.as_micros().div_ceil(1000)).unwrap_or(i64::MAX));
         // SAFETY: this is the process's own latch, and the socket lives as long as self.
         unsafe {
             pg_sys::WaitLatchOrSocket(
                 pg_sys::MyLatch,
                 events as i32,
                 self.receiver.as_raw_fd(),
-                millis.min(i64::from(i32::MAX)),
+                timeout.map_or(0, millis),
                 pg_sys::PG_WAIT_EXTENSION,
             );
             pg_sys::ResetLatch(pg_sys::MyLatch);
@@ -56,16 +54,48 @@ impl Bell {
     }
 }
 
+/// Sleeps until there is something to read, or the other end is closed; false where the latch was set before, or
+/// `timeout` is over.
+///
+/// Does not return where the process has been told to end.
+pub fn readable(source: &impl AsRawFd, timeout: Duration) -> bool {
+    let events =
+        pg_sys::WL_LATCH_SET | pg_sys::WL_SOCKET_READABLE | pg_sys::WL_TIMEOUT | pg_sys::WL_EXIT_ON_PM_DEATH;
+    // SAFETY: this is the process's own latch, and the source is open as long as it is borrowed.
+    let happened = unsafe {
+        let happened = pg_sys::WaitLatchOrSocket(
+            pg_sys::MyLatch,
+            events as i32,
+            source.as_raw_fd(),
+            millis(timeout),
+            pg_sys::PG_WAIT_EXTENSION,
+        );
+        pg_sys::ResetLatch(pg_sys::MyLatch);
+        happened
+    };
+    pgrx::check_for_interrupts!();
+    happened & pg_sys::WL_SOCKET_READABLE as i32 != 0
+}
+
+/// Has whoever waits for the latch next look at once: what it was set for meanwhile has not been looked at.
+pub fn set_latch() {
+    // SAFETY: this is the process's own latch.
+    unsafe { pg_sys::SetLatch(pg_sys::MyLatch) };
+}
+
+/// A timeout as PostgreSQL takes it.
+fn millis(timeout: Duration) -> i64 {
+    i64::try_from(timeout.as_micros().div_ceil(1000)).unwrap_or(i64::MAX).min(i64::from(i32::MAX))
+}
+
 /// Sleeps until the latch is set or `timeout` is over.
 ///
 /// Does not return where the process has been told to end.
 pub fn latch(timeout: Duration) {
     let events = pg_sys::WL_LATCH_SET | pg_sys::WL_TIMEOUT | pg_sys::WL_EXIT_ON_PM_DEATH;
-    let millis =
-        i64::try_from(timeout.as_micros().div_ceil(1000)).unwrap_or(i64::MAX).min(i64::from(i32::MAX));
     // SAFETY: this is the process's own latch.
     unsafe {
-        pg_sys::WaitLatch(pg_sys::MyLatch, events as i32, millis, pg_sys::PG_WAIT_EXTENSION);
+        pg_sys::WaitLatch(pg_sys::MyLatch, events as i32, millis(timeout), pg_sys::PG_WAIT_EXTENSION);
         pg_sys::ResetLatch(pg_sys::MyLatch);
     }
     pgrx::check_for_interrupts!();

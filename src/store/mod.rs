@@ -5,6 +5,7 @@ pub mod checks;
 pub mod consumers;
 pub mod credentials;
 pub mod history;
+pub mod keys;
 pub mod leases;
 pub mod listeners;
 pub mod oauth;
@@ -87,6 +88,19 @@ fn one<T>(
         let plan = plan(client, statement, arguments, true)?;
         let rows = client.update(plan, None, arguments)?.first();
         if rows.is_empty() { Ok(None) } else { read(&rows).map(Some) }
+    })
+    .map_err(internal)
+}
+
+/// All rows of a statement, read by `read`; it sees what has been committed by now, and what this transaction has changed.
+fn all<T>(
+    statement: &'static str,
+    arguments: Arguments<'_>,
+    read: impl Fn(&SpiHeapTupleData<'_>) -> spi::Result<T>,
+) -> Result<Vec<T>> {
+    Spi::connect_mut(|client| -> spi::Result<Vec<T>> {
+        let plan = plan(client, statement, arguments, true)?;
+        client.update(plan, None, arguments)?.map(|row| read(&row)).collect()
     })
     .map_err(internal)
 }

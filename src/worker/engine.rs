@@ -14,16 +14,18 @@ use super::{
     plan::{Plan, SyncContext},
     request::Answered,
     roster::{self, Job, Role},
+    watch::Watch,
 };
 use crate::{
     pg::{
         extension,
-        shared::Slot,
+        shared::{SealedWith, Slot},
         transaction::{SqlError, transaction},
         wait::Bell,
     },
+    secret,
     settings::Settings,
-    store::checks,
+    store::{checks, credentials, tokens},
 };
 use pgrx::Uuid;
 use pgrx::prelude::*;
@@ -96,6 +98,7 @@ pub struct Engine {
     barred: HashMap<Uuid, Instant>,
     notifier: Notifier,
     keeper: Keeper,
+    watch: Watch,
     /// Credentials with which somebody wants to ask, and has to wait for a token.
     awaited: BTreeSet<Uuid>,
     /// Somebody may want a credential to be checked.
@@ -136,6 +139,7 @@ impl Engine {
             barred: HashMap::new(),
             notifier: Notifier::default(),
             keeper: Keeper::default(),
+            watch: Watch::default(),
             awaited: BTreeSet::new(),
             has_been_asked: false,
             last_id: 0,
@@ -156,8 +160,11 @@ impl Engine {
         self.plan_anew();
     }
 
-    /// The settings have changed.
+    /// The configuration was loaded: settings may have changed, and what secrets come from.
     pub fn reconfigure(&mut self, settings: Settings) {
+        secret::read_anew();
+        self.watch.look_anew();
+        self.plan_anew();
         // The file may have changed under its name.
         if settings == self.settings && settings.ca_file.is_none() {
             return;
@@ -166,7 +173,6 @@ impl Engine {
             warning!("sequin keeps the settings of its network as they were: {problem}");
         }
         self.settings = settings;
-        self.plan_anew();
     }
 
     /// Does what is to be done next; false once the extension is gone.
@@ -175,7 +181,7 @@ impl Engine {
     pub fn step(&mut self) -> bool {
         if self.plan_at.is_some_and(|at| at <= Instant::now()) {
             self.plan_at = None;
-            match self.read_plan() {
+            match self.forgive().and_then(|()| self.read_plan()) {
                 Ok(Some(plan)) => {
                     let excess = self.adopt(plan);
                     if let Err(problem) = self.release(&excess) {
@@ -198,6 +204,10 @@ impl Engine {
                 true
             });
         }
+        if self.watch.due().is_some_and(|at| at <= Instant::now()) && self.watch.look() {
+            self.plan_anew();
+            return true;
+        }
         self.ring_alarms();
         self.receive();
         if self.works.is_empty() {
@@ -218,8 +228,8 @@ impl Engine {
             return;
         }
         let alarm = self.alarms.peek().map(|Reverse((at, _))| *at);
-        let next =
-            alarm.into_iter().chain(self.plan_at).chain(self.notifier.due()).chain(self.keeper.due()).min();
+        let own = [self.plan_at, self.notifier.due(), self.keeper.due(), self.watch.due()];
+        let next = own.into_iter().flatten().chain(alarm).min();
         self.bell.wait(next.map(|at| at.saturating_duration_since(Instant::now())));
     }
 
@@ -257,6 +267,31 @@ impl Engine {
             self.plan_anew();
         }
         Ok(step != Step::Gone)
+    }
+
+    /// What failed because of a secret that is another one by now is tried again at once.
+    fn forgive(&mut self) -> Result<(), SqlError> {
+        let changed = self.watch.take_changed();
+        if changed.is_empty() {
+            return Ok(());
+        }
+        let Self { extension, keeper, .. } = self;
+        transaction(|| {
+            if extension::oid() == Some(*extension) {
+                for credential in &changed {
+                    credentials::forget_failures(*credential)?;
+                    // A token that is on its way may have cost the old one.
+                    if !keeper.is_busy(credential) {
+                        tokens::renew(*credential)?;
+                    }
+                }
+            }
+            Ok(())
+        })?;
+        for credential in &changed {
+            self.barred.remove(credential);
+        }
+        Ok(())
     }
 
     /// `None` where the extension is gone.
@@ -309,6 +344,8 @@ impl Engine {
         }
         self.syncs = syncs;
         self.keeper.adopt(&plan.credentials);
+        self.watch.adopt(&plan.credentials);
+        self.slot.set_sealed_with(sealed_with(&plan.keys));
         self.notifier.adopt(std::mem::take(&mut plan.listeners));
         let outdated = |role: &Role, job: &Job| {
             let current = self.syncs.get(&role.sync()).is_some_and(|sync| Rc::ptr_eq(sync, job.sync()));
@@ -617,6 +654,9 @@ impl Engine {
             Job::Refetch(refetch) => refetch.answered(tag, answered, &mut orders),
             Job::Retention(_) | Job::Sweep(_) => {}
         }
+        if refused {
+            self.watch.look_soon();
+        }
         if refused && let Some(until) = orders.wake_at {
             self.barred.insert(sync.credential_id, until);
         }
@@ -730,4 +770,12 @@ impl Engine {
 
 fn is_refusal(answered: &Answered) -> bool {
     matches!(&answered.result, Err(failure) if failure.class == FailureClass::Credential)
+}
+
+fn sealed_with(keys: &[String]) -> SealedWith {
+    match keys {
+        [] => SealedWith::Nothing,
+        [key] => secret::fingerprint(key).map_or(SealedWith::Unknown, SealedWith::One),
+        _ => SealedWith::Several,
+    }
 }

@@ -2,11 +2,14 @@
 
 use super::{
     credential::{CredentialContext, Opened, unusable},
-    request::{Answered, Reply, Target, classify},
+    request::{Answered, Reply, Target, classify, with_headers},
 };
 use crate::settings::Settings;
 use http::{HeaderMap, Method};
-use sequin_domain::failure::{Failure, FailureClass};
+use sequin_domain::{
+    failure::{Failure, FailureClass},
+    secret::Mask,
+};
 use sequin_net::{Priority, Request, Response, Task};
 use sequin_provider::{
     answer::Answer,
@@ -20,9 +23,6 @@ use std::{
 };
 use url::Url;
 
-/// What is shorter than that is no secret, and may well be a word of the API's.
-const SHORTEST_SECRET: usize = 6;
-
 /// Asks for a token.
 pub fn renewal(
     id: u64,
@@ -33,30 +33,26 @@ pub fn renewal(
     let Some((source, _)) = credential.token() else {
         return Err(Failure::new(FailureClass::BadRequest, "the credential is of a kind without tokens"));
     };
-    let Opened { properties, code, base, .. } = opened;
+    let Opened { properties, code, base, secrets, .. } = opened;
     let asked = source
         .request(&base, &properties, code.as_ref(), SystemTime::now())
         .map_err(|problem| unusable(&problem))?;
     // What the declaration has sent with each request tells the API's version, and who asks.
-    let mut headers =
-        Target::new(credential.lane, base, settings.request_timeout, &credential.declaration, Vec::new())?
-            .headers;
+    let Target { mut headers, .. } = Target::new(
+        credential.lane,
+        base,
+        settings.request_timeout,
+        &credential.declaration,
+        Vec::new(),
+        Mask::default(),
+    )?;
     headers.extend(asked.headers);
-    let is_secret =
-        |name: &str| credential.kind().is_some_and(|kind| kind.secrets.iter().any(|each| each == name));
-    let mut secrets: Vec<String> =
-        properties.into_iter().filter(|(name, _)| is_secret(name)).map(|(_, value)| value).collect();
-    secrets.extend(code.into_iter().flat_map(|code| [Some(code.code), code.verifier]).flatten());
+    let secrets = Arc::new(with_headers(secrets, &headers));
     let source = source.clone();
     let (url, body) = (asked.url, Some(asked.body));
-    let read = move |answer: &Answer| {
-        source.granted(answer).map(|granted| Reply::Granted(Box::new(granted))).map_err(|mut failure| {
-            failure.message = without(&failure.message, &secrets);
-            failure
-        })
-    };
+    let read = move |answer: &Answer| source.granted(answer).map(|granted| Reply::Granted(Box::new(granted)));
     let request = Request { method: Method::POST, url, headers, body, timeout: settings.request_timeout };
-    Ok(task(id, credential, request, read))
+    Ok(task(id, credential, request, secrets, read))
 }
 
 /// Asks who the credential is: by the request that is declared for that, or else by the first list.
@@ -75,7 +71,7 @@ pub fn check(id: u64, credential: &CredentialContext, target: &Target) -> Task<A
         identity.map(Reply::Identity)
     };
     let request = get(url, target.headers.clone(), target.timeout);
-    task(id, credential, request, read)
+    task(id, credential, request, target.secrets.clone(), read)
 }
 
 fn first_list(declaration: &Arc<Declaration>, base: &Url) -> Url {
@@ -93,24 +89,22 @@ fn task(
     id: u64,
     credential: &CredentialContext,
     request: Request,
+    secrets: Arc<Mask>,
     read: impl FnOnce(&Answer) -> Result<Reply, Failure> + Send + 'static,
 ) -> Task<Answered> {
-    let interpret = Box::new(move |outcome: Result<Response, sequin_net::Failure>| match outcome {
-        Ok(Response { url, status, headers, body, sent_at, elapsed }) => {
-            let answer = Answer { status, headers, body, received_at: sent_at + elapsed, url };
-            let result = read(&answer);
-            let pause = result.as_ref().err().and_then(Failure::pause);
-            Answered { sent_at, pause, result }
-        }
-        Err(sequin_net::Failure { error, sent_at }) => {
-            Answered::failed(sent_at.unwrap_or_else(SystemTime::now), classify(&error))
-        }
+    let interpret = Box::new(move |outcome: Result<Response, sequin_net::Failure>| {
+        let answered = match outcome {
+            Ok(Response { url, status, headers, body, sent_at, elapsed }) => {
+                let answer = Answer { status, headers, body, received_at: sent_at + elapsed, url };
+                let result = read(&answer);
+                let pause = result.as_ref().err().and_then(Failure::pause);
+                Answered { sent_at, pause, result }
+            }
+            Err(sequin_net::Failure { error, sent_at }) => {
+                Answered::failed(sent_at.unwrap_or_else(SystemTime::now), classify(&error))
+            }
+        };
+        answered.without(&secrets)
     });
     Task { id, lane: credential.lane, priority: Priority::Mutation, request, interpret }
-}
-
-/// The API's own words without the secrets that it was sent.
-fn without(message: &str, secrets: &[String]) -> String {
-    let secrets = secrets.iter().filter(|secret| secret.len() >= SHORTEST_SECRET);
-    secrets.fold(message.to_owned(), |message, secret| message.replace(secret.as_str(), "********"))
 }

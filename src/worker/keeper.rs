@@ -15,13 +15,14 @@ use crate::{
         extension, shared,
         transaction::{SqlError, transaction},
     },
-    secret::{Key, Secrets},
+    secret::{self, Secrets},
     settings::Settings,
     store::{self, tokens::Kept},
 };
 use pgrx::{Uuid, pg_sys::Oid};
 use sequin_domain::{
     failure::{Failure, FailureClass},
+    secret::Secret,
     timestamp::Timestamp,
     token::renew_after,
 };
@@ -74,7 +75,7 @@ enum Errand {
     Renewal {
         attempt: Uuid,
         /// The one that stays where the answer has none.
-        refresh_token: Option<String>,
+        refresh_token: Option<Secret>,
         /// An earlier request may have been answered without the answer having come.
         was_lost: bool,
     },
@@ -87,7 +88,7 @@ struct Outcome {
 }
 
 enum Happened {
-    Granted { attempt: Uuid, refresh_token: Option<String>, granted: Box<Granted> },
+    Granted { attempt: Uuid, refresh_token: Option<Secret>, granted: Box<Granted> },
     Failed { attempt: Uuid, failure: Failure, was_lost: bool },
     Checked { result: Result<Identity, Failure>, asked_at: SystemTime },
 }
@@ -415,7 +416,7 @@ fn store_outcome(outcome: &Outcome, extension: Oid, held: Option<&Held>) -> Resu
         }
         match &outcome.what {
             Happened::Granted { attempt, refresh_token, granted } => {
-                keep(credential, *attempt, granted, refresh_token.as_deref())?;
+                keep(credential, *attempt, granted, refresh_token.as_ref())?;
             }
             Happened::Failed { attempt, failure, was_lost } => {
                 let failures =
@@ -439,21 +440,21 @@ fn store_outcome(outcome: &Outcome, extension: Oid, held: Option<&Held>) -> Resu
     })
 }
 
-fn keep(credential: Uuid, attempt: Uuid, granted: &Granted, refresh_token: Option<&str>) -> SqlResult<()> {
+fn keep(credential: Uuid, attempt: Uuid, granted: &Granted, refresh_token: Option<&Secret>) -> SqlResult<()> {
     let parts = [
-        (ACCESS_TOKEN, Some(granted.access_token.as_str())),
-        ("refresh_token", granted.refresh_token.as_deref().or(refresh_token)),
-        ("base_url", granted.base_url.as_deref()),
+        (ACCESS_TOKEN, Some(granted.access_token.clone())),
+        ("refresh_token", granted.refresh_token.as_ref().or(refresh_token).cloned()),
+        ("base_url", granted.base_url.as_deref().map(Secret::from)),
     ];
     let tokens: Secrets =
-        parts.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned()))).collect();
+        parts.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect();
     let renew_at = granted.expires_at.map(|expires_at| {
         let got_at = SystemTime::from(granted.received_at);
         let lifetime = SystemTime::from(expires_at).duration_since(got_at).unwrap_or_default();
         Timestamp::from(got_at + renew_after(lifetime, jitter()))
     });
     let kept = Kept {
-        sealed: Key::load()?.seal(credential.as_bytes(), &tokens)?,
+        sealed: secret::seal(credential.as_bytes(), &tokens)?,
         scopes: granted.scopes.clone(),
         refreshed_at: granted.received_at,
         expires_at: granted.expires_at,

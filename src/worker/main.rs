@@ -4,7 +4,7 @@ use super::{engine::Engine, request::Answered};
 use crate::{
     pg::{
         extension, process, role,
-        shared::{self, MAX_WORKERS, Slot},
+        shared::{self, MAX_WORKERS, SealedWith, Slot},
         transaction,
     },
     settings::{self, Settings},
@@ -135,6 +135,7 @@ extern "C-unwind" fn leave(_code: i32, argument: pg_sys::Datum) {
         && slot.worker(ordinal) == Some(process::my_pid())
     {
         slot.set_worker(ordinal, None);
+        slot.set_sealed_with(SealedWith::Unknown);
         // Its locks are gone already: the others take over.
         slot.wake_all();
         shared::wake_launcher();

@@ -20,5 +20,6 @@ mod request;
 mod retention;
 mod roster;
 mod walk;
+mod watch;
 
 pub use launcher::register;

@@ -5,6 +5,7 @@ use crate::{
     error::Result,
     settings::Settings,
     store::{
+        keys,
         listeners::{self, Listener},
         pages::Place,
         plan, providers, rejected,
@@ -102,6 +103,8 @@ pub struct Plan {
     pub listeners: Vec<Listener>,
     /// When workers last noted anything.
     pub last_noted: Option<Timestamp>,
+    /// With which keys anything in the database is sealed, by fingerprint.
+    pub keys: Vec<String>,
     /// Credentials that other workers are to have.
     pub excess: BTreeSet<Uuid>,
 }
@@ -164,7 +167,8 @@ impl Plan {
                 budget: *budget,
                 version: format!(
                     "{} {} {settings:?} {budget:?} {poll_interval:?} {ids:?}",
-                    row.version, credential.row.version
+                    row.version,
+                    credential.version()
                 ),
                 poll_interval,
                 poll_share,
@@ -189,6 +193,7 @@ impl Plan {
             rejected: rejected::collections()?,
             listeners: if leases.notifies() { listeners::all()? } else { Vec::new() },
             last_noted: plan::last_noted()?,
+            keys: keys::ids()?,
             excess,
         })
     }

@@ -3,6 +3,7 @@
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use sequin_domain::{
     failure::{Failure, FailureClass},
+    secret::Mask,
     timestamp::Timestamp,
 };
 use sequin_net::{Interpretation, LaneId, Priority, Request, Response, Task, TransportError};
@@ -30,6 +31,8 @@ pub struct Target {
     pub base: Url,
     pub headers: HeaderMap,
     pub timeout: Duration,
+    /// What the API must not be quoted with.
+    pub secrets: Arc<Mask>,
 }
 
 impl Target {
@@ -39,6 +42,7 @@ impl Target {
         timeout: Duration,
         declaration: &Declaration,
         secret: Vec<(HeaderName, HeaderValue)>,
+        secrets: Mask,
     ) -> Result<Self, Failure> {
         let mut headers = HeaderMap::new();
         for (name, value) in &declaration.headers {
@@ -49,8 +53,19 @@ impl Target {
             headers.insert(HeaderName::try_from(name).map_err(|_| ()).map_err(unusable)?, value);
         }
         headers.extend(secret);
-        Ok(Self { lane, base, headers, timeout })
+        let secrets = Arc::new(with_headers(secrets, &headers));
+        Ok(Self { lane, base, headers, timeout, secrets })
     }
+}
+
+/// Hides what stands in secret headers too: behind the scheme, where there is one.
+pub fn with_headers(mut secrets: Mask, headers: &HeaderMap) -> Mask {
+    for value in headers.values().filter(|value| value.is_sensitive()) {
+        if let Some(word) = value.to_str().ok().and_then(|text| text.rsplit(' ').next()) {
+            secrets.add(word.into());
+        }
+    }
+    secrets
 }
 
 /// Something that is asked of an API.
@@ -90,6 +105,11 @@ impl Answered {
     pub fn failed(sent_at: SystemTime, failure: Failure) -> Self {
         Self { sent_at, pause: failure.pause(), result: Err(failure) }
     }
+
+    /// The same with none of the secrets that the API was sent in its words.
+    pub fn without(self, secrets: &Mask) -> Self {
+        Self { result: self.result.map_err(|failure| failure.without(secrets)), ..self }
+    }
 }
 
 impl Interpretation for Answered {
@@ -111,8 +131,10 @@ impl Question {
             body: None,
             timeout: target.timeout,
         };
-        let interpret =
-            Box::new(move |outcome: Result<Response, sequin_net::Failure>| self.interpret(outcome));
+        let secrets = target.secrets.clone();
+        let interpret = Box::new(move |outcome: Result<Response, sequin_net::Failure>| {
+            self.interpret(outcome).without(&secrets)
+        });
         Ok(Task { id, lane: target.lane, priority, request, interpret })
     }
 

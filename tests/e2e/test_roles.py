@@ -26,8 +26,9 @@ EXECUTE = {
         {ADMIN, OPERATOR},
         """pause_sync resume_sync wait_for_sync start_backfill cancel_backfill confirm_deletes retry_rejected
            refresh_collections check_credential pause_consumer resume_consumer replay requeue
-           _declared_providers _declared_collections _lease_key _count_beyond""",
+           _declared_providers _declared_collections _lease_key _current_key _count_beyond""",
     ),
+    **among(set(), "rotate_key"),
     **among({ADMIN, CONSUMER}, "consume ack nack extend fetch"),
     **among({ADMIN, READER}, "read_stream record_json _stream_id _check_filter _filter_names _filter_syncs"),
     **among({ADMIN, READER, CONSUMER}, "_record_json _sync_json _build_record_json"),
@@ -39,7 +40,7 @@ DEFINERS = {
     name
     for name, roles in EXECUTE.items()
     if (not name.startswith("_") and roles <= {ADMIN, OPERATOR}) or name == "_count_beyond"
-}
+} - {"create_credential", "update_credential"}
 
 # The same for tables and views. Nobody but the owner may do anything but SELECT.
 SELECT = {

@@ -1,5 +1,8 @@
 """A secret that was given to the extension is nowhere to be found again."""
 
+import os
+import resource
+import signal
 from pathlib import Path
 
 import psycopg
@@ -49,10 +52,80 @@ def test_a_secret_is_in_no_view_dump_or_log(cluster: Cluster, with_canary: Datab
     assert_nowhere(cluster, with_canary, CANARY)
 
 
-def test_a_secret_is_on_no_page_of_the_disk(cluster: Cluster, with_canary: Database) -> None:
+def assert_on_no_page(cluster: Cluster, secret: str) -> None:
     cluster.sql("CHECKPOINT")
     for file in (path for path in cluster.directory.rglob("*") if path.is_file()):
-        assert CANARY.encode() not in file.read_bytes(), file
+        found = file.read_bytes()
+        assert secret.encode() not in found, file
+        assert secret.encode().hex().encode() not in found, file
+
+
+def test_a_secret_is_on_no_page_of_the_disk(cluster: Cluster, with_canary: Database) -> None:
+    assert_on_no_page(cluster, CANARY)
+
+
+@pytest.mark.crashes
+@pytest.mark.cluster_settings(
+    shared_preload_libraries="sequin,pg_stat_statements", **{"pg_stat_statements.track": "all"}
+)
+def test_a_secret_is_nowhere_after_all_that_can_go_wrong(
+    cluster: Cluster, database: Database, stripe: Upstream
+) -> None:
+    """Refused calls, an API that quotes the key, a worker that is killed; then views, dumps, log and disk."""
+    # A core file is the memory of a process, and not what this is about.
+    resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+    cluster.restart()
+    database.sql("CREATE EXTENSION pg_stat_statements")
+    stripe.configure(keys=[CANARY])
+    stripe.api_key = CANARY
+    stripe.seed(customer=20)
+    listener = database.connect()
+    listener.execute("LISTEN sequin_health")
+    sync = start_sync(database, stripe, ["customer"]).wait(20)
+    # What a session was doing last can be seen as long as it is there.
+    with database.connect() as clumsy:
+        for properties in (
+            f'{{"api_key": "{CANARY}", "no_such_setting": 1}}',
+            f'{{"api_key": "{CANARY}", "base_url": "nonsense"}}',
+            f'{{"api_key": ["{CANARY}"]}}',
+        ):
+            for call in ("create_credential('upstream', 'stripe', %s)", "update_credential('upstream', %s)"):
+                with pytest.raises(psycopg.Error) as refusal:
+                    clumsy.execute(f"SELECT sequin.{call % (chr(39) + properties + chr(39))}")
+                assert CANARY not in f"{refusal.value} {refusal.value.diag.message_detail}"
+    for padding in (0, 470, 490):
+        quoted = "x" * padding + f" no such key: {CANARY}"
+        stripe.clear_faults()
+        stripe.fault(
+            "status", status=401, body={"error": {"message": quoted, "code": "bad"}}, match={"path": "/v1/"}
+        )
+        database.sql("SELECT sequin.update_credential('upstream', %s)", Jsonb({"api_key": CANARY}))
+        seen = "x" * padding + " no such key" if padding < 480 else "x" * padding
+        eventually(lambda seen=seen: seen in database.status(), 15, what=database.status)
+        assert CANARY[:12] not in database.status()
+    (worker,) = database.sql(
+        "SELECT pid FROM pg_stat_activity WHERE backend_type = 'sequin worker' AND datname = %s",
+        database.name,
+    )
+    cluster.hurt.add(worker.pid)
+    os.kill(worker.pid, signal.SIGABRT)
+    database.close()
+    stripe.clear_faults()
+    database.sql("SELECT sequin.update_credential('upstream', %s)", Jsonb({"api_key": CANARY}))
+    sync.converge()
+    try:
+        payloads = [notice.payload for notice in listener.notifies(timeout=0)]
+    except psycopg.OperationalError:  # the crash ended it
+        payloads = []
+    assert not any(CANARY[:12] in payload for payload in payloads)
+    cluster.run(
+        "pg_basebackup", "-h", str(cluster.directory), "-U", "postgres", "-X", "fetch", "-c", "fast",
+        "-D", str(cluster.directory / "copy"),
+    )  # fmt: skip
+    assert_nowhere(cluster, database, CANARY)
+    kept = database.sql("SELECT query FROM pg_stat_statements WHERE query ILIKE '%credential%'")
+    assert kept and not any(CANARY in row.query for row in kept)
+    assert_on_no_page(cluster, CANARY)
 
 
 def test_the_mask_tells_secrets_apart_and_shows_none(with_canary: Database) -> None:
@@ -100,3 +173,26 @@ def test_another_key_is_reported_and_not_guessed_around(cluster: Cluster, with_c
     finally:
         file.write_bytes(kept)
         cluster.restart()
+
+
+def test_a_key_that_comes_back_is_taken_with_a_reload(
+    cluster: Cluster, with_canary: Database, stripe: Upstream
+) -> None:
+    """What was refused because of the key is tried again at once, and not when its turn comes."""
+    file = key_file(cluster, with_canary)
+    away = file.with_suffix(".away")
+    file.rename(away)
+    try:
+        cluster.end_worker(with_canary.name)
+        eventually(lambda: "can't be used" in with_canary.status(), 15, what=with_canary.status)
+        with pytest.raises(psycopg.errors.ConfigFileError):
+            with_canary.sql("SELECT sequin.update_credential('upstream', metadata => '{}')")
+    finally:
+        away.rename(file)
+    cluster.reload()
+    stripe.create("customer")
+    eventually(
+        lambda: with_canary.value("SELECT health FROM sequin.status") == "healthy",
+        15,
+        what=with_canary.status,
+    )

@@ -27,7 +27,7 @@ RESERVED = {"pgrx": "sequin", "reqwest": "sequin-net", "tokio": "sequin-net", "r
 MODULES: dict[str, set[str]] = {
     "error": set(),
     "settings": set(),
-    "secret": {"error", "settings"},
+    "secret": {"error", "pg", "settings"},
     "pg": {"error"},
     "store": {"error", "pg", "secret"},
     "api": {"error", "pg", "secret", "settings", "store"},

@@ -1,5 +1,6 @@
 //! What a failed request means, and when to try again.
 
+use crate::secret::Mask;
 use serde::{Deserialize, Serialize};
 use std::{fmt, time::Duration};
 
@@ -104,6 +105,12 @@ impl Failure {
         Self { class, message: message.into(), retry_after: None }
     }
 
+    /// The same in words that have none of the secrets that the API was sent.
+    pub fn without(mut self, secrets: &Mask) -> Self {
+        self.message = secrets.hide(&self.message);
+        self
+    }
+
     /// For how long all that uses the credential has to be silent, where the API asks for that.
     pub fn pause(&self) -> Option<Duration> {
         const UNLESS_IT_SAYS: Duration = Duration::from_secs(1);
@@ -142,6 +149,13 @@ mod tests {
         assert_eq!(asked(FailureClass::RateLimited).pause(), retry_after);
         assert_eq!(asked(FailureClass::Transient).pause(), None);
         assert_eq!(Failure::new(FailureClass::RateLimited, "").pause(), Some(Duration::from_secs(1)));
+    }
+
+    #[test]
+    fn a_secret_that_the_api_quotes_is_not_shown() {
+        let failure = Failure::new(FailureClass::Credential, "no such key: sk_test_1");
+        let shown = failure.clone().without(&Mask::new(["sk_test_1".into()]));
+        assert_eq!(shown, Failure { message: "no such key: ********".to_owned(), ..failure });
     }
 
     proptest! {

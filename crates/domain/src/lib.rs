@@ -13,6 +13,7 @@ pub mod observation;
 pub mod ranges;
 pub mod rate_limit;
 pub mod schedule;
+pub mod secret;
 pub mod suggestion;
 pub mod timestamp;
 pub mod token;

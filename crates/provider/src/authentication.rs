@@ -6,10 +6,11 @@ use crate::{
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::{HeaderName, HeaderValue};
+use sequin_domain::secret::Secret;
 use std::collections::BTreeMap;
 
 /// What a credential consists of, secret or not, by name.
-pub type Properties = BTreeMap<String, String>;
+pub type Properties = BTreeMap<String, Secret>;
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Unusable {
@@ -38,10 +39,13 @@ impl Authentication {
                         return Err(Unusable::NotAHeader(property.to_owned()));
                     }
                 }
-                let filled = template.fill(|property| properties.get(property).map(String::as_str));
+                let filled =
+                    Secret::from(template.fill(|property| properties.get(property).map(Secret::as_str)));
                 let value = match text {
                     HeaderText::Plain(_) => filled,
-                    HeaderText::Encoded(Encoded { prefix, .. }) => prefix.clone() + &STANDARD.encode(filled),
+                    HeaderText::Encoded(Encoded { prefix, .. }) => {
+                        (prefix.clone() + &STANDARD.encode(filled.as_str())).into()
+                    }
                 };
                 let value = sensitive(&value).ok_or_else(unusable)?;
                 Ok((HeaderName::try_from(name).map_err(|_| unusable())?, value))
@@ -53,7 +57,7 @@ impl Authentication {
     pub fn with_defaults(&self, mut properties: Properties) -> Properties {
         for (name, default) in &self.settings {
             if let Some(default) = default {
-                properties.entry(name.clone()).or_insert_with(|| default.clone());
+                properties.entry(name.clone()).or_insert_with(|| default.clone().into());
             }
         }
         properties
@@ -76,7 +80,7 @@ impl Authentication {
             jwt::key_pair(jwt, properties)?;
         }
         let mut with_token = properties.clone();
-        with_token.insert(ACCESS_TOKEN.to_owned(), "x".to_owned());
+        with_token.insert(ACCESS_TOKEN.to_owned(), "x".into());
         self.headers(&with_token).map(drop)
     }
 }
@@ -84,7 +88,7 @@ impl Authentication {
 /// The value of a property, which must not be empty.
 pub(crate) fn given<'a>(properties: &'a Properties, name: &str) -> Result<&'a str, Unusable> {
     let value = properties.get(name).filter(|value| !value.is_empty());
-    value.map(String::as_str).ok_or_else(|| Unusable::Missing(name.to_owned()))
+    value.map(Secret::as_str).ok_or_else(|| Unusable::Missing(name.to_owned()))
 }
 
 /// A header that is never printed.
@@ -100,7 +104,7 @@ mod tests {
     use crate::catalogue;
 
     fn properties(pairs: &[(&str, &str)]) -> Properties {
-        pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+        pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).into())).collect()
     }
 
     fn headers(secret: &str) -> Result<Vec<(HeaderName, HeaderValue)>, Unusable> {

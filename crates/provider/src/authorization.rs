@@ -6,6 +6,7 @@ use crate::{
     token::address,
 };
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use sequin_domain::secret::Secret;
 use sha2::{Digest, Sha256};
 use url::Url;
 
@@ -39,7 +40,7 @@ impl Authorize {
             query.append_pair("code_challenge", &challenge).append_pair("code_challenge_method", "S256");
         }
         for (name, template) in &self.parameters {
-            query.append_pair(name, &template.fill(|setting| properties.get(setting).map(String::as_str)));
+            query.append_pair(name, &template.fill(|setting| properties.get(setting).map(Secret::as_str)));
         }
         drop(query);
         Ok(url)

@@ -12,8 +12,10 @@ use ring::{
     rand::SystemRandom,
     signature::{RSA_PKCS1_SHA256, RsaKeyPair},
 };
+use sequin_domain::secret::Secret;
 use serde_json::{Map, Value, json};
 use std::time::{Duration, SystemTime};
+use zeroize::Zeroizing;
 
 /// How far our clock may be ahead of who reads the assertion.
 const CLOCK_SLACK: Duration = Duration::from_secs(60);
@@ -27,7 +29,7 @@ pub(crate) fn assertion(jwt: &Jwt, properties: &Properties, now: SystemTime) -> 
         .claims
         .iter()
         .map(|(name, template)| {
-            let value = template.fill(|property| properties.get(property).map(String::as_str));
+            let value = template.fill(|property| properties.get(property).map(Secret::as_str));
             (name.clone(), Value::String(value))
         })
         .collect();
@@ -58,8 +60,9 @@ pub(crate) fn key_pair(jwt: &Jwt, properties: &Properties) -> Result<RsaKeyPair,
 }
 
 /// What stands between the lines that begin and end a thing of this kind.
-fn pem_body(pem: &str, label: &str) -> Option<Vec<u8>> {
+fn pem_body(pem: &str, label: &str) -> Option<Zeroizing<Vec<u8>>> {
     let (_, rest) = pem.split_once(&format!("-----BEGIN {label}-----"))?;
     let (body, _) = rest.split_once(&format!("-----END {label}-----"))?;
-    STANDARD.decode(body.split_ascii_whitespace().collect::<String>()).ok()
+    let body = Zeroizing::new(body.split_ascii_whitespace().collect::<String>());
+    STANDARD.decode(body.as_bytes()).ok().map(Zeroizing::new)
 }

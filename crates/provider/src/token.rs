@@ -17,6 +17,7 @@ use http::{
 };
 use sequin_domain::{
     failure::{Failure, FailureClass},
+    secret::Secret,
     timestamp::Timestamp,
 };
 use serde_json::value::RawValue;
@@ -58,28 +59,28 @@ pub struct TokenRequest {
 
 /// What an authorization ended with, good for one token.
 pub struct Code {
-    pub code: String,
+    pub code: Secret,
     pub redirect_uri: String,
-    pub verifier: Option<String>,
+    pub verifier: Option<Secret>,
 }
 
 /// A token, and what came with it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Granted {
-    pub access_token: String,
+    pub access_token: Secret,
     /// `None`: good until it is refused.
     pub expires_at: Option<Timestamp>,
     /// By our clock.
     pub received_at: Timestamp,
     /// Takes the place of the one before.
-    pub refresh_token: Option<String>,
+    pub refresh_token: Option<Secret>,
     pub scopes: Option<String>,
     pub base_url: Option<String>,
 }
 
 /// The address that a template of a declaration leads to.
 pub(crate) fn address(template: &Template, base: &Url, properties: &Properties) -> Result<Url, Unusable> {
-    let text = template.fill_url(|name| properties.get(name).map(String::as_str));
+    let text = template.fill_url(|name| properties.get(name).map(Secret::as_str));
     if text.starts_with('/') {
         return Ok(at_path(base, &text));
     }
@@ -135,7 +136,7 @@ impl TokenSource {
             self.authenticate_client(properties, &mut headers, &mut form);
         }
         for (name, template) in &self.parameters {
-            let value = template.fill(|property| properties.get(property).map(String::as_str));
+            let value = template.fill(|property| properties.get(property).map(Secret::as_str));
             if !value.is_empty() {
                 form.append_pair(name, &value);
             }
@@ -185,7 +186,7 @@ impl TokenSource {
         ];
         let found = pointer::follow(&text, pointers).map_err(|_| answer.bad_data("it is not JSON"))?;
         let [access_token, expires_in, expires_at, refresh_token, scopes, base_url] = found;
-        let Some(access_token) = string(access_token) else {
+        let Some(access_token) = string(access_token).map(Secret::from) else {
             return Err(match word(&text, Some(&Pointer::to_key("error"))) {
                 // Some refuse with a good status.
                 Some(code) => Failure::new(
@@ -212,7 +213,7 @@ impl TokenSource {
             access_token,
             expires_at: expires_at.map(Timestamp::from),
             received_at: answer.received_at.into(),
-            refresh_token: string(refresh_token),
+            refresh_token: string(refresh_token).map(Secret::from),
             scopes: string(scopes),
             base_url: string(base_url),
         })

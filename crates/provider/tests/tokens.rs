@@ -50,7 +50,7 @@ fn source(token: Value) -> TokenSource {
 }
 
 fn properties(pairs: &[(&str, &str)]) -> Properties {
-    pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).into())).collect()
 }
 
 fn form(request: &TokenRequest) -> BTreeMap<String, String> {
@@ -58,7 +58,7 @@ fn form(request: &TokenRequest) -> BTreeMap<String, String> {
 }
 
 fn expected(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
-    properties(pairs)
+    pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
 }
 
 fn answer(status: u16, body: &str) -> Answer {
@@ -258,7 +258,7 @@ fn a_token_is_read_with_what_comes_with_it() {
     let body = r#"{"access_token": "A", "refresh_token": "R2", "expires_in": 1800, "scope": "read write",
                    "instance_url": "https://eu.example.com", "token_type": "bearer"}"#;
     let granted = granted(&token, 200, body).ok().unwrap();
-    assert_eq!(granted.access_token, "A");
+    assert_eq!(granted.access_token.as_str(), "A");
     assert_eq!(granted.refresh_token.as_deref(), Some("R2"));
     assert_eq!(granted.scopes.as_deref(), Some("read write"));
     assert_eq!(granted.base_url.as_deref(), Some("https://eu.example.com"));
