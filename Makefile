@@ -74,7 +74,7 @@ test-e2e: install ## A real cluster, real workers, real HTTP (ARGS="-k name" for
 
 torture: install ## Changes, faults and crashes at random, for MINUTES=1; SEED=… draws the same again
 	@SEQUIN_TORTURE_SEED="$(SEED)" SEQUIN_TORTURE_MINUTES="$(or $(MINUTES),1)" \
-	  $(PYTEST) tests/e2e/test_torture.py -s $(ARGS)
+	  $(PYTEST) tests/e2e/test_torture.py tests/e2e/test_torture_declared.py -s $(ARGS)
 
 ##@ Work on it
 .PHONY: dev dev-stop bench clean
