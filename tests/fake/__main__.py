@@ -6,12 +6,18 @@ import argparse
 import asyncio
 import json
 import signal
+from collections.abc import Iterable
+from typing import Any
 
 from .core.app import Fake
 from .core.clock import Clock
 from .core.server import Server
+from .github import DEFAULT_TOKEN, GitHub
+from .github.catalog import COLLECTIONS as GITHUB_COLLECTIONS
 from .stripe import DEFAULT_KEY, Stripe
 from .stripe.catalog import COLLECTIONS
+
+GITHUB_LIMITS = ("rate", "anonymous_rate", "points_rate", "writes_rate", "concurrency")
 
 
 def arguments() -> argparse.Namespace:
@@ -32,15 +38,17 @@ def arguments() -> argparse.Namespace:
         names = {f"--{collection.name.replace('_', '-')}"}
         if "{" not in collection.path:
             names.add("--" + collection.path.replace("/", "-").replace("_", "-"))
-        counts.add_argument(*sorted(names), dest=f"count_{collection.name}", type=int, metavar="N")
+        counts.add_argument(*sorted(names), dest=f"stripe_{collection.name}", type=int, metavar="N")
+    for each in GITHUB_COLLECTIONS:
+        counts.add_argument(f"--github-{each.name.replace('_', '-')}", type=int, metavar="N")
     return parser.parse_args()
 
 
-def counts_of(options: argparse.Namespace) -> dict[str, int]:
-    """How many objects of each Stripe collection."""
+def counts_of(options: argparse.Namespace, provider: str, collections: Iterable[Any]) -> dict[str, int]:
+    """How many objects of each of a provider's collections."""
     counts = {}
-    for collection in COLLECTIONS:
-        given = getattr(options, f"count_{collection.name}")
+    for collection in collections:
+        given = getattr(options, f"{provider}_{collection.name}")
         scale = 0 if options.empty else 1 if collection.parent else options.scale
         counts[collection.name] = round(collection.count * scale) if given is None else given
     return counts
@@ -50,11 +58,18 @@ async def serve(options: argparse.Namespace) -> None:
     clock = Clock(options.now)
     fake = Fake(clock, options.seed)
     stripe = Stripe(
-        clock, options.seed, counts_of(options), events=not options.no_events, api_version=options.api_version
+        clock,
+        options.seed,
+        counts_of(options, "stripe", COLLECTIONS),
+        events=not options.no_events,
+        api_version=options.api_version,
     )
+    github = GitHub(clock, options.seed, counts_of(options, "github", GITHUB_COLLECTIONS))
     if options.no_limits:
         stripe.configure({"global_rate": None, "endpoint_rate": None})
+        github.configure(dict.fromkeys(GITHUB_LIMITS))
     fake.mount(stripe)
+    fake.mount(github)
 
     stopped = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -68,7 +83,10 @@ async def serve(options: argparse.Namespace) -> None:
                 "url": url,
                 "control": f"{url}/_control",
                 "port": port,
-                "providers": {"stripe": {"base_url": f"{url}/stripe", "api_key": DEFAULT_KEY}},
+                "providers": {
+                    "stripe": {"base_url": f"{url}/stripe", "api_key": DEFAULT_KEY},
+                    "github": {"base_url": f"{url}/github", "api_key": DEFAULT_TOKEN},
+                },
             }
         ),
         flush=True,

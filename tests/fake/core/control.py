@@ -227,14 +227,14 @@ class Control:
 
     def _provider(self, name: str | None) -> Upstream:
         providers = self._fake.providers
-        if name is None and len(providers) == 1:
+        if name is None:
             return next(iter(providers.values())).data
         if name not in providers:
             raise Refused(f'"provider" is one of {", ".join(providers)}, not {name!r}')
         return providers[name].data
 
     def _collection(self, body: dict[str, Any]) -> tuple[Upstream, str]:
-        """`stripe:customer`, or `customer` with `provider` (not needed while there is only one)."""
+        """`stripe:customer`, or `customer` with `provider` (without one, the first that was mounted)."""
         if "collection" not in body:
             raise Refused('"collection" is missing: "provider:name"')
         provider, colon, name = body["collection"].rpartition(":")

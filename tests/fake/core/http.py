@@ -23,6 +23,7 @@ REASONS = {
     404: "Not Found",
     405: "Method Not Allowed",
     409: "Conflict",
+    410: "Gone",
     413: "Content Too Large",
     415: "Unsupported Media Type",
     422: "Unprocessable Content",
@@ -49,6 +50,8 @@ class Request:
     body: bytes = b""
     received: float = 0.0
     """Seconds on the monotonic clock when the last byte had arrived."""
+    mount: str = ""
+    """What the provider's prefix took from the front of the path: an API that links to itself needs it."""
 
     @property
     def segments(self) -> list[str]:
