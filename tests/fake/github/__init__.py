@@ -24,6 +24,8 @@ from .writes import Writes
 
 __all__ = ["DEFAULT_TOKEN", "GitHub"]
 
+# Budgets of their own, of what the fake has not got.
+NOT_HERE = {name: {"limit": 30, "remaining": 30, "reset": 0, "used": 0} for name in ("search", "graphql")}
 VERSIONS = ("2022-11-28", "2026-03-10")
 ACCEPTED = ("*/*", "application/*", "application/json")
 NO_USER_AGENT = (
@@ -169,7 +171,7 @@ class GitHub:
                 return self._reads.show(request, "user", owner, viewer)
             case "rate_limit":
                 report = self._limits.report(viewer.bucket) | {"resource": "core"}
-                return Response.of_json(200, {"resources": {"core": report}, "rate": report})
+                return Response.of_json(200, {"resources": {"core": report, **NOT_HERE}, "rate": report})
         self._check_app(viewer)
         match route.kind:
             case "app":

@@ -52,7 +52,8 @@ def team(m: Maker) -> dict[str, Any]:
         "name": name, "id": m.id, "node_id": m.node("T"), "slug": slug, "description": m.words(),
         "privacy": "closed", "notification_setting": "notifications_enabled", "url": url,
         "html_url": f"{WEB}/orgs/{m.parent['login']}/teams/{slug}",
-        "members_url": f"{url}/members{{/member}}", "repositories_url": f"{url}/repos", "type": "organization", "organization_id": m.parent["id"],
+        "members_url": f"{url}/members{{/member}}", "repositories_url": f"{url}/repos",
+        "type": "organization", "organization_id": m.parent["id"],
         "permission": "pull", "parent": None,
     }
 

@@ -84,8 +84,8 @@ class Maker:
 
     def head(self) -> str:
         """The sha of some commit of the repository, a made-up one while it has none."""
-        found = self.below("commit", 1) or self.below("commit", 1)
-        return found[0]["sha"] if found else self.sha()
+        items = self.hub.stores["commit"].children(str(self.parent["id"]))
+        return self.pick(items).id if items else self.sha()
 
 
 def node_id(kind: str, id: int) -> str:
