@@ -114,8 +114,9 @@ class GitHubClient(Requests):
         return self.send("GET", path, None, headers, **query)
 
     def pages(self, path: str, headers: dict[str, str] | None = None, **query: Any) -> Iterator[Answer]:
-        """Every page of a list, by what its links say."""
-        query.setdefault("per_page", 100)
+        """Every page of a list, by what its links say; from a link on when `path` is one."""
+        if "?" not in path:
+            query.setdefault("per_page", 100)
         answer = self.get(path, headers, **query)
         while True:
             assert answer.status == 200, answer.body

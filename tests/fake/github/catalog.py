@@ -59,7 +59,8 @@ R = "repos/{owner}/{repo}"
 # What the documentation does not say of an order without `sort` (labels, tags, teams, releases) is as it was
 # seen to be.
 COLLECTIONS: tuple[Collection, ...] = (
-    Collection("user", "users", None, 40, deletable=False, changeable=False),
+    Collection("user", "users", None, 40, deletable=False, changeable=False, filters={"since": None},
+        cursor=True),
     Collection("organization", "user/orgs", None, 2, deletable=False),
     Collection("repository", "orgs/{org}/repos", "organization", 8, sorts=REPOSITORY_SORTS, descending=True,
         filters={"type": ("all", "public", "private", "forks", "sources", "member")}),

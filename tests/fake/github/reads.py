@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
-import re
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
 from ..core.http import Request, Response
 from ..core.store import Item, dump
-from . import times
+from . import filters
 from .catalog import BY_NAME, Collection
 from .credentials import Viewer
-from .errors import ApiError, Moved, invalid_field, not_found
+from .errors import ApiError, Moved, not_found
 from .hub import Hub
 from .listing import Listing, etag, matches, page, page_of, unchanged
 from .objects import alone
@@ -25,9 +24,6 @@ DEEPEST = 400
 """Most pages of stargazers."""
 KEPT_VIEWS = 64
 STAR = ("application/vnd.github.star+json", "application/vnd.github.v3.star+json")
-BY_MEMBER = {"issue": "number", "pull_request": "number", "milestone": "number", "label": "name"}
-DATES = re.compile(r"(>=|<=|>|<)?([^.]+)|([^.]+)\.\.([^.]+)")
-RUN_MEMBERS = {"branch": "head_branch", "event": "event", "head_sha": "head_sha"}
 
 
 class Reads:
@@ -80,11 +76,16 @@ class Reads:
             raise ApiError(
                 422, "In order to keep the API fast for everyone, pagination is limited for this resource."
             )
-        sort, descending = self._order(route, collection, given)
-        order = self._order_of(collection, sort)
-        wanted = self._filters(route, collection, given)
+        sort, descending = filters.sorting(route, collection, given)
+        order = filters.order(self._hub, collection, sort)
+        wanted = filters.wanted(collection, given)
+
+        def chosen() -> list[Item]:
+            seen = [item for item in items if self._sees(collection, item, viewer)]
+            return sorted(filters.matching(self._hub, collection, seen, wanted), key=order)
+
         key = (collection.name, parent, home, sort, *sorted(wanted.items()), viewer)
-        found = self._view(key, collection, lambda: self._sorted(collection, items, wanted, order, viewer))
+        found = self._view(key, collection, chosen)
         total = len(found)
         if collection.name == "workflow_run" and any(name in given for name in collection.filters):
             found = found[-CAP:]
@@ -148,68 +149,6 @@ class Reads:
             return item.id, store.children(item.id), home
         return f"{repository.id}#{number}", self._hub.comments(collection.name, item.document()["url"]), home
 
-    def _order(self, route: Route, collection: Collection, given: dict[str, str]) -> tuple[str, bool]:
-        sorts, descending = dict(collection.sorts), collection.descending
-        default = next(iter(sorts))
-        if route.kind == "own_repositories" or "username" in route.given or "user_id" in route.given:
-            default = "full_name"
-        if collection.name == "repository":
-            descending = given.get("sort", default) != "full_name"
-        if collection.name == "pull_request":
-            descending = given.get("sort", "created") == "created"
-        if len(sorts) == 1:
-            return sorts[default], descending
-        sort, direction = given.get("sort", default), given.get("direction")
-        if sort not in sorts:
-            raise invalid_field(_resource(collection), "sort", sort)
-        if direction not in (None, "asc", "desc"):
-            raise invalid_field(_resource(collection), "direction", direction)
-        if collection.name in ("issue_comment", "review_comment") and "sort" not in given:
-            # The documentation: "Ignored without the sort parameter."
-            direction = None
-        return sorts[sort], descending if direction is None else direction == "desc"
-
-    def _order_of(self, collection: Collection, sort: str) -> Callable[[Item], tuple[Any, int]]:
-        if sort == "created":
-            return lambda item: (item.created, item.key)
-        if sort == "updated":
-            touched = self._hub.touched[collection.name]
-            return lambda item: (touched.get(item.id, ""), item.key)
-
-        def member(item: Item) -> tuple[Any, int]:
-            document = item.document()
-            if sort == "completeness":
-                every = document["open_issues"] + document["closed_issues"]
-                return (document["closed_issues"] / every if every else 0, item.key)
-            # Without a date: behind all that have one.
-            missing: Any = "~" if sort == "due_on" else ""
-            return (missing if document[sort] is None else document[sort], item.key)
-
-        return member
-
-    def _filters(self, route: Route, collection: Collection, given: dict[str, str]) -> dict[str, str]:
-        """Those of the collection's that are given or hidden. What it does not know goes unnoticed."""
-        if len(route.given) > 2 and collection.name in ("issue_comment", "review_comment"):
-            known: dict[str, Any] = {"since": None}
-        else:
-            known = {**collection.filters, **({"since": None} if collection.since else {})}
-        wanted = {name: value for name, value in collection.hidden.items() if name not in given}
-        if collection.name == "user":
-            known["since"] = None
-        for name, allowed in known.items():
-            if name not in given:
-                continue
-            if allowed is not None and given[name] not in allowed:
-                raise invalid_field(_resource(collection), name, given[name])
-            wanted[name] = given[name]
-        for name in ("since", "until"):
-            if name in wanted and collection.name != "user":
-                try:
-                    wanted[name] = times.iso(times.seconds(wanted[name]))
-                except ValueError:
-                    raise invalid_field(_resource(collection), name, wanted[name]) from None
-        return wanted
-
     def _view(
         self, key: tuple[Any, ...], collection: Collection, make: Callable[[], list[Item]]
     ) -> list[Item]:
@@ -223,83 +162,12 @@ class Reads:
             self._views.popitem(last=False)
         return view
 
-    def _sorted(
-        self,
-        collection: Collection,
-        items: list[Item],
-        wanted: dict[str, str],
-        order: Callable[[Item], tuple[Any, int]],
-        viewer: Viewer,
-    ) -> list[Item]:
-        found = list(items)
+    def _sees(self, collection: Collection, item: Item, viewer: Viewer) -> bool:
         if collection.name == "repository":
-            found = [item for item in found if viewer.sees(item.document())]
+            return viewer.sees(item.document())
         if collection.name == "release" and viewer.kind == "anonymous":
-            found = [item for item in found if not item.document()["draft"]]
-        wanted = dict(wanted)
-        if "since" in wanted and collection.since:
-            since, touched = wanted.pop("since"), self._hub.touched[collection.name]
-            found = [item for item in found if touched[item.id] >= since]
-        tests = [self._test(collection, name, value) for name, value in wanted.items()]
-        tests = [test for test in tests if test is not None]
-        if tests:
-            found = [
-                item
-                for item in found
-                for document in (item.document(),)
-                if all(test(document) for test in tests)
-            ]
-        return sorted(found, key=order)
-
-    def _test(self, collection: Collection, name: str, value: str) -> Callable[[dict[str, Any]], bool] | None:
-        if value == "all" or (name, value) == ("type", "member"):
-            return None
-        match collection.name, name:
-            case "user", "since":
-                after = int(value) if value.isdecimal() else 0
-                return lambda shown: shown["id"] > after
-            case "repository", "type":
-                if value in ("public", "private"):
-                    return lambda shown: shown["visibility"] == value
-                return lambda shown: shown["fork"] == (value == "forks")
-            case "commit", "since":
-                return lambda shown: shown["commit"]["committer"]["date"] >= value
-            case "commit", "until":
-                return lambda shown: shown["commit"]["committer"]["date"] <= value
-            case "commit", "author":
-                return lambda shown: shown["author"] is not None and shown["author"]["login"] == value
-            case "commit", "sha":
-                # Every branch of a fake repository has the whole history.
-                return None
-            case "branch", "protected":
-                return lambda shown: shown["protected"] == (value == "true")
-            case "issue", "labels":
-                names = {each.lower() for each in value.split(",")}
-                return lambda shown: names <= {each["name"].lower() for each in shown["labels"]}
-            case "issue", "creator":
-                return lambda shown: shown["user"]["login"] == value
-            case "issue", "assignee":
-                return lambda shown: _one_of(value, {each["login"] for each in shown["assignees"]})
-            case "issue", "milestone":
-                return lambda shown: _one_of(
-                    value, {str(shown["milestone"]["number"])} if shown["milestone"] else set()
-                )
-            case "pull_request", "head":
-                return lambda shown: shown["head"]["label"] == value
-            case "pull_request", "base":
-                return lambda shown: shown["base"]["ref"] == value
-            case "workflow_run", "status":
-                return lambda shown: value in (shown["status"], shown["conclusion"])
-            case "workflow_run", "created":
-                return _created(value)
-            case "workflow_run", "actor":
-                return lambda shown: shown["actor"]["login"] == value
-            case "workflow_run", _:
-                return lambda shown: shown[RUN_MEMBERS[name]] == value
-            case "member" | "collaborator", _:
-                # Nobody here is an administrator, or from outside.
-                return (lambda shown: False) if value in ("admin", "outside") else None
-        return lambda shown: shown[name] == value
+            return not item.document()["draft"]
+        return True
 
     def _renderer(self, request: Request, collection: Collection) -> Callable[[Item], bytes]:
         if collection.name == "stargazer" and not any(
@@ -385,42 +253,3 @@ class Reads:
     def _check_sees(self, name: str, viewer: Viewer) -> None:
         if viewer.collections is not None and name not in viewer.collections:
             raise ApiError(403, "Resource not accessible by personal access token")
-
-
-def _resource(collection: Collection) -> str:
-    """`issue_comment` as an error names it: IssueComment."""
-    return collection.name.title().replace("_", "")
-
-
-def _one_of(value: str, found: set[str]) -> bool:
-    return bool(found) if value == "*" else not found if value == "none" else value in found
-
-
-def _created(value: str) -> Callable[[dict[str, Any]], bool]:
-    """GitHub's syntax of a range: `>=2024-01-01`, `2024-01-01..2024-02-01`, or one day."""
-    found = DATES.fullmatch(value)
-    try:
-        if found is None:
-            raise ValueError(value)
-        sign, one, first, last = found.groups()
-        if first is not None:
-            low, high = times.iso(times.seconds(first)), times.iso(times.seconds(last) + _rest_of_day(last))
-            return lambda shown: low <= shown["created_at"] <= high
-        at, end = times.iso(times.seconds(one)), times.iso(times.seconds(one) + _rest_of_day(one))
-    except ValueError:
-        raise invalid_field("WorkflowRun", "created", value) from None
-    match sign:
-        case ">=":
-            return lambda shown: shown["created_at"] >= at
-        case "<=":
-            return lambda shown: shown["created_at"] <= end
-        case ">":
-            return lambda shown: shown["created_at"] > end
-        case "<":
-            return lambda shown: shown["created_at"] < at
-    return lambda shown: at <= shown["created_at"] <= end
-
-
-def _rest_of_day(text: str) -> int:
-    """A date without a time means the whole day."""
-    return 86_399 if len(text) == 10 else 0
