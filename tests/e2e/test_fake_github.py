@@ -506,15 +506,17 @@ def test_a_name_that_is_taken_is_refused(small: GitHubClient) -> None:
     make(small, "repository", parent="acme", name="two")
     answer = small.send("PATCH", "repos/acme/two", {"name": "one"})
     assert answer.status == 422
-    assert small.get("repos/acme/two").json["full_name"] == "acme/two"
+    assert (small.get("repos/acme/two").json["name"], small.get("repos/acme/one").status) == ("two", 200)
     with pytest.raises(AssertionError, match="already"):
         make(small, "repository", parent="acme", name="ONE")
     assert len(truth(small, "repository")) == 2
+    assert small.send("PATCH", "repos/acme/two", {"name": "Two"}).json["full_name"] == "acme/Two"
+    assert small.get("repos/acme/two").json["name"] == "Two"
 
 
 def test_a_deleted_issue_is_gone_with_its_comments(small: GitHubClient) -> None:
     [issue, other] = make(small, "issue", 2, parent="acme/one", state="open")
-    [comment] = make(small, "issue_comment", parent="acme/one", issue_number=1)
+    comment, *_ = make(small, "issue_comment", 3, parent="acme/one", issue_number=1)
     make(small, "issue_comment", parent="acme/one", issue_number=2)
     remove(small, "issue", issue)
     answer = small.get("repos/acme/one/issues/1")

@@ -133,7 +133,10 @@ class Credentials:
         return Viewer("installation", bucket, seen, installation=issued.installation)
 
     def _check(self, token: str) -> None:
-        """A JSON web token: signed with the App's key, and valid for ten minutes at the most."""
+        """A JSON web token: signed with the App's key, and valid for ten minutes at the most.
+
+        What is checked is documented; the words are GitHub's as others have quoted them.
+        """
         said = claims(token, self._key) if self._key and self._app else None
         if said is None:
             raise ApiError(401, "A JSON web token could not be decoded")

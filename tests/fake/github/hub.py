@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import random
-import re
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
@@ -14,6 +12,7 @@ from ..core.clock import Clock
 from ..core.data import Refused
 from ..core.store import Item, Store, dump
 from .catalog import BY_NAME, COLLECTIONS, Collection
+from .consequences import Consequences
 from .objects import maker_of
 from .objects.issues import SHARED, as_pull_request
 from .objects.maker import Maker
@@ -46,6 +45,7 @@ class Hub:
         self._logins: dict[str, tuple[str, str]] = {}
         self._numbers: Counter[tuple[str, int]] = Counter()
         self._last_id = FIRST_ID
+        self._consequences = Consequences(self)
         self.owner = self.create("user", {"login": "fake-owner"}, created=int(clock.now())).document()
         """Whom every token belongs to."""
 
@@ -135,7 +135,7 @@ class Hub:
             return self._create_pull_request(above, data, created, rng)
         document = self._made(name, data, above, created, rng)
         item = self._insert(collection, document, above, created)
-        self._created(name, document, above)
+        self._consequences.created(name, document, above)
         return item
 
     def make_user(self) -> dict[str, Any]:
@@ -204,7 +204,7 @@ class Hub:
         issue["pull_request"]["merged_at"], issue["draft"] = pull["merged_at"], pull["draft"]
         self._insert(BY_NAME["issue"], issue, above, created)
         item = self._insert(BY_NAME["pull_request"], pull, above, created)
-        self._created("issue", issue, above)
+        self._consequences.created("issue", issue, above)
         return item
 
     def _insert(
@@ -213,25 +213,27 @@ class Hub:
         parent = None if above is None else str(above["id"])
         own = document["user"]["id"] if collection.name == "stargazer" else document[collection.key]
         id = f"{parent}/{own}" if collection.scoped else str(own)
+        if collection.name == "repository":
+            self._check_free(document["full_name"], id)
         try:
             item = self.stores[collection.name].insert(id, created, dump(document), parent)
         except KeyError as error:
             raise Refused(str(error.args[0])) from None
         self._touch(collection.name, item, document)
         if collection.name == "repository":
-            self._name(document)
+            self._name(document["full_name"], id)
         elif collection.name in ("user", "organization"):
             self._logins[document["login"].lower()] = (collection.name, item.id)
         return item
 
-    def _name(self, repository: dict[str, Any]) -> None:
-        name = repository["full_name"].lower()
-        if name in self._names:
-            self.stores["repository"].remove(str(repository["id"]))
+    def _check_free(self, name: str, id: str) -> None:
+        if self._names.get(name.lower(), id) != id:
             raise Refused(f"there is a repository {name} already")
-        self._names[name] = str(repository["id"])
+
+    def _name(self, name: str, id: str) -> None:
+        self._names[name.lower()] = id
         # Who takes a name that another one once had takes its redirect too.
-        self.renamed.pop(name, None)
+        self.renamed.pop(name.lower(), None)
 
     def _resolve(self, above: dict[str, Any], data: dict[str, Any]) -> None:
         """Names, logins and numbers into the objects that issues show."""
@@ -280,16 +282,14 @@ class Hub:
             return item
         if "updated_at" in document and moment is not None and "updated_at" not in data:
             document["updated_at"] = iso(moment)
-        if name == "repository" and (document["name"] != before["name"]):
-            document["full_name"] = before["full_name"]
-            self._replace(name, item, document)
-            self._rename(item, document["name"], before["name"])
+        if name == "repository" and document["name"] != before["name"]:
+            self._rename(item, document)
             return item
         if name == "label" and document["name"] != before["name"]:
             url = document["url"].rpartition("/")[0]
             document["url"] = f"{url}/{quote(document['name'])}"
-        self._replace(name, item, document)
-        self._updated(name, item, before, document)
+        self.replace(name, item, document)
+        self._consequences.updated(name, item, before, document)
         return item
 
     def delete(self, name: str, id: str) -> None:
@@ -304,10 +304,13 @@ class Hub:
             for below in list(self.stores[child.name].children(id)):
                 self._below_gone(child.name, below)
         if name == "issue":
-            for comment in self.comments("issue_comment", document["url"]):
+            for comment in list(self.comments("issue_comment", document["url"])):
                 self._remove("issue_comment", comment.id)
         self._remove(name, id)
-        self._deleted(name, item, document)
+        if name == "repository":
+            del self._names[document["full_name"].lower()]
+            self.renamed = {old: renamed for old, renamed in self.renamed.items() if renamed != id}
+        self._consequences.deleted(name, item, document)
 
     def transfer(self, id: str, target: str, moment: float) -> Item:
         """Moves an issue to another repository, where it has another id and number; comments go along."""
@@ -343,9 +346,9 @@ class Hub:
         """A change that follows from another one, and that no `updated_at` tells of."""
         document = item.document()
         change(document)
-        self._replace(name, item, document)
+        self.replace(name, item, document)
 
-    def _replace(self, name: str, item: Item, document: dict[str, Any]) -> None:
+    def replace(self, name: str, item: Item, document: dict[str, Any]) -> None:
         self.stores[name].replace(item, dump(document))
         self._touch(name, item, document)
 
@@ -364,61 +367,6 @@ class Hub:
         self.touched[name][item.id] = document.get("updated_at") or iso(item.created)
         self.changes[name] += 1
 
-    # -- consequences -------------------------------------------------------------------------------------
-
-    def _created(self, name: str, document: dict[str, Any], above: dict[str, Any] | None) -> None:
-        if above is None:
-            return
-        match name:
-            case "issue":
-                self._count_issue(document, 1)
-            case "issue_comment":
-                self._said(str(above["id"]), document["issue_url"], document["updated_at"], 1)
-            case "review" | "review_comment":
-                moment = document.get("updated_at") or document["submitted_at"]
-                parts = document["pull_request_url"].rpartition("/pulls/")
-                self._said(
-                    str(above.get("base", {}).get("repo", above)["id"]),
-                    f"{parts[0]}/issues/{parts[2]}",
-                    moment,
-                    0,
-                )
-            case "stargazer":
-                self._count_stars(str(above["id"]), 1)
-            case "commit":
-                self._pushed(str(above["id"]), document)
-            case "release" if not document["draft"]:
-                if self.find("tag", str(above["id"]), "name", document["tag_name"]) is None:
-                    tag = {"name": document["tag_name"]}
-                    self.create("tag", tag, parent=str(above["id"]), created=int(self.clock.now()))
-
-    def _updated(self, name: str, item: Item, before: dict[str, Any], document: dict[str, Any]) -> None:
-        if name in ("issue", "pull_request"):
-            self._mirror(name, item, document)
-        if name == "issue" and document["state"] != before["state"]:
-            self._count_issue(before, -1)
-            self._count_issue(document, 1)
-        elif name == "label":
-            self._shown_by_issues(item, "labels", document["id"], document)
-        elif name == "milestone":
-            self._shown_by_issues(item, "milestone", document["id"], document)
-
-    def _deleted(self, name: str, item: Item, document: dict[str, Any]) -> None:
-        match name:
-            case "issue":
-                self._count_issue(document, -1)
-            case "issue_comment":
-                self._said(item.parent or "", document["issue_url"], None, -1)
-            case "stargazer":
-                self._count_stars(item.parent or "", -1)
-            case "label":
-                self._shown_by_issues(item, "labels", document["id"], None)
-            case "milestone":
-                self._shown_by_issues(item, "milestone", document["id"], None)
-            case "repository":
-                self._names.pop(document["full_name"].lower(), None)
-                self.renamed = {name: id for name, id in self.renamed.items() if id != item.id}
-
     def _close(self, document: dict[str, Any], data: dict[str, Any], moment: float | None) -> None:
         if data.get("state", document["state"]) == document["state"]:
             return
@@ -427,115 +375,11 @@ class Hub:
         if "state_reason" in document and "pull_request" not in document:
             data.setdefault("state_reason", "completed" if closed else "reopened")
 
-    def _mirror(self, name: str, item: Item, document: dict[str, Any]) -> None:
-        """What one face of a pull request shows, the other one shows as well."""
-        other = "issue" if name == "pull_request" else "pull_request"
-        if name == "issue" and "pull_request" not in document:
-            return
-        face = self.find(other, item.parent or "", "number", document["number"])
-        if face is None:
-            return
-        before = face.document()
-
-        def change(shown: dict[str, Any]) -> None:
-            shown.update({member: document[member] for member in SHARED})
-            if other == "issue":
-                shown["pull_request"]["merged_at"], shown["draft"] = document["merged_at"], document["draft"]
-
-        self.amend(other, face, change)
-        if other == "issue" and before["state"] != document["state"]:
-            self._count_issue(before, -1)
-            self._count_issue(face.document(), 1)
-
-    def _count_issue(self, issue: dict[str, Any], by: int) -> None:
-        """The numbers of open issues: of the repository, and of the milestone."""
-        repository = self.repository(issue["repository_url"].rpartition("/repos/")[2])
-
-        def counted(document: dict[str, Any]) -> None:
-            document["open_issues"] += by
-            document["open_issues_count"] += by
-
-        if repository is not None and issue["state"] == "open":
-            self.amend("repository", repository, counted)
-        milestone = issue["milestone"] and self.get("milestone", str(issue["milestone"]["id"]))
-        if milestone:
-            member = f"{issue['state']}_issues"
-            self.amend("milestone", milestone, lambda shown: shown.update({member: shown[member] + by}))
-
-    def _count_stars(self, repository: str, by: int) -> None:
-        def counted(document: dict[str, Any]) -> None:
-            for member in ("stargazers_count", "watchers_count", "watchers"):
-                document[member] += by
-
-        self.amend("repository", self.existing("repository", repository), counted)
-
-    def _said(self, repository: str, address: str, moment: str | None, by: int) -> None:
-        """Something was said about an issue, which counts as an update of it. A comment's end is none."""
-        item = self.find("issue", repository, "number", int(address.rpartition("/")[2]))
-        if item is None:
-            return
-
-        def change(document: dict[str, Any]) -> None:
-            document["comments"] += by
-            document["updated_at"] = max(document["updated_at"], moment or "")
-
-        self.amend("issue", item, change)
-        self._mirror("issue", item, item.document())
-
-    def _pushed(self, repository: str, commit: dict[str, Any]) -> None:
-        item = self.existing("repository", repository)
-        pushed = commit["commit"]["committer"]["date"]
-        self.amend("repository", item, lambda shown: shown.update(pushed_at=max(shown["pushed_at"], pushed)))
-        branch = self.find("branch", repository, "name", item.document()["default_branch"])
-        if branch is not None:
-            tip = {"sha": commit["sha"], "url": commit["url"]}
-            self.amend("branch", branch, lambda shown: shown.update(commit=tip))
-
-    def _shown_by_issues(self, item: Item, member: str, id: int, now: dict[str, Any] | None) -> None:
-        """A label or a milestone has changed or is gone: in the issues too, and none of them is updated."""
-        mark = b'"id":%d,' % id
-
-        def change(document: dict[str, Any]) -> None:
-            if member == "milestone":
-                document[member] = now
-            else:
-                kept = (now if each["id"] == id else each for each in document[member])
-                document[member] = [each for each in kept if each is not None]
-
-        for name in ("issue", "pull_request"):
-            for shown in self.stores[name].children(item.parent or ""):
-                if mark in shown.raw:
-                    self.amend(name, shown, change)
-
-    def _rename(self, item: Item, new: str, old: str) -> None:
-        """Every address below a repository has its name in it; that is no update of anything either."""
-        owner = item.document()["owner"]["login"]
-        was, now = f"{owner}/{old}", f"{owner}/{new}"
-        if now.lower() in self._names:
-            raise Refused(f"there is a repository {now} already")
+    def _rename(self, item: Item, document: dict[str, Any]) -> None:
+        was, now = document["full_name"], f"{document['owner']['login']}/{document['name']}"
+        self._check_free(now, item.id)
+        self.replace("repository", item, document)
         del self._names[was.lower()]
-        self._names[now.lower()] = item.id
-        self.renamed.pop(now.lower(), None)
         self.renamed[was.lower()] = item.id
-        pattern = re.compile(
-            rf'(/repos/|github\.com[/:]|"full_name":"){re.escape(was)}(?=[/"{{?#]|\.git")'.encode()
-        )
-
-        def addressed(raw: bytes) -> dict[str, Any]:
-            renamed = pattern.sub(lambda found: found[1] + now.encode(), raw)
-            return json.loads(
-                renamed.replace(b'"name":%b,"full_name"' % dump(old), b'"name":%b,"full_name"' % dump(new))
-            )
-
-        self._replace("repository", item, addressed(item.raw))
-        for collection in COLLECTIONS:
-            for below in self._below(collection, item.id):
-                self._replace(collection.name, below, addressed(below.raw))
-
-    def _below(self, collection: Collection, repository: str) -> list[Item]:
-        if collection.parent == "repository":
-            return list(self.stores[collection.name].children(repository))
-        if collection.parent == "pull_request":
-            pulls = self.stores["pull_request"].children(repository)
-            return [each for pull in pulls for each in self.stores[collection.name].children(pull.id)]
-        return []
+        self._name(now, item.id)
+        self._consequences.renamed(item, was, now)

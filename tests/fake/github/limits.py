@@ -1,4 +1,7 @@
-"""GitHub's limits: requests an hour, and the secondary ones that nothing reports before they are met."""
+"""GitHub's limits: requests an hour, and the secondary ones that nothing reports before they are met.
+
+The numbers are documented. That whoever goes on asking is refused altogether is the documentation's threat.
+"""
 
 from __future__ import annotations
 

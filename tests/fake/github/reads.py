@@ -19,9 +19,9 @@ from .objects import alone
 from .routes import Route
 
 CAP = 1000
-"""Most workflow runs that a list with a filter gives, whatever it counts."""
+"""Most workflow runs that a list with a filter gives, which is documented; that it counts them all is not."""
 DEEPEST = 400
-"""Most pages of stargazers."""
+"""Most pages of stargazers; as it was seen to be."""
 KEPT_VIEWS = 64
 STAR = ("application/vnd.github.star+json", "application/vnd.github.v3.star+json")
 
@@ -134,6 +134,7 @@ class Reads:
         document = repository.document()
         rest = "/".join(request.path.strip("/").split("/")[3 if "owner" in route.given else 2 :])
         home = f"/repositories/{repository.id}/{rest}"
+        # These three are documented as statuses of the lists; what they say is as it was seen to be.
         if collection.name == "issue" and not document["has_issues"]:
             raise ApiError(410, "Issues are disabled for this repo")
         if collection.name == "commit" and not store.children(repository.id):

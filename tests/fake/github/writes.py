@@ -45,6 +45,8 @@ CREATED = {"issue", "issue_comment", "label", "milestone", "release"}
 CHANGED = set(FIELDS)
 DELETED = {"issue_comment", "review_comment", "label", "milestone", "release"}
 UNIQUE = {"label": "name", "release": "tag_name", "milestone": "title"}
+# From what the documentation says in prose, not from its schemas: labels that come into being by being used,
+# names that may not be taken twice, and that an archived repository takes no writes.
 REASONS = ("completed", "not_planned", "reopened", "duplicate", None)
 
 
