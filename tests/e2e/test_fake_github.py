@@ -500,6 +500,9 @@ def test_a_renamed_repository_redirects(small: GitHubClient) -> None:
         assert small.get(f"repos/acme/{old}").headers["location"].endswith(f"/repositories/{id}")
     [other] = make(small, "repository", parent="acme", name="one")
     assert str(small.get("repos/acme/one").json["id"]) == other
+    # Whoever takes a name takes its redirect, for good.
+    remove(small, "repository", other)
+    assert small.get("repos/acme/one").status == 404
 
 
 def test_a_name_that_is_taken_is_refused(small: GitHubClient) -> None:
@@ -573,6 +576,10 @@ def test_a_milestone_counts_its_issues_and_leaves_them(small: GitHubClient) -> N
     change(small, "issue", issue, state="closed")
     shown = truth(small, "milestone")[milestone]
     assert (shown["open_issues"], shown["closed_issues"]) == (0, 1)
+    small.send("PATCH", "repos/acme/one/issues/1", {"milestone": None})
+    assert truth(small, "milestone")[milestone]["closed_issues"] == 0
+    small.send("PATCH", "repos/acme/one/issues/1", {"milestone": 1})
+    assert truth(small, "milestone")[milestone]["closed_issues"] == 1
     assert small.send("DELETE", "repos/acme/one/milestones/1").status == 204
     assert truth(small, "issue")[issue]["milestone"] is None
 
