@@ -34,7 +34,6 @@ class Viewer:
     bucket: str | None = None
     repositories: frozenset[str] | None = None
     collections: frozenset[str] | None = None
-    installation: str | None = None
 
     def sees(self, repository: dict[str, Any]) -> bool:
         if self.kind == "anonymous" or self.kind == "app":
@@ -130,7 +129,7 @@ class Credentials:
             raise ApiError(403, "This installation has been suspended")
         own = self._accessible(issued.installation)
         seen = own if issued.repositories is None else own & issued.repositories
-        return Viewer("installation", bucket, seen, installation=issued.installation)
+        return Viewer("installation", bucket, seen)
 
     def _check(self, token: str) -> None:
         """A JSON web token: signed with the App's key, and valid for ten minutes at the most.
