@@ -506,7 +506,7 @@ def test_what_is_not_http_is_refused(stripe: Client, request_bytes: bytes) -> No
 
 
 def test_nothing_is_at_other_prefixes(stripe: Client) -> None:
-    assert stripe.request("GET", "/github/user").status == 404
+    assert stripe.request("GET", "/nothing/user").status == 404
     assert stripe.request("GET", "/_control/nothing").status == 404
     assert stripe.request("GET", "/v1/customers?limit=1").status == 200
 

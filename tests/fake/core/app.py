@@ -71,7 +71,7 @@ class Fake:
             return LocalExchange(self._control.handle(request))
         provider = self.providers.get(first)
         if provider is not None:
-            request.path = "/" + rest
+            request.path, request.mount = "/" + rest, "/" + first
         else:
             provider = next((each for each in self.providers.values() if first in each.roots), None)
         if provider is None:

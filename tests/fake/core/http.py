@@ -50,6 +50,8 @@ class Request:
     body: bytes = b""
     received: float = 0.0
     """Seconds on the monotonic clock when the last byte had arrived."""
+    mount: str = ""
+    """What the provider's prefix took from the front of the path: an API that links to itself needs it."""
 
     @property
     def segments(self) -> list[str]:

@@ -6,7 +6,10 @@ from collections import defaultdict, deque
 
 
 class Window:
-    """At most `allowed` requests in any `interval` seconds: a sliding window, without a bucket's kindness."""
+    """At most `allowed` requests in any `interval` seconds: a sliding window, without a bucket's kindness.
+
+    weight: as how many requests one counts.
+    """
 
     __slots__ = ("_times", "allowed", "interval")
 
@@ -15,21 +18,18 @@ class Window:
         self.interval = interval
         self._times: deque[float] = deque()
 
-    def wait(self, now: float) -> float:
+    def wait(self, now: float, weight: int = 1) -> float:
         """Seconds until a request would be let in; 0 when it is let in now. Counts nothing."""
         times = self._times
         while times and times[0] <= now - self.interval:
             times.popleft()
-        if len(times) < self.allowed:
+        over = len(times) + weight - self.allowed
+        if over <= 0:
             return 0.0
-        return times[0] + self.interval - now
+        return times[min(over, len(times)) - 1] + self.interval - now if times else self.interval
 
-    def take(self, now: float) -> None:
-        self._times.append(now)
-
-    @property
-    def remaining(self) -> int:
-        return max(0, self.allowed - len(self._times))
+    def take(self, now: float, weight: int = 1) -> None:
+        self._times.extend([now] * weight)
 
 
 class Windows:
@@ -43,9 +43,9 @@ class Windows:
         self.interval = interval
         self._windows: dict[str, Window] = defaultdict(lambda: Window(allowed or 0, interval))
 
-    def wait(self, key: str, now: float) -> float:
-        return 0.0 if self.allowed is None else self._windows[key].wait(now)
+    def wait(self, key: str, now: float, weight: int = 1) -> float:
+        return 0.0 if self.allowed is None else self._windows[key].wait(now, weight)
 
-    def take(self, key: str, now: float) -> None:
+    def take(self, key: str, now: float, weight: int = 1) -> None:
         if self.allowed is not None:
-            self._windows[key].take(now)
+            self._windows[key].take(now, weight)

@@ -1,0 +1,140 @@
+"""The fake's answers against GitHub's OpenAPI document: every list, and every object that is read alone."""
+
+import json
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from fake.client import GitHubClient
+from fake.github.catalog import COLLECTIONS
+from fake.github.routes import TEMPLATES
+from harness import Fake
+from house.openapi import openapi
+from jsonschema import Draft202012Validator, FormatChecker
+
+PACKAGE = "@octokit/openapi@23.0.2"
+DOCUMENT = "generated/api.github.com.json"
+DOCUMENT_SHA256 = "829b4bebb19a53133289f7b0bc819f4f1118115821db2ca9f25e9ee995a7da2a"
+
+
+@lru_cache(maxsize=1)
+def document() -> dict[str, Any]:
+    """GitHub's document, with what OpenAPI 3.0 says of null in the words of JSON Schema."""
+    return _nullable(openapi(PACKAGE, DOCUMENT, DOCUMENT_SHA256))
+
+
+def _nullable(node: Any) -> Any:
+    if isinstance(node, list):
+        return [_nullable(each) for each in node]
+    if not isinstance(node, dict):
+        return node
+    plain = {name: _nullable(value) for name, value in node.items() if name != "nullable"}
+    return {"anyOf": [plain, {"type": "null"}]} if node.get("nullable") is True else plain
+
+
+def problems(template: str, answer: Any) -> list[str]:
+    """What is wrong with an answer of `GET template`."""
+    operation = document()["paths"][template]["get"]
+    schema = operation["responses"]["200"]["content"]["application/json"]["schema"]
+    validator = Draft202012Validator(
+        {**schema, "components": document()["components"]}, format_checker=FormatChecker()
+    )
+    return [
+        f"{template}: {error.json_path}: {error.message[:200]}" for error in validator.iter_errors(answer)
+    ]
+
+
+@pytest.fixture(scope="module")
+def github() -> Iterator[GitHubClient]:
+    with Fake("--seed", "13", "--no-limits") as fake:
+        yield GitHubClient(fake.url)
+
+
+def truth(github: GitHubClient, collection: str) -> list[dict[str, Any]]:
+    return list(github.control("GET", f"truth?collection=github:{collection}")["objects"].values())
+
+
+def address(github: GitHubClient, template: str, **more: Any) -> str:
+    """The template with what a seeded fake has in its first repository, which has some of everything."""
+    review = truth(github, "review")[0]
+    owner, repo = review["html_url"].split("/")[3:5]
+    organization = truth(github, "organization")[0]["login"]
+    given = {"owner": owner, "repo": repo, "org": organization, **more}
+    for name, value in given.items():
+        template = template.replace(f"{{{name}}}", quote(str(value), safe=""))
+    return template.lstrip("/")
+
+
+@pytest.mark.parametrize("collection", COLLECTIONS, ids=lambda each: each.name)
+def test_a_list_is_as_the_document_says(github: GitHubClient, collection) -> None:
+    template = "/" + collection.path
+    number = truth(github, "review")[0]["pull_request_url"].rpartition("/")[2]
+    query = {"state": "all"} if "state" in collection.filters else {}
+    answer = github.get(address(github, template, pull_number=number), per_page=100, **query)
+    assert answer.status == 200
+    found = answer.json[collection.wrap] if collection.wrap else answer.json
+    assert found, "there is nothing in it"
+    assert problems(template, answer.json) == []
+
+
+def test_stars_are_as_the_document_says(github: GitHubClient) -> None:
+    template = "/repos/{owner}/{repo}/stargazers"
+    answer = github.get(address(github, template), {"Accept": "application/vnd.github.star+json"})
+    assert {"starred_at", "user"} == set(answer.json[0])
+    assert problems(template, answer.json) == []
+
+
+OBJECTS = sorted(
+    template
+    for template, (kind, _) in TEMPLATES.items()
+    if kind == "object" and "_id}" not in template.split("/")[1]
+)
+
+
+@pytest.mark.parametrize("template", OBJECTS)
+def test_an_object_is_as_the_document_says(github: GitHubClient, template: str) -> None:
+    _, collection = TEMPLATES[template]
+    assert collection is not None
+    document_template = documented("/" + template)
+    known = truth(github, collection)
+    if collection in ("user", "organization", "repository", "team", "review"):
+        one = known[0]
+    else:
+        start = f"https://api.github.com/{address(github, 'repos/{owner}/{repo}')}/"
+        one = next(each for each in known if start in json.dumps(each))
+    given = {
+        "id": one.get("id"),
+        "sha": one.get("sha"),
+        "name": one.get("name"),
+        "tag_name": one.get("tag_name"),
+        "slug": one.get("slug"),
+        "username": one.get("login"),
+        "org": one.get("login"),
+        "issue_number": one.get("number"),
+        "pull_number": one.get("number") or one.get("pull_request_url", "").rpartition("/")[2],
+        "milestone_number": one.get("number"),
+    }
+    if collection == "team":
+        given["org"] = one["html_url"].split("/")[-3]
+    answer = github.get(address(github, template, **{name: value for name, value in given.items() if value}))
+    assert answer.status == 200, answer.body
+    assert problems(document_template, answer.json) == []
+
+
+def documented(template: str) -> str:
+    """The document's own names of the placeholders."""
+    shape = ["{}" if part.startswith("{") else part for part in template.split("/")]
+    for path in document()["paths"]:
+        if ["{}" if part.startswith("{") else part for part in path.split("/")] == shape:
+            return path
+    raise AssertionError(f"GitHub has no {template}")
+
+
+@pytest.mark.parametrize(
+    ("path", "template"),
+    [("user", "/user"), ("user/repos", "/user/repos"), ("rate_limit", "/rate_limit")],
+)
+def test_what_stands_alone_is_as_the_document_says(github: GitHubClient, path: str, template: str) -> None:
+    assert problems(template, github.get(path).json) == []

