@@ -30,7 +30,8 @@ pub fn find(name: &str) -> Result<Option<Arc<Declaration>>> {
     }
 }
 
-fn versions() -> Result<Vec<(String, i64)>> {
+/// Which registered providers there are, and in which version.
+pub fn versions() -> Result<Vec<(String, i64)>> {
     rows(statement!("providers/versions"), &[], |row| Ok((column(row, 1)?, column(row, 2)?)))
 }
 

@@ -170,6 +170,7 @@ fn follow(sync: &SyncContext, work: &Work, counts: &Counts, settings: &Settings)
             let upstream_ids = if missing > 0 { progress::missing(*backfill, MISSING)? } else { Vec::new() };
             return Ok(Done::Missing { upstream_ids, observed_at: began.into() });
         }
+        Then::LookAgain { backfill, range } => progress::cut_range(*backfill, *range)?,
         Then::Noted { backfill, upstream_id } => {
             count_deletions(*backfill, work, counts)?;
             progress::note_seen(*backfill, vec![upstream_id.clone()])?;

@@ -81,6 +81,11 @@ pub enum Then {
     Compare {
         backfill: Uuid,
     },
+    /// A sweep reads the whole list once more, before what it has not seen counts as deleted.
+    LookAgain {
+        backfill: Uuid,
+        range: Piece,
+    },
     /// A sweep has seen an object after all.
     Noted {
         backfill: Uuid,

@@ -118,16 +118,22 @@ impl Plan {
     /// Reads what this worker has to do, being one of `workers`; within a transaction. `asked`: credentials that somebody
     /// wants to be checked.
     pub fn read(settings: &Settings, leases: &mut Leases, workers: usize, asked: Vec<Uuid>) -> Result<Self> {
-        let (mut rows, collections, feeds) = (plan::syncs()?, plan::collections()?, plan::feeds()?);
-        let mut credentials = plan::credentials(asked)?;
+        let (mut rows, collections, feeds, mut credentials, declarations) = loop {
+            let before = providers::versions()?;
+            let (rows, collections, feeds) = (plan::syncs()?, plan::collections()?, plan::feeds()?);
+            let (credentials, declarations) = (plan::credentials(asked.clone())?, providers::all()?);
+            // Each statement has a snapshot of its own, and a declaration says where secrets go: those of one moment must
+            // not meet that of another.
+            if providers::versions()? == before {
+                break (rows, collections, feeds, credentials, declarations);
+            }
+        };
         let excess = leases.take(&credentials.iter().map(|credential| credential.id).collect(), workers)?;
         let is_ours = |credential: &Uuid| leases.holds(credential) && !excess.contains(credential);
         rows.retain(|row| is_ours(&row.credential_id));
         credentials.retain(|credential| is_ours(&credential.id));
-        let declarations: Declarations = providers::all()?
-            .into_iter()
-            .map(|declaration| (declaration.provider.clone(), declaration))
-            .collect();
+        let declarations: Declarations =
+            declarations.into_iter().map(|declaration| (declaration.provider.clone(), declaration)).collect();
         let budgets = budgets(&rows, &credentials, &declarations);
         let pauses = pauses(&credentials);
         let credentials: HashMap<Uuid, Rc<CredentialContext>> = credentials

@@ -16,7 +16,7 @@ use sequin_domain::{
 use sequin_net::Priority;
 use sequin_provider::{
     declaration::CollectionRef,
-    listing::Page,
+    listing::{Listing, Page},
     record::{Record, Rejected},
 };
 use std::{
@@ -63,6 +63,8 @@ struct Backfill {
     sweep: bool,
     /// All ranges are done, and that has been said.
     closing: bool,
+    /// A sweep reads the list for the second time.
+    is_second: bool,
 }
 
 /// The objects that a sweep has missed, or that are listed as deleted, while each is looked for.
@@ -86,7 +88,7 @@ impl Walk {
             cuts: ranges.len().saturating_sub(1) as u64,
             in_vain: ranges.iter().filter(|range| range.was_in_vain()).count() as u64,
         };
-        let backfill = Backfill { id: row.id, sweep: row.kind == "sweep", closing: false };
+        let backfill = Backfill { id: row.id, sweep: row.kind == "sweep", closing: false, is_second: false };
         Self { ranges, tally, ..Self::new(sync, collection, Purpose::Backfill(backfill), retry) }
     }
 
@@ -408,11 +410,29 @@ impl Walk {
             orders.work(Then::Complete { backfill });
         } else if self.collection.retrieve.is_some() {
             self.checks.waiting.extend(missing);
+        } else if self.collection.pagination().may_shift() && self.look_again(orders) {
+            // Nothing is deleted yet.
         } else {
             let records = missing.iter().map(|id| Record::gone(id)).collect();
             let place = self.sync.place(&self.collection);
             let batch = Batch { place, observed_at, records, rejected: Vec::new() };
             orders.works.push(Work { batch: Some(batch), recovered: None, then: Then::Compare { backfill } });
+        }
+    }
+
+    /// Has a sweep read the list once more, as an object can have slipped from one page to another unseen; false where it
+    /// has.
+    fn look_again(&mut self, orders: &mut Orders) -> bool {
+        let no = 1 + self.ranges.iter().map(Range::no).max().unwrap_or_default();
+        match &mut self.purpose {
+            Purpose::Backfill(backfill) if !backfill.is_second => {
+                (backfill.is_second, backfill.closing) = (true, false);
+                let range = Range::new(no, Listing::whole(self.collection.clone()));
+                orders.work(Then::LookAgain { backfill: backfill.id, range: range.piece() });
+                self.ranges.push(range);
+                true
+            }
+            _ => false,
         }
     }
 }

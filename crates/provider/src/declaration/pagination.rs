@@ -49,6 +49,14 @@ pub struct PageSize {
 }
 
 impl Pagination {
+    /// Whether an object that comes or goes may move others from one page to another. A URL may have a number in it.
+    pub fn may_shift(&self) -> bool {
+        matches!(
+            self,
+            Self::LinkHeader { .. } | Self::NextUrl { .. } | Self::Page { .. } | Self::Offset { .. }
+        )
+    }
+
     pub(crate) fn items(&self) -> &Pointer {
         match self {
             Self::IdCursor { items, .. }
