@@ -3,7 +3,7 @@
 use super::{kind_of, names::new_name, object, providers, secret_object};
 use crate::{
     error::{Result, error, invalid, required, unknown},
-    pg::{document::Document, role, setting},
+    pg::{document::Document, role, setting, transaction},
     secret::{self, Reference, Sealed, Secrets},
     settings,
     store::{self, credentials::Credential},
@@ -230,9 +230,10 @@ pub(super) fn save(
     store::credentials::forget_failures(id)?;
     if is_moved {
         // A page's place in one server's list says nothing of another's.
-        for sync_id in store::credentials::sync_ids(id)? {
-            store::backfills::restart(sync_id, None)?;
-        }
+        let syncs = store::credentials::sync_ids(id)?;
+        transaction::giving_way(|| {
+            syncs.iter().try_for_each(|sync_id| store::backfills::restart(*sync_id, None))
+        })?;
     }
     Ok(())
 }

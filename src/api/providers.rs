@@ -3,7 +3,7 @@
 use super::{kind_of, object};
 use crate::{
     error::{Result, error, invalid, required, unknown},
-    pg::document::Document,
+    pg::{document::Document, transaction},
     settings,
     store::{self, providers::Synced},
 };
@@ -48,20 +48,27 @@ fn register_provider(spec: Option<Document>) -> Result<String> {
     let synced = store::providers::collections(&name)?;
     check_collections(&declaration, &synced)?;
     store::providers::upsert(&name, JsonB(spec))?;
-    for Synced { sync_id, collection_id, feed, .. } in synced {
-        let new = collection(&declaration, &collection_id);
-        let new_feed = new.as_ref().and_then(|new| new.changes.feed.clone());
-        let old = old.as_ref().and_then(|old| collection(old, &collection_id));
-        if !new.zip(old).is_some_and(|(new, old)| new.lists_as(&old)) {
-            store::backfills::restart(sync_id, Some(&collection_id))?;
-        }
-        if new_feed != feed {
-            store::providers::set_feed(sync_id, &collection_id, new_feed.as_deref())?;
-            // What has changed before the feed is listened to is found by comparing.
-            store::progress::start_sweep(store::new_id(), sync_id, &collection_id)?;
-        }
-    }
+    transaction::giving_way(|| {
+        synced.iter().try_for_each(|synced| follow(synced, &declaration, old.as_ref()))
+    })?;
     Ok(name)
+}
+
+/// Has a collection of a sync go by the new declaration.
+fn follow(synced: &Synced, new: &Arc<Declaration>, old: Option<&Arc<Declaration>>) -> Result<()> {
+    let Synced { sync_id, collection_id, feed, .. } = synced;
+    let new = collection(new, collection_id);
+    let new_feed = new.as_ref().and_then(|new| new.changes.feed.clone());
+    let old = old.and_then(|old| collection(old, collection_id));
+    if !new.zip(old).is_some_and(|(new, old)| new.lists_as(&old)) {
+        store::backfills::restart(*sync_id, Some(collection_id))?;
+    }
+    if new_feed != *feed {
+        store::providers::set_feed(*sync_id, collection_id, new_feed.as_deref())?;
+        // What has changed before the feed is listened to is found by comparing.
+        store::progress::start_sweep(store::new_id(), *sync_id, collection_id)?;
+    }
+    Ok(())
 }
 
 #[pg_extern]

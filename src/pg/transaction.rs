@@ -1,6 +1,6 @@
 //! Transactions of a background worker, whose errors are values.
 
-use super::role;
+use super::{role, setting};
 use crate::error::Result as SqlResult;
 use pgrx::{
     pg_sys::panic::{CaughtError, ErrorReportable},
@@ -94,6 +94,43 @@ pub fn subtransaction<T>(body: impl FnOnce() -> SqlResult<T>) -> Result<T, SqlEr
         pg_sys::CurrentResourceOwner = owner;
         result
     }
+}
+
+/// How often, and for how long each time, rows are waited for that somebody else has locked.
+const TRIES: usize = 100;
+const SHORT_WAIT: &str = "100ms";
+
+/// Does what locks rows that the workers lock in another order. It never waits long for one of theirs, but lets go of its own
+/// and tries again: a deadlock would be the end of one of both.
+pub fn giving_way(body: impl Fn() -> SqlResult<()>) -> SqlResult<()> {
+    // SAFETY: reads a setting of this backend, in milliseconds.
+    let usual = format!("{}ms", unsafe { pg_sys::LockTimeout });
+    for _ in 0..TRIES {
+        let tried = subtransaction(|| {
+            setting::set_local("lock_timeout", SHORT_WAIT);
+            body()?;
+            setting::set_local("lock_timeout", &usual);
+            Ok(())
+        });
+        match tried {
+            Ok(()) => return Ok(()),
+            Err(problem)
+                if matches!(
+                    problem.code,
+                    PgSqlErrorCode::ERRCODE_LOCK_NOT_AVAILABLE
+                        | PgSqlErrorCode::ERRCODE_T_R_DEADLOCK_DETECTED
+                ) => {}
+            Err(problem) => return Err(crate::error::error(problem.code, problem.message)),
+        }
+    }
+    Err(crate::error::error(
+        PgSqlErrorCode::ERRCODE_LOCK_NOT_AVAILABLE,
+        "the syncs that this concerns are locked by somebody else",
+    )
+    .set_detail(
+        "Rows of sequin.syncs, sequin.backfills or what belongs to them have been locked for 10 seconds.",
+    )
+    .set_hint("End the transactions that have changed them, and try again."))
 }
 
 /// Runs `action` once the current transaction has committed; it must not fail.

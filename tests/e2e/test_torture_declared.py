@@ -48,7 +48,9 @@ class Torturer:
         time.sleep(self.rng.uniform(0.05, 0.5))
 
     def change(self) -> str:
-        done = self.ledger.mutate_random(self.rng.randint(1, 40), self.rng.random(), COLLECTIONS, WEIGHTS)
+        done = self.ledger.mutate_random(
+            self.rng.randint(1, 40), self.rng.randrange(2**31), COLLECTIONS, WEIGHTS
+        )
         return str(done)
 
     def fail(self) -> str:
