@@ -243,14 +243,18 @@ class Upstream:
         self.fake.control("DELETE", f"faults/{number}")
 
 
-def _names(provider: str, served: dict[str, dict[str, Any]]) -> dict[str, str]:
-    """Declared collection → what the fake calls it: named apart, they are joined by the path of the list."""
+def declaration(provider: str) -> dict[str, Any]:
+    """Of a built-in provider, or of one that a user of the fake's API would register."""
     built_in = TESTS.parent / "providers" / f"{provider}.json"
     of_a_user = TESTS / "fake" / provider / "declaration.json"
-    declaration = json.loads((built_in if built_in.exists() else of_a_user).read_text())
+    return json.loads((built_in if built_in.exists() else of_a_user).read_text())
+
+
+def _names(provider: str, served: dict[str, dict[str, Any]]) -> dict[str, str]:
+    """Declared collection → what the fake calls it: named apart, they are joined by the path of the list."""
     by_path = {_shape(each["path"]): name for name, each in served.items()}
     names: dict[str, str] = {}
-    for collection in declaration["collections"]:
+    for collection in declaration(provider)["collections"]:
         name = collection["name"]
         if found := by_path.get(_shape(collection["path"])) or (name if name in served else None):
             names[name] = found

@@ -1,10 +1,9 @@
 """The account, the syncs and the consumers: each way in which the engine notices changes is among them."""
 
-import json
 from dataclasses import dataclass
 from typing import Any
 
-from harness.fake import DECLARATIONS
+from harness.fake import declaration
 
 from .world import World
 
@@ -115,7 +114,7 @@ EXACTLY_ONCE, BATCH, BATCH_OF_SOME = "exactly once", "batch", "batch of some"
 
 
 def _declared() -> list[dict[str, Any]]:
-    return json.loads((DECLARATIONS / "stripe.json").read_text())["collections"]
+    return declaration("stripe")["collections"]
 
 
 def ways_of_notice() -> dict[str, set[str]]:
