@@ -58,7 +58,8 @@ fn deliver(call: &Call) -> Option<pg_sys::Datum> {
         settle(call, 3);
     }
     // What is settled must not be held back by a wait.
-    let wait_for = if settles { Interval::from_seconds(0.0).into_datum() } else { call.datum(2) };
+    let does_not_wait = settles && call.is_duration(2);
+    let wait_for = if does_not_wait { Interval::from_seconds(0.0).into_datum() } else { call.datum(2) };
     // A transaction that goes on has to say which records it takes.
     let is_short = !transaction::is_block() && !transaction::is_isolated();
     let (true, Some(name), Some(batch_size)) = (is_short && call.is_duration(2), name, batch_size) else {

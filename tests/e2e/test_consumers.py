@@ -1051,27 +1051,23 @@ def test_an_open_transaction_leaves_everything_else_to_others(db: Callable[[], C
         assert len(theirs) == len(set(theirs)) == 29
 
 
+@pytest.mark.parametrize(
+    ("calls", "size", "max_ack_pending"),
+    [
+        pytest.param(10, 100, 1000, id="of max_ack_pending"),
+        # A record that is locked costs shared memory; one that was only asked for doesn't.
+        pytest.param(30, 200, 100_000, id="of the locks that it may have"),
+    ],
+)
 def test_what_a_transaction_asked_for_and_did_not_get_is_left_to_others(
-    db: Callable[[], Connection],
+    db: Callable[[], Connection], calls: int, size: int, max_ack_pending: int
 ) -> None:
     conn, other = db(), db()
-    create(conn, max_ack_pending=1000)
+    create(conn, max_ack_pending=max_ack_pending)
     with conn.transaction():
-        for number in range(10):
+        for number in range(calls):
             put(other, f"a{number}")
-            assert len(consume(conn, 100)) == 1
-        put(other, *(f"b{number}" for number in range(50)))
-        assert len(consume(other, 50)) == 50
-
-
-def test_calls_that_got_little_keep_nothing_from_others(db: Callable[[], Connection]) -> None:
-    """Some hundred records are asked for many times over, and a locked record costs shared memory."""
-    conn, other = db(), db()
-    create(conn, max_ack_pending=100_000)
-    with conn.transaction():
-        for number in range(30):
-            put(other, f"a{number}")
-            assert len(consume(conn, 200)) == 1
+            assert len(consume(conn, size)) == 1
         put(other, *(f"b{number}" for number in range(50)))
         assert len(consume(other, 50)) == 50
 
@@ -1105,3 +1101,18 @@ def test_consume_does_not_wait_with_an_acknowledgement_in_hand(db: Callable[[], 
     )
     assert time.monotonic() - began < 10
     assert one(conn, "SELECT in_flight FROM sequin.consumer_status WHERE consumer = 'c'") == 0
+
+
+@pytest.mark.parametrize("wait_for", ["-1 s", None])
+def test_a_bad_wait_is_refused_with_an_acknowledgement_too(
+    db: Callable[[], Connection], wait_for: str | None
+) -> None:
+    conn = db()
+    create(conn)
+    put(conn, "a")
+    [taken] = consume(conn)
+    with pytest.raises(errors.InvalidParameterValue, match="wait_for"):
+        conn.execute(
+            "SELECT * FROM sequin.consume('c', 1, %s::interval, ack => %s)", (wait_for, [taken.token])
+        )
+    assert ack(conn, [taken]) == 1, "what was refused has acknowledged nothing"
