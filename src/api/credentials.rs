@@ -1,6 +1,6 @@
 //! Credentials: what is secret is sealed before it reaches a table, and never stands in an error.
 
-use super::{kind_of, names::new_name, object, providers, secret_object};
+use super::{into_object, kind_of, names::new_name, object, providers, secret_object};
 use crate::{
     error::{Result, error, invalid, required, unknown},
     pg::{document::Document, role, setting, transaction},
@@ -449,11 +449,4 @@ pub(super) fn check_address(url: &url::Url) -> Result<()> {
                 "Use an https:// URL of a public host, or turn on the setting sequin.allow_private_networks.",
             )
     })
-}
-
-fn into_object(value: JsonB) -> Map<String, Value> {
-    match value.0 {
-        Value::Object(map) => map,
-        _ => Map::new(),
-    }
 }

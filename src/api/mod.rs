@@ -19,6 +19,7 @@ use crate::{
     error::{Result, invalid, required},
     pg::document::Document,
 };
+use pgrx::JsonB;
 use serde_json::{Map, Value};
 
 /// An argument that must be a JSON object.
@@ -58,5 +59,13 @@ fn kind_of(value: &Value) -> &'static str {
         Value::String(_) => "a string",
         Value::Array(_) => "an array",
         Value::Object(_) => "an object",
+    }
+}
+
+/// What is stored as a JSON object.
+fn into_object(value: JsonB) -> Map<String, Value> {
+    match value.0 {
+        Value::Object(map) => map,
+        _ => Map::new(),
     }
 }

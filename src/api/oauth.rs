@@ -1,6 +1,6 @@
 //! OAuth for an application of the user's own: others let it into their accounts, and credentials come of it.
 
-use super::{credentials, kind_of, names::new_name, object, providers};
+use super::{credentials, into_object, kind_of, names::new_name, object, providers};
 use crate::{
     error::{Result, error, invalid, required, unknown},
     pg::document::Document,
@@ -289,11 +289,4 @@ fn no_such_state() -> ErrorReport {
 
 fn hash(state: &str) -> Vec<u8> {
     Sha256::digest(state).to_vec()
-}
-
-fn into_object(value: JsonB) -> Map<String, Value> {
-    match value.0 {
-        Value::Object(map) => map,
-        _ => Map::new(),
-    }
 }

@@ -8,7 +8,6 @@ use crate::{
     store::{self, providers::Synced},
 };
 use pgrx::{JsonB, prelude::*};
-use sequin_domain::collection::CollectionId;
 use sequin_provider::{
     catalogue,
     declaration::{CollectionRef, Declaration, Invalid},
@@ -57,9 +56,9 @@ fn register_provider(spec: Option<Document>) -> Result<String> {
 /// Has a collection of a sync go by the new declaration.
 fn follow(synced: &Synced, new: &Arc<Declaration>, old: Option<&Arc<Declaration>>) -> Result<()> {
     let Synced { sync_id, collection_id, feed, .. } = synced;
-    let new = collection(new, collection_id);
+    let new = CollectionRef::of_id(new, collection_id);
     let new_feed = new.as_ref().and_then(|new| new.changes.feed.clone());
-    let old = old.and_then(|old| collection(old, collection_id));
+    let old = old.and_then(|old| CollectionRef::of_id(old, collection_id));
     if !new.zip(old).is_some_and(|(new, old)| new.lists_as(&old)) {
         store::backfills::restart(*sync_id, Some(collection_id))?;
     }
@@ -109,11 +108,6 @@ fn unknown_provider(name: &str) -> pgrx::pg_sys::panic::ErrorReport {
         }
         Err(problem) => problem,
     }
-}
-
-fn collection(declaration: &Arc<Declaration>, collection_id: &str) -> Option<CollectionRef> {
-    let id = CollectionId::in_provider(&declaration.provider, collection_id)?;
-    CollectionRef::new(declaration, id.name())
 }
 
 /// A declaration that can't be used: where, and what stands there.
@@ -186,7 +180,7 @@ fn check_credentials(old: &Declaration, new: &Declaration) -> Result<()> {
 }
 
 fn check_collections(new: &Arc<Declaration>, synced: &[Synced]) -> Result<()> {
-    match synced.iter().find(|synced| collection(new, &synced.collection_id).is_none()) {
+    match synced.iter().find(|synced| CollectionRef::of_id(new, &synced.collection_id).is_none()) {
         None => Ok(()),
         Some(Synced { sync, collection_id, .. }) => Err(error(
             PgSqlErrorCode::ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST,

@@ -7,7 +7,6 @@ use crate::{
     store,
 };
 use pgrx::prelude::*;
-use sequin_domain::collection::CollectionId;
 use sequin_provider::declaration::CollectionRef;
 
 #[pg_extern]
@@ -20,9 +19,7 @@ fn retry_rejected(sync: Option<&str>, collection: default!(Option<&str>, "NULL")
         None => sync.collections.clone(),
     };
     let is_retrievable = |id: &str| {
-        CollectionId::in_provider(&declaration.provider, id)
-            .and_then(|id| CollectionRef::new(&declaration, id.name()))
-            .is_some_and(|collection| collection.retrieve.is_some())
+        CollectionRef::of_id(&declaration, id).is_some_and(|collection| collection.retrieve.is_some())
     };
     let retrievable: Vec<String> =
         collections.iter().filter(|id| is_retrievable(id.as_str())).cloned().collect();

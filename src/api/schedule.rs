@@ -2,7 +2,7 @@
 
 use crate::{error::Result, settings::Settings, store};
 use pgrx::prelude::*;
-use sequin_domain::{collection::CollectionId, frequency::Frequency};
+use sequin_domain::frequency::Frequency;
 use sequin_provider::declaration::CollectionRef;
 use std::time::Duration;
 
@@ -17,10 +17,8 @@ fn check_intervals(
 ) -> Result<
     TableIterator<'static, (name!(feed, Option<f64>), name!(poll, Option<f64>), name!(sweep, Option<f64>))>,
 > {
-    let collection = store::providers::find(provider)?.and_then(|declaration| {
-        let id = CollectionId::in_provider(provider, collection_id)?;
-        CollectionRef::new(&declaration, id.name())
-    });
+    let collection = store::providers::find(provider)?
+        .and_then(|declaration| CollectionRef::of_id(&declaration, collection_id));
     let frequency = frequency.parse().unwrap_or(Frequency::Continuous);
     let look = frequency.interval(Settings::current().poll_interval);
     let intervals = collection.map_or((None, None, None), |collection| {

@@ -175,9 +175,8 @@ pub(super) fn own_collection(
 
 /// The identifier of the collection that `given` names, with or without the provider.
 fn check_collection(declaration: &Arc<Declaration>, given: &str) -> Result<CollectionId> {
-    let id = CollectionId::in_provider(&declaration.provider, given);
-    if let Some(id) = id.filter(|id| CollectionRef::new(declaration, id.name()).is_some()) {
-        return Ok(id);
+    if let Some(collection) = CollectionRef::of_id(declaration, given) {
+        return Ok(collection.id());
     }
     let name = given.rsplit(':').next().unwrap_or(given);
     let names = declaration.collections.iter().map(|collection| collection.name.as_str());
@@ -256,9 +255,8 @@ fn check_options(declaration: &Declaration, given: Option<Document>) -> Result<J
 
 fn add_collections(declaration: &Arc<Declaration>, sync: &Sync, ids: &[String]) -> Result<()> {
     for id in ids {
-        let feed = CollectionId::in_provider(&declaration.provider, id)
-            .and_then(|id| CollectionRef::new(declaration, id.name()))
-            .and_then(|collection| collection.changes.feed.clone());
+        let feed =
+            CollectionRef::of_id(declaration, id).and_then(|collection| collection.changes.feed.clone());
         store::syncs::add_collection(sync, id, feed.as_deref(), store::new_id())?;
     }
     Ok(())

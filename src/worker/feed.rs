@@ -1,7 +1,7 @@
 //! Keeping step with a feed of events: reading it, and fetching what changed.
 
 use super::{
-    job::{Ask, Batch, Done, Key, Orders, Retry, Tag, Then, Work},
+    job::{Ask, Batch, Done, Key, Orders, QUIET_INTERVAL, Retry, Tag, Then, Work},
     plan::SyncContext,
     request::{Answered, Question, Reply},
 };
@@ -36,8 +36,6 @@ const MOST_PAGES: usize = 10_000;
 const FIRST_LOOK: usize = 2_000;
 /// How often the whole look-back is read while it is crowded.
 const DEEP_INTERVAL: Duration = Duration::from_secs(30);
-/// How often it is written down that a feed was read in which nothing happened.
-const QUIET_INTERVAL: Duration = Duration::from_secs(10);
 /// How far the API's clock may be ahead of what its events say.
 const CLOCK_SLACK: Duration = Duration::from_secs(60);
 

@@ -12,6 +12,9 @@ use sequin_net::Priority;
 use sequin_provider::record::{Record, Rejected};
 use std::time::{Duration, Instant, SystemTime};
 
+/// How often it is written down that a look, at a feed or a list, has found nothing.
+pub const QUIET_INTERVAL: Duration = Duration::from_secs(10);
+
 /// Which of a job's questions an answer belongs to.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Tag {

@@ -12,9 +12,7 @@ use crate::{
     },
 };
 use pgrx::Uuid;
-use sequin_domain::{
-    collection::CollectionId, frequency::Frequency, rate_limit::RateLimit, timestamp::Timestamp,
-};
+use sequin_domain::{frequency::Frequency, rate_limit::RateLimit, timestamp::Timestamp};
 use sequin_net::{LaneId, Limits};
 use sequin_provider::declaration::{CollectionRef, Declaration};
 use std::{
@@ -75,8 +73,7 @@ impl SyncContext {
 
     /// The collection with this identifier.
     pub fn collection(&self, id: &str) -> Option<CollectionRef> {
-        let id = CollectionId::in_provider(&self.declaration.provider, id)?;
-        CollectionRef::new(&self.declaration, id.name())
+        CollectionRef::of_id(&self.declaration, id)
     }
 }
 
@@ -250,8 +247,8 @@ fn pollers(
         let of_feeds = feeds.iter().filter(|feed| feed.sync_id == sync.id).count();
         let lists = |collection: &plan::Collection| {
             let declaration = declarations.get(&sync.provider)?;
-            let id = CollectionId::in_provider(&sync.provider, &collection.collection_id)?;
-            let collection = declaration.find(id.name()).filter(|found| found.changes.poll.is_some())?;
+            let collection = CollectionRef::of_id(declaration, &collection.collection_id)
+                .filter(|found| found.changes.poll.is_some())?;
             Some(1 + usize::from(collection.deleted.is_some()))
         };
         let of_collections: usize =

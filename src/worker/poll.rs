@@ -1,7 +1,7 @@
 //! Looking at a list again and again, for what is new, has changed or has been deleted since.
 
 use super::{
-    job::{Orders, Then},
+    job::{Orders, QUIET_INTERVAL, Then},
     range::Range,
 };
 use crate::store::plan;
@@ -13,8 +13,6 @@ use sequin_provider::{
 };
 use std::time::{Duration, Instant, SystemTime};
 
-/// How often it is written down that a look has found nothing.
-const QUIET_INTERVAL: Duration = Duration::from_secs(10);
 /// How far the API's clock may be behind ours.
 const CLOCK_SLACK: Duration = Duration::from_secs(3600);
 

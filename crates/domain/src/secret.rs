@@ -8,7 +8,7 @@ use std::{
 use zeroize::Zeroizing;
 
 /// A text that is never printed, and that is wiped from memory when it is dropped.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct Secret(Zeroizing<String>);
 
 impl Secret {

@@ -144,6 +144,11 @@ impl CollectionRef {
         Some(Self { declaration: declaration.clone(), index })
     }
 
+    /// The collection that an identifier names, with or without the provider.
+    pub fn of_id(declaration: &Arc<Declaration>, id: &str) -> Option<Self> {
+        Self::new(declaration, CollectionId::in_provider(&declaration.provider, id)?.name())
+    }
+
     pub fn id(&self) -> CollectionId {
         CollectionId::new(&self.declaration.provider, &self.name)
     }
