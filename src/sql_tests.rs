@@ -46,6 +46,7 @@ mod tests {
         assert!(all.contains(words), "{sql}: {all}");
     }
 
+    // Tests run beside each other: this name first, then a role of the test's own.
     const CREDENTIAL: &str = r#"SELECT sequin.create_credential('key', 'stripe', '{"kind": "api_key", "api_key": "sk_test_canary"}')"#;
 
     fn make_sync() {
@@ -221,10 +222,10 @@ mod tests {
 
     #[pg_test]
     fn a_role_that_may_only_create_credentials_can() {
-        run("CREATE ROLE sequin_clerk");
-        run("GRANT USAGE ON SCHEMA sequin TO sequin_clerk");
-        run("GRANT EXECUTE ON FUNCTION sequin.create_credential(text, text, jsonb, jsonb) TO sequin_clerk");
-        run("SET LOCAL ROLE sequin_clerk");
+        run("CREATE ROLE sequin_maker");
+        run("GRANT USAGE ON SCHEMA sequin TO sequin_maker");
+        run("GRANT EXECUTE ON FUNCTION sequin.create_credential(text, text, jsonb, jsonb) TO sequin_maker");
+        run("SET LOCAL ROLE sequin_maker");
         run(CREDENTIAL);
         assert_eq!(refused("SELECT * FROM sequin.credentials")[0], "42501");
         assert_eq!(refused("SELECT sequin.delete_credential('key')")[0], "42501");

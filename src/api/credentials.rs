@@ -59,12 +59,14 @@ fn create_credential(
 /// it fails. `body` is told whether the caller is a superuser: a SECURITY DEFINER function could not know.
 fn confidential<T>(body: impl FnOnce(bool) -> Result<T>) -> Result<T> {
     let is_superuser = role::is_superuser();
-    setting::unlogged(|| {
-        role::as_owner(|| {
-            store::keys::share()?;
-            body(is_superuser)
-        })
-    })
+    setting::unlogged(|| role::as_owner(|| body(is_superuser)))
+}
+
+/// Has other transactions wait that use the name, or give up a key. The name comes first: somebody may use it and rotate
+/// the key in one transaction, and whoever waits for the name may not keep them from it.
+pub(super) fn lock(name: &str) -> Result<()> {
+    store::credentials::lock_name(name)?;
+    store::keys::share()
 }
 
 /// The server reads what is outside of the database with rights that the caller has not.
@@ -84,7 +86,7 @@ fn check_references(properties: &Map<String, Value>, is_superuser: bool) -> Resu
 
 /// The id of the credential of this name, or of one that is to be made.
 pub(super) fn claim(name: &str, declaration: &Declaration) -> Result<Uuid> {
-    store::credentials::lock_name(name)?;
+    lock(name)?;
     match store::credentials::find(name)? {
         Some(old) if old.provider != declaration.provider => Err(error(
             PgSqlErrorCode::ERRCODE_DUPLICATE_OBJECT,
@@ -119,6 +121,7 @@ fn update(
 ) -> Result<()> {
     let name = required("name", name)?;
     store::providers::hold()?;
+    lock(name)?;
     let old = find(name)?;
     let declaration = providers::find(&old.provider)?;
     let given = properties

@@ -45,8 +45,8 @@ fn create_oauth_app(
             .set_detail("The argument client_id is an empty text.")
             .set_hint("Give the id that the provider knows the application by."));
     }
-    store::keys::share()?;
     store::oauth::lock_app(name)?;
+    store::keys::share()?;
     let id = match store::oauth::find_app(name)? {
         Some(old) if old.provider != declaration.provider => {
             return Err(error(
@@ -151,8 +151,11 @@ fn finish_oauth(
     }
     let name = credential.map(|name| new_name("credential", Some(name))).transpose()?;
     let metadata = object("metadata", metadata)?;
-    store::keys::share()?;
     store::providers::hold()?;
+    match name {
+        Some(name) => credentials::lock(name)?,
+        None => store::keys::share()?,
+    }
     let flow = store::oauth::take_flow(hash(state))?.ok_or_else(no_such_state)?;
     let declaration = providers::find(&flow.provider)?;
     let parts = credentials::split(&declaration, into_object(flow.settings), true)?;

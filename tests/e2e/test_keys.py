@@ -1,6 +1,7 @@
 """The key that seals secrets: another one in its place, or one that a command gives."""
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
@@ -147,6 +148,25 @@ def test_rotations_and_new_credentials_at_once_lose_nothing(cluster: Cluster, st
         assert len(names) >= 15
         assert all(can_be_opened(database, name) for name in names)
     assert not list(cluster.data.glob("sequin.new*")), "something unfinished is left"
+
+
+def test_who_waits_for_a_name_keeps_nobody_from_a_new_key(
+    cluster: Cluster, database: Database, stripe: Upstream
+) -> None:
+    other = Database(cluster, database.name)
+    with ThreadPoolExecutor() as pool, database.connect() as session, session.transaction():
+        session.execute(
+            "SELECT sequin.create_credential('upstream', 'stripe', %s)",
+            [Jsonb({"kind": "api_key", "api_key": "sk_test_first"})],
+        )
+        second = pool.submit(create_credential, other, stripe)
+        waiting = "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+        eventually(lambda: database.sql(waiting), 20)
+        session.execute("SELECT sequin.rotate_key()")
+    second.result()
+    other.close()
+    # The second one came after the rotation, and used the new key.
+    assert [is_current for _, is_current in key_ids(database)] == [True]
 
 
 def test_only_a_superuser_rotates(database: Database) -> None:

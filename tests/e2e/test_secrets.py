@@ -1,6 +1,5 @@
 """A secret that was given to the extension is nowhere to be found again."""
 
-import os
 import resource
 import signal
 from pathlib import Path
@@ -107,8 +106,7 @@ def test_a_secret_is_nowhere_after_all_that_can_go_wrong(
         "SELECT pid FROM pg_stat_activity WHERE backend_type = 'sequin worker' AND datname = %s",
         database.name,
     )
-    cluster.hurt.add(worker.pid)
-    os.kill(worker.pid, signal.SIGABRT)
+    cluster.crash(worker.pid, signal.SIGABRT)
     database.close()
     stripe.clear_faults()
     database.sql("SELECT sequin.update_credential('upstream', %s)", Jsonb({"api_key": CANARY}))

@@ -14,6 +14,7 @@ from pathlib import Path
 import psycopg
 
 from .database import Database
+from .waiting import eventually
 
 SETTINGS: dict[str, str] = {
     "shared_preload_libraries": "sequin",
@@ -144,6 +145,13 @@ class Cluster:
     def kill(self, pid: int) -> None:
         """kill -9, as the kernel's OOM killer does: the server restarts all its processes and recovers."""
         os.kill(pid, signal.SIGKILL)
+
+    def crash(self, pid: int, by: signal.Signals = signal.SIGKILL) -> None:
+        """Kills a process, and waits until the server has ended all others because of it."""
+        since = self.log_size()
+        self.hurt.add(pid)
+        os.kill(pid, by)
+        eventually(lambda: "all server processes terminated" in self.log_text(since), 20)
 
     def end_worker(self, database: str) -> None:
         """Ends the worker of a database; the launcher starts another one."""
