@@ -8,6 +8,7 @@ mod guard;
 mod keys;
 pub mod names;
 mod oauth;
+mod options;
 mod providers;
 mod rejected;
 pub mod schedule;

@@ -1,9 +1,9 @@
 //! Syncs.
 
-use super::{credentials, names::new_name, object, providers, streams};
+use super::{credentials, names::new_name, object, options, providers, streams};
 use crate::{
     error::{Result, duplicate, error, invalid, required, unknown},
-    pg::document::Document,
+    pg::{document::Document, transaction},
     store::{
         self,
         syncs::{NewSync, Sync, SyncSettings},
@@ -39,17 +39,17 @@ fn create_sync(
     let stream_id = streams::find(required("stream", stream)?)?;
     let credential = credentials::find(required("credential", credential)?)?;
     let declaration = providers::find(&credential.provider)?;
+    let collections = check_collections(&declaration, required("collections", collections)?)?;
     let settings = SyncSettings {
-        collections: Some(check_collections(&declaration, required("collections", collections)?)?),
+        collections: Some(collections.clone()),
         frequency: Some(check_frequency(required("frequency", frequency)?)?),
         rate_limit: rate_limit.map(check_rate_limit).transpose()?,
         max_age: max_age.map(check_max_age).transpose()?,
-        options: Some(check_options(&declaration, options)?),
+        options: Some(options::check(&declaration, &collections, options)?),
         external_id,
         metadata: Some(JsonB(Value::Object(object("metadata", metadata)?))),
     };
     let id = store::new_id();
-    let collections = settings.collections.clone().unwrap_or_default();
     let new = NewSync {
         id,
         name,
@@ -65,7 +65,8 @@ fn create_sync(
             "Choose another name, or change the sync with sequin.update_sync.",
         ));
     }
-    let sync = Sync { id, stream_id, provider: credential.provider, collections: Vec::new() };
+    let provider = credential.provider;
+    let sync = Sync { id, stream_id, provider, collections: Vec::new(), options: JsonB(Value::Null) };
     add_collections(&declaration, &sync, &collections)?;
     Ok(id)
 }
@@ -87,23 +88,44 @@ fn update_sync(
     let sync = find(name)?;
     let declaration = providers::find(&sync.provider)?;
     let collections = collections.map(|given| check_collections(&declaration, given)).transpose()?;
+    let all = collections.as_ref().unwrap_or(&sync.collections).clone();
+    let options = match options {
+        Some(given) => Some(options::check(&declaration, &all, Some(given))?),
+        None => {
+            options::check_stored(&declaration, &all, &sync.options.0)?;
+            None
+        }
+    };
     let settings = SyncSettings {
         collections: collections.clone(),
         frequency: frequency.map(check_frequency).transpose()?,
         rate_limit: rate_limit.map(check_rate_limit).transpose()?,
         max_age: max_age.map(check_max_age).transpose()?,
-        options: options.map(|options| check_options(&declaration, Some(options))).transpose()?,
+        options,
         external_id,
         metadata: metadata
             .map(|metadata| object("metadata", Some(metadata)).map(|metadata| JsonB(Value::Object(metadata))))
             .transpose()?,
     };
+    let is_elsewhere = settings.options.as_ref().is_some_and(|options| options.0 != sync.options.0);
     store::syncs::update(sync.id, settings)?;
     if let Some(collections) = collections {
         store::syncs::remove_collections(sync.id, &collections)?;
         let added: Vec<String> =
             collections.into_iter().filter(|id| !sync.collections.contains(id)).collect();
         add_collections(&declaration, &sync, &added)?;
+    }
+    if is_elsewhere {
+        look_elsewhere(&sync, &all)?;
+    }
+    Ok(())
+}
+
+/// The options lead to other lists: what is unfinished starts over, and everything is read and compared once.
+fn look_elsewhere(sync: &Sync, collections: &[String]) -> Result<()> {
+    transaction::giving_way(|| store::backfills::restart(sync.id, None))?;
+    for collection_id in collections.iter().filter(|id| sync.collections.contains(id)) {
+        store::progress::start_sweep(store::new_id(), sync.id, collection_id)?;
     }
     Ok(())
 }
@@ -240,16 +262,6 @@ fn check_max_age(given: Interval) -> Result<Interval> {
         Err(invalid("invalid max_age")
             .set_detail("It is not longer than nothing, or longer than 1000 years.")
             .set_hint("Write it like max_age => '90 days', or leave it out for everything."))
-    }
-}
-
-fn check_options(declaration: &Declaration, given: Option<Document>) -> Result<JsonB> {
-    let options = object("options", given)?;
-    match options.keys().next() {
-        None => Ok(JsonB(Value::Object(options))),
-        Some(key) => Err(invalid(format!("{} has no option {key:?}", declaration.title))
-            .set_detail(format!("Syncs of {} take no options.", declaration.provider))
-            .set_hint("Leave options out.")),
     }
 }
 

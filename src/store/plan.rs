@@ -13,6 +13,7 @@ pub struct Sync {
     pub provider: String,
     pub frequency: String,
     pub rate_limit: Option<JsonB>,
+    pub options: JsonB,
     pub credential_id: Uuid,
     /// Changes with the sync's settings.
     pub version: String,
@@ -112,6 +113,7 @@ pub fn syncs() -> Result<Vec<Sync>> {
             rate_limit: row.get(5)?,
             credential_id: column(row, 6)?,
             version: column(row, 7)?,
+            options: column(row, 9)?,
             max_age: row.get::<i64>(8)?.map(|seconds| Duration::from_secs(seconds.unsigned_abs())),
         })
     })

@@ -29,6 +29,7 @@ pub struct Sync {
     pub stream_id: Uuid,
     pub provider: String,
     pub collections: Vec<String>,
+    pub options: JsonB,
 }
 
 /// False where the name is taken.
@@ -60,6 +61,7 @@ pub fn find(name: &str) -> Result<Option<Sync>> {
             stream_id: first(row, 2)?,
             provider: first(row, 3)?,
             collections: first(row, 4)?,
+            options: first(row, 5)?,
         })
     })
 }

@@ -14,7 +14,7 @@ use sequin_net::{Priority, Request, Response, Task};
 use sequin_provider::{
     answer::Answer,
     declaration::{CollectionRef, Declaration},
-    listing::{Listing, Position},
+    listing::Listing,
     probe::{self, Identity},
 };
 use std::{
@@ -75,10 +75,11 @@ pub fn check(id: u64, credential: &CredentialContext, target: &Target) -> Task<A
 }
 
 fn first_list(declaration: &Arc<Declaration>, base: &Url) -> Url {
-    // A nested one comes behind its parent.
-    let first = declaration.collections.iter().find(|collection| collection.parent.is_none());
-    let first = first.and_then(|collection| CollectionRef::new(declaration, &collection.name));
-    first.map_or_else(|| base.clone(), |first| Listing::whole(first).url(base, &Position::start()))
+    let collections =
+        declaration.collections.iter().filter_map(|each| CollectionRef::new(declaration, &each.name));
+    let first = collections.into_iter().find(CollectionRef::is_one_list);
+    let first = first.map(Listing::whole).and_then(|list| list.start().map(|start| list.url(base, &start)));
+    first.unwrap_or_else(|| base.clone())
 }
 
 fn get(url: Url, headers: HeaderMap, timeout: Duration) -> Request {

@@ -15,8 +15,9 @@ use sequin_net::Priority;
 use sequin_provider::{
     declaration::CollectionRef,
     event::{Event, Events},
-    listing::{Listing, Page, Position},
+    listing::Page,
     pages::After,
+    position::Position,
     record::{Record, Rejected},
 };
 use std::{
@@ -219,7 +220,7 @@ impl FeedJob {
                 Key::Children { parent_id, .. } => {
                     let position = Position::of_parent(parent_id);
                     fetch.children = Some(Children { seen: Vec::new(), trail: HashSet::new(), began: None });
-                    Question::Children { listing: Arc::new(Listing::whole(collection)), position }
+                    Question::Children { listing: Arc::new(self.sync.whole(&collection)), position }
                 }
             };
             orders.asks.push(Ask { tag: Tag::Fetch(key), question, priority: Priority::Polling, shows });
@@ -377,7 +378,7 @@ impl FeedJob {
             Some(position) => {
                 if let Some(collection) = self.sync.collection(collection_id) {
                     let question =
-                        Question::Children { listing: Arc::new(Listing::whole(collection)), position };
+                        Question::Children { listing: Arc::new(self.sync.whole(&collection)), position };
                     let shows = Some(collection_id.clone());
                     orders.asks.push(Ask {
                         tag: Tag::Fetch(key.clone()),

@@ -14,7 +14,10 @@ use crate::{
 use pgrx::Uuid;
 use sequin_domain::{frequency::Frequency, rate_limit::RateLimit, timestamp::Timestamp};
 use sequin_net::{LaneId, Limits};
-use sequin_provider::declaration::{CollectionRef, Declaration};
+use sequin_provider::{
+    declaration::{CollectionRef, Declaration, OptionValues},
+    listing::Listing,
+};
 use std::{
     cell::RefCell,
     collections::{BTreeSet, HashMap},
@@ -29,6 +32,8 @@ pub struct SyncContext {
     pub stream_id: Uuid,
     pub credential_id: Uuid,
     pub declaration: Arc<Declaration>,
+    /// What it says of what it is to read.
+    options: Arc<OptionValues>,
     pub frequency: Frequency,
     /// What all that uses the credential may ask for.
     pub budget: RateLimit,
@@ -54,6 +59,11 @@ impl SyncContext {
     /// Uses from now on what a newer plan has read.
     pub fn take_credential(&self, newer: &Self) {
         self.credential.replace(newer.credential());
+    }
+
+    /// All of a collection.
+    pub fn whole(&self, collection: &CollectionRef) -> Listing {
+        Listing { options: self.options.clone(), ..Listing::whole(collection.clone()) }
     }
 
     /// Where the records of a collection go.
@@ -166,6 +176,7 @@ impl Plan {
                 stream_id: row.stream_id,
                 credential_id: row.credential_id,
                 declaration: declaration.clone(),
+                options: Arc::new(declaration.read_options(&row.options.0).unwrap_or_default()),
                 frequency,
                 budget: *budget,
                 version: format!(

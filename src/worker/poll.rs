@@ -2,19 +2,27 @@
 
 use super::{
     job::{Orders, QUIET_INTERVAL, Then},
-    range::Range,
+    range::{Range, hash},
+    request::Question,
 };
 use crate::store::plan;
 use sequin_domain::{ranges::Span, timestamp::Timestamp};
 use sequin_provider::{
     declaration::{CollectionRef, Tombstones},
-    listing::{Listing, Page},
+    listing::{Known, Listing, Page},
+    position::Position,
     record::Record,
 };
-use std::time::{Duration, Instant, SystemTime};
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, Instant, SystemTime},
+};
 
 /// How far the API's clock may be behind ours.
 const CLOCK_SLACK: Duration = Duration::from_secs(3600);
+/// How many answers of a poll are remembered; with one may come what is left to be read beneath a hundred parents.
+const MOST_KNOWN: usize = 1000;
 
 /// Looking for something again and again.
 pub struct Poll {
@@ -26,6 +34,8 @@ pub struct Poll {
     look: Option<Look>,
     /// When, and with which cursor, it was last written down how far looks have come.
     written: Option<(Instant, Option<Timestamp>)>,
+    /// Answers that the API need not give again, by what was asked.
+    known: HashMap<u64, Arc<Known>>,
 }
 
 /// What is looked for.
@@ -41,6 +51,10 @@ enum Aim {
 struct Look {
     began: SystemTime,
     started: Instant,
+    /// The API's clock when it gave the first answer.
+    first: Option<Timestamp>,
+    /// Whether there was anything new.
+    found: bool,
     requests: u32,
     /// All that it has found is stored, and that has been said.
     closing: bool,
@@ -54,10 +68,11 @@ impl Poll {
         every: Duration,
         due: Instant,
     ) -> Self {
-        let aim = if collection.updated.is_some() { Aim::Changes } else { Aim::New };
+        let by_changes = collection.updated.is_some() || collection.changes.of_parents;
+        let aim = if by_changes { Aim::Changes } else { Aim::New };
         let cursor = row.cursor.or(Some(from_the_start(row)));
         let lookback = collection.changes.lookback();
-        Self { aim, every, lookback, cursor, due, look: None, written: None }
+        Self { aim, every, lookback, cursor, due, look: None, written: None, known: HashMap::new() }
     }
 
     /// Looks for what has been deleted.
@@ -69,7 +84,16 @@ impl Poll {
     ) -> Self {
         let cursor = row.deletes_cursor.or(Some(from_the_start(row)));
         let lookback = collection.deleted.as_ref().map(Tombstones::lookback).unwrap_or_default();
-        Self { aim: Aim::Deletes, every, lookback, cursor, due, look: None, written: None }
+        Self {
+            aim: Aim::Deletes,
+            every,
+            lookback,
+            cursor,
+            due,
+            look: None,
+            written: None,
+            known: HashMap::new(),
+        }
     }
 
     pub fn due(&self) -> Instant {
@@ -81,10 +105,28 @@ impl Poll {
     }
 
     /// Begins a look; gives the list to be read.
-    pub fn look(&mut self, collection: &CollectionRef, now: Instant) -> Listing {
-        self.look = Some(Look { began: SystemTime::now(), started: now, requests: 0, closing: false });
+    pub fn look(&mut self, whole: Listing, now: Instant) -> Listing {
+        let (began, started) = (SystemTime::now(), now);
+        self.look = Some(Look { began, started, first: None, found: false, requests: 0, closing: false });
         self.due = now + self.every;
-        self.listing(collection)
+        self.listing(whole)
+    }
+
+    /// Has the API say no more than that, where the answer is the same as the last time.
+    pub fn recall(&self, question: &mut Question) {
+        if let Question::Page { listing, position, known } = question {
+            *known = self.known.get(&page_hash(listing, position)).cloned();
+        }
+    }
+
+    /// Remembers what the answer was.
+    pub fn remember(&mut self, listing: &Listing, position: &Position, page: &Page) {
+        let Some(etag) = &page.etag else { return };
+        if self.known.len() >= MOST_KNOWN {
+            self.known.clear();
+        }
+        let known = Known { etag: etag.clone(), next: page.next.clone() };
+        self.known.insert(page_hash(listing, position), Arc::new(known));
     }
 
     /// Something is asked for the look. One that takes many requests is followed by a longer pause; `share`: for each.
@@ -122,16 +164,16 @@ impl Poll {
         is_news
     }
 
-    fn listing(&self, collection: &CollectionRef) -> Listing {
+    fn listing(&self, whole: Listing) -> Listing {
         let since = self.cursor.map(|cursor| cursor.minus(self.lookback));
-        let whole = Listing::whole(collection.clone());
         match self.aim {
+            Aim::New if whole.collection.parent.is_some() => Listing { children_since: since, ..whole },
             Aim::New => {
                 let span = Span { from: since.map(Timestamp::unix_seconds), before: None };
                 Listing { span, ..whole }
             }
             Aim::Changes => Listing { changed_since: since, ..whole },
-            Aim::Deletes => Listing::tombstones(collection.clone(), since),
+            Aim::Deletes => Listing::tombstones(whole.collection, since),
         }
     }
 
@@ -140,7 +182,18 @@ impl Poll {
         let time = |record: &Record| if self.aim == Aim::New { record.created_at } else { record.updated_at };
         // What is said to be still to come must not hide what comes before it.
         let newest = page.records.iter().filter_map(time).max().map(|newest| newest.min(page.date));
-        self.cursor = self.cursor.max(newest);
+        let of_parents = range.collection().changes.of_parents;
+        if range.collection().is_one_list() {
+            self.cursor = self.cursor.max(newest);
+        } else if let Some(look) = &mut self.look {
+            // A list that was read early may have changed by the time that the last one is: what is known of all is that
+            // they were read since the first answer.
+            let first = *look.first.get_or_insert(page.date);
+            look.found |= newest > self.cursor || (of_parents && !page.records.is_empty());
+            if range.is_over() && look.found {
+                self.cursor = self.cursor.max(Some(first));
+            }
+        }
         if self.aim == Aim::Deletes {
             let tombstones =
                 page.records.drain(..).map(|record| (record.upstream_id, record.updated_at)).collect();
@@ -158,6 +211,11 @@ impl Poll {
         let is_news = !is_over || self.is_news();
         Then::Polled { newest, began, is_news }
     }
+}
+
+fn page_hash(listing: &Listing, position: &Position) -> u64 {
+    let Listing { changed_since, children_since, span, .. } = listing;
+    hash(&(position, changed_since, children_since, span))
 }
 
 /// Before anything that a backfill could have missed, however the API's clock goes.

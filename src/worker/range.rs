@@ -13,7 +13,8 @@ use sequin_domain::{
 };
 use sequin_provider::{
     declaration::CollectionRef,
-    listing::{Listing, Page, Position},
+    listing::{Listing, Page},
+    position::Position,
 };
 use std::{
     collections::HashSet,
@@ -51,19 +52,21 @@ struct Asked {
 impl Range {
     pub fn new(no: i32, listing: Listing) -> Self {
         let course = Course::new(listing.span);
-        Self::starting(no, listing, course, Some(Position::start()))
+        let start = listing.start();
+        Self::starting(no, listing, course, start)
     }
 
-    /// A range of a backfill, as it was left in the database.
-    pub fn restored(collection: &CollectionRef, since: Option<Timestamp>, row: &plan::Range) -> Self {
+    /// A range of a backfill of `whole`, as it was left in the database.
+    pub fn restored(whole: Listing, since: Option<Timestamp>, row: &plan::Range) -> Self {
+        let collection = &whole.collection;
         let mut span = row.span;
         // Parents are listed whatever their age: it is their children that must be young.
         if span.from.is_none() && collection.parent.is_none() && collection.created.is_some() {
             span.from = since.map(Timestamp::unix_seconds);
         }
-        let listing = Listing { span, children_since: since, ..Listing::whole(collection.clone()) };
+        let listing = Listing { span, children_since: since, ..whole };
         let position = row.position.as_deref().and_then(|position| serde_json::from_str(position).ok());
-        let next = (!row.done).then(|| position.unwrap_or_else(Position::start));
+        let next = if row.done { None } else { position.or_else(|| listing.start()) };
         let range = Self::starting(row.no, listing, Course::resumed(span, row.pages), next);
         Self { pages: row.pages, ..range }
     }
@@ -125,7 +128,12 @@ impl Range {
     pub fn ask(&mut self, turn: u64) -> Option<Question> {
         let position = self.next.clone()?;
         self.asked = Some(Asked { at: SystemTime::now(), turn });
-        Some(Question::Page { listing: self.listing.clone(), position })
+        Some(Question::Page { listing: self.listing.clone(), position, known: None })
+    }
+
+    /// The list, and where the page is that is asked for.
+    pub fn asks(&self) -> Option<(&Arc<Listing>, &Position)> {
+        self.asked.as_ref().and(self.next.as_ref()).map(|position| (&self.listing, position))
     }
 
     /// The page is to be asked for again.
@@ -161,13 +169,17 @@ impl Range {
                 "the list leads back to a page that was read already",
             ));
         }
-        if matches!(self.next, Some(Position::Page { .. })) {
+        if self.next.as_ref().is_some_and(Position::is_outermost) {
             self.course.note(&page.created);
         }
         self.asked = None;
         self.pages += 1;
         self.next.clone_from(&page.next);
         Ok(())
+    }
+
+    pub fn collection(&self) -> &CollectionRef {
+        &self.listing.collection
     }
 
     /// Whether the list comes oldest change first.
@@ -184,7 +196,7 @@ impl Range {
             self.listing.changed_since.is_none_or(|from| to > from && !updated.format.cannot_tell(from, to));
         if is_further && !self.is_over() {
             self.listing = Arc::new(Listing { changed_since: Some(to), ..Listing::clone(&self.listing) });
-            self.next = Some(Position::start());
+            self.next = self.listing.start();
             self.trail.clear();
             self.census = Census::default();
         }
@@ -202,7 +214,8 @@ impl Range {
         let bounded = |span| Listing { span, ..Listing::clone(&self.listing) };
         let listing = bounded(course.span());
         self.listing = Arc::new(bounded(self.course.span()));
-        Some(Self::starting(no, listing, course, Some(Position::start())))
+        let start = listing.start();
+        Some(Self::starting(no, listing, course, start))
     }
 
     /// A page of it has been stored.
@@ -230,6 +243,6 @@ impl Range {
     }
 }
 
-fn hash(what: &impl Hash) -> u64 {
+pub fn hash(what: &impl Hash) -> u64 {
     BuildHasherDefault::<DefaultHasher>::default().hash_one(what)
 }

@@ -1,6 +1,6 @@
 //! Questions to an API, and what the answers were understood to say.
 
-use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header::IF_NONE_MATCH};
 use sequin_domain::{
     failure::{Failure, FailureClass},
     secret::Mask,
@@ -11,9 +11,10 @@ use sequin_provider::{
     answer::Answer,
     declaration::{CollectionRef, Declaration},
     event::{self, Events},
-    listing::{Listing, Page, Position},
+    listing::{Known, Listing, Page},
     object,
     pages::After,
+    position::Position,
     probe::Identity,
     record::{Record, Rejected},
     token::Granted,
@@ -71,10 +72,26 @@ pub fn with_headers(mut secrets: Mask, headers: &HeaderMap) -> Mask {
 /// Something that is asked of an API.
 #[derive(Debug, Clone)]
 pub enum Question {
-    Page { listing: Arc<Listing>, position: Position },
-    Children { listing: Arc<Listing>, position: Position },
-    Object { collection: CollectionRef, upstream_id: String },
-    Events { declaration: Arc<Declaration>, feed: String, since: Option<Timestamp>, after: After },
+    /// `known`: what the answer was the last time.
+    Page {
+        listing: Arc<Listing>,
+        position: Position,
+        known: Option<Arc<Known>>,
+    },
+    Children {
+        listing: Arc<Listing>,
+        position: Position,
+    },
+    Object {
+        collection: CollectionRef,
+        upstream_id: String,
+    },
+    Events {
+        declaration: Arc<Declaration>,
+        feed: String,
+        since: Option<Timestamp>,
+        after: After,
+    },
 }
 
 pub enum Reply {
@@ -124,13 +141,14 @@ impl Question {
         let url = self.url(&target.base).ok_or_else(|| {
             Failure::new(FailureClass::BadRequest, "the declaration of the provider doesn't say where to ask")
         })?;
-        let request = Request {
-            method: Method::GET,
-            url,
-            headers: target.headers.clone(),
-            body: None,
-            timeout: target.timeout,
-        };
+        let mut headers = target.headers.clone();
+        if let Self::Page { listing, position, .. } | Self::Children { listing, position } = &self {
+            headers.extend(listing.headers(position));
+        }
+        if let Some(etag) = self.known().and_then(|known| HeaderValue::from_str(&known.etag).ok()) {
+            headers.insert(IF_NONE_MATCH, etag);
+        }
+        let request = Request { method: Method::GET, url, headers, body: None, timeout: target.timeout };
         let secrets = target.secrets.clone();
         let interpret = Box::new(move |outcome: Result<Response, sequin_net::Failure>| {
             self.interpret(outcome).without(&secrets)
@@ -138,9 +156,16 @@ impl Question {
         Ok(Task { id, lane: target.lane, priority, request, interpret })
     }
 
+    fn known(&self) -> Option<&Known> {
+        match self {
+            Self::Page { known, .. } => known.as_deref(),
+            _ => None,
+        }
+    }
+
     fn url(&self, base: &Url) -> Option<Url> {
         match self {
-            Self::Page { listing, position } | Self::Children { listing, position } => {
+            Self::Page { listing, position, .. } | Self::Children { listing, position } => {
                 Some(listing.url(base, position))
             }
             Self::Object { collection, upstream_id } => object::url(base, collection, upstream_id),
@@ -175,7 +200,10 @@ impl Question {
 
     fn read(self, answer: &Answer) -> Result<Reply, Failure> {
         match self {
-            Self::Page { listing, position } => listing.interpret(&position, answer).map(Reply::Page),
+            Self::Page { known: Some(known), .. } if answer.status == StatusCode::NOT_MODIFIED => {
+                Ok(Reply::Page(Page::unchanged(&known, answer)))
+            }
+            Self::Page { listing, position, .. } => listing.interpret(&position, answer).map(Reply::Page),
             Self::Children { listing, position } => {
                 // A refusal that makes a page says that what the position names is missing.
                 let is_parent_gone = !answer.status.is_success();

@@ -16,7 +16,7 @@ use sequin_domain::{
 use sequin_net::Priority;
 use sequin_provider::{
     declaration::CollectionRef,
-    listing::{Listing, Page},
+    listing::Page,
     record::{Record, Rejected},
 };
 use std::{
@@ -81,8 +81,11 @@ impl Walk {
         row: &plan::Backfill,
         retry: Retry,
     ) -> Self {
-        let ranges: Vec<Range> =
-            row.ranges.iter().map(|range| Range::restored(&collection, row.since, range)).collect();
+        let ranges: Vec<Range> = row
+            .ranges
+            .iter()
+            .map(|range| Range::restored(sync.whole(&collection), row.since, range))
+            .collect();
         let tally = Tally {
             pages: row.pages,
             cuts: ranges.len().saturating_sub(1) as u64,
@@ -159,7 +162,7 @@ impl Walk {
                 orders.wake_at(poll.due());
                 return;
             }
-            let listing = poll.look(&self.collection, now);
+            let listing = poll.look(self.sync.whole(&self.collection), now);
             self.ranges = vec![Range::new(1, listing)];
         }
         self.ask_for_pages(orders);
@@ -208,7 +211,10 @@ impl Walk {
             let Some(range) = ready.min_by_key(|range| range.pages_ahead()) else { return };
             self.turn += 1;
             let (no, question) = (range.no(), range.ask(self.turn));
-            if let Some(question) = question {
+            if let Some(mut question) = question {
+                if let Purpose::Poll(poll) = &self.purpose {
+                    poll.recall(&mut question);
+                }
                 self.ask(orders, Tag::Page(no), question);
             }
         }
@@ -271,6 +277,9 @@ impl Walk {
         let has_room = self.has_room(no, sent_at);
         let next_no = 1 + self.ranges.iter().map(Range::no).max().unwrap_or_default();
         let Some(range) = self.ranges.iter_mut().find(|range| range.no() == no) else { return };
+        if let (Purpose::Poll(poll), Some((listing, position))) = (&mut self.purpose, range.asks()) {
+            poll.remember(listing, position, &page);
+        }
         let is_ordered = || page.records.iter().filter_map(|record| record.updated_at).is_sorted();
         if range.is_ascending() && !is_ordered() {
             let problem = "the list is declared to come oldest change first (updated.ascending), and doesn't";
@@ -427,7 +436,7 @@ impl Walk {
         match &mut self.purpose {
             Purpose::Backfill(backfill) if !backfill.is_second => {
                 (backfill.is_second, backfill.closing) = (true, false);
-                let range = Range::new(no, Listing::whole(self.collection.clone()));
+                let range = Range::new(no, self.sync.whole(&self.collection));
                 orders.work(Then::LookAgain { backfill: backfill.id, range: range.piece() });
                 self.ranges.push(range);
                 true

@@ -446,7 +446,8 @@ def test_a_branch_may_have_slashes(small: GitHubClient) -> None:
 
 def test_a_commit_moves_the_default_branch(small: GitHubClient) -> None:
     make(small, "branch", parent="acme/one", name="main")
-    [sha] = make(small, "commit", parent="acme/one")
+    [commit] = make(small, "commit", parent="acme/one")
+    sha = commit.rpartition("/")[2]
     [branch] = small.all("repos/acme/one/branches")
     assert branch["commit"]["sha"] == sha
 

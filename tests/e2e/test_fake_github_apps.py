@@ -1,8 +1,6 @@
 """The fake GitHub's Apps: how they say who they are, and what their installations may see."""
 
-import base64
 import json
-import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,38 +10,9 @@ import pytest
 from fake.client import Answer, GitHubClient
 from fake.github.jwt import PublicKey
 from harness import Fake
+from harness.signing import APP, Key, encoded
 
-APP, INSTALLATION = 77, 5
-
-
-class Key:
-    """An RSA key pair, made by openssl."""
-
-    def __init__(self, folder: Path, name: str = "key") -> None:
-        self.file = folder / f"{name}.pem"
-        options = ["-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048", "-out", str(self.file)]
-        subprocess.run(["openssl", "genpkey", *options], check=True, capture_output=True)
-        show = ["openssl", "pkey", "-in", str(self.file), "-pubout"]
-        self.public = subprocess.run(show, check=True, capture_output=True, text=True).stdout
-
-    def token(self, head: dict[str, Any] | None = None, **claims: Any) -> str:
-        """A signed token; times are seconds from now, and a claim that is None is left out."""
-        given = {"iat": -30, "exp": 300, "iss": APP, **claims}
-        for name in ("iat", "exp"):
-            if isinstance(given[name], int):
-                given[name] += int(time.time())
-        body = {name: value for name, value in given.items() if value is not None}
-        parts = [
-            _encoded(json.dumps(each).encode()) for each in (head or {"alg": "RS256", "typ": "JWT"}, body)
-        ]
-        text = ".".join(parts)
-        sign = ["openssl", "dgst", "-sha256", "-sign", str(self.file)]
-        signature = subprocess.run(sign, input=text.encode(), check=True, capture_output=True).stdout
-        return f"{text}.{_encoded(signature)}"
-
-
-def _encoded(data: bytes) -> str:
-    return base64.urlsafe_b64encode(data).decode().rstrip("=")
+INSTALLATION = 5
 
 
 @pytest.fixture(scope="module")
@@ -121,7 +90,7 @@ def test_a_bad_claim_is_refused(github: GitHubClient, key: Key, claims: dict, me
 def test_a_bad_signature_is_refused(github: GitHubClient, key: Key, tmp_path: Path) -> None:
     other = Key(tmp_path, "other").token()
     head, body, signature = key.token().split(".")
-    forged = _encoded(json.dumps({"iss": APP, "iat": 0, "exp": int(time.time()) + 60}).encode())
+    forged = encoded(json.dumps({"iss": APP, "iat": 0, "exp": int(time.time()) + 60}).encode())
     for token in (
         other,
         f"{head}.{forged}.{signature}",

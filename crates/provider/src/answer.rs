@@ -181,7 +181,10 @@ impl Errors {
             .iter()
             .filter(|rule| rule.status.iter().any(|pattern| pattern.matches(status)))
             .filter(|rule| {
-                rule.header.as_ref().is_none_or(|header| answer.header(&header.name) == Some(&header.value))
+                rule.header.as_ref().is_none_or(|header| {
+                    let found = answer.header(&header.name);
+                    found.is_some() && header.value.as_deref().is_none_or(|value| found == Some(value))
+                })
             })
             .peekable();
         // Most answers are good, and not read for a code.

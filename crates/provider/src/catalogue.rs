@@ -4,7 +4,7 @@ use crate::declaration::Declaration;
 use std::sync::{Arc, LazyLock};
 
 static BUILT_IN: LazyLock<Vec<Arc<Declaration>>> = LazyLock::new(|| {
-    [include_str!("../../../providers/stripe.json")]
+    [include_str!("../../../providers/github.json"), include_str!("../../../providers/stripe.json")]
         .into_iter()
         .map(|json| {
             Arc::new(Declaration::parse(json).expect("the built-in declarations are checked by a test"))
@@ -29,6 +29,7 @@ mod tests {
     #[test]
     fn the_built_in_declarations_are_sound() {
         assert!(find("stripe").is_some_and(|stripe| stripe.collections.len() >= 40));
+        assert!(find("github").is_some_and(|github| github.collections.len() >= 20));
         assert!(find("nobody").is_none());
     }
 }

@@ -17,6 +17,7 @@ pub mod object;
 mod origin;
 pub mod pages;
 pub mod pointer;
+pub mod position;
 pub mod probe;
 pub mod record;
 mod template;

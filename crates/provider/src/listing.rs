@@ -2,98 +2,24 @@
 
 use crate::{
     answer::Answer,
-    declaration::{CollectionRef, Pagination, Tombstones},
+    declaration::{CollectionRef, OptionPath, OptionValues, Pagination, Paths, Tombstones},
     pages::{After, List},
-    pointer,
+    pointer::{self, Pointer},
+    position::{Beneath, NothingMissing, Position, Reading},
     record::{Reader, Record, Rejected, identifier},
+    template::Template,
 };
+use http::{HeaderMap, header::ETAG};
 use sequin_domain::{
     failure::{Failure, FailureClass},
     ranges::Span,
     timestamp::Timestamp,
 };
-use serde::{Deserialize, Serialize};
-use std::collections::VecDeque;
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+};
 use url::Url;
-
-/// Where a walk goes on. It is what a backfill keeps in the database.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Position {
-    /// A page of the collection; of its parents, where it is nested. `restarts`: how often the list had to be read from
-    /// its start again.
-    Page { after: After, restarts: u8 },
-    /// The children of parents that have been listed, first the first one's; then the parents go on.
-    Children { parents: VecDeque<ParentPosition>, then: Option<After> },
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct ParentPosition {
-    id: String,
-    after: After,
-}
-
-/// How often a list is read from its start again because the API doesn't know where to go on.
-const MOST_RESTARTS: u8 = 3;
-
-impl Position {
-    /// Before the first page.
-    pub fn start() -> Self {
-        Self::Page { after: After::start(), restarts: 0 }
-    }
-
-    /// The children of one parent, from the first on.
-    pub fn of_parent(id: &str) -> Self {
-        let parents = [ParentPosition { id: id.to_owned(), after: After::start() }].into();
-        Self::Children { parents, then: None }
-    }
-
-    /// How many requests there are until the list goes on behind this position; `None` where it doesn't.
-    pub fn requests(&self) -> Option<u64> {
-        match self {
-            Self::Page { .. } => Some(1),
-            Self::Children { parents, then } => then.as_ref().map(|_| parents.len() as u64 + 1),
-        }
-    }
-
-    /// Where to go on when the API says that something this position names is missing: from the object before, or from
-    /// the start of the list, or past a parent that is gone. `None` where nothing is left to list, as the error is about
-    /// the position itself.
-    pub fn past_missing(&self) -> Result<Option<Self>, NothingMissing> {
-        let mut position = self.clone();
-        match &mut position {
-            Self::Page { after, restarts } => {
-                if !after.step_back() {
-                    return Err(NothingMissing);
-                }
-                if after.is_start() {
-                    *restarts += 1;
-                }
-                // An API that never knows where to go on would be asked for ever.
-                if *restarts > MOST_RESTARTS { Err(NothingMissing) } else { Ok(Some(position)) }
-            }
-            Self::Children { parents, then } => {
-                let first = parents.front_mut().ok_or(NothingMissing)?;
-                if !first.after.step_back() {
-                    parents.pop_front();
-                }
-                Ok(Self::children(std::mem::take(parents), then.take()))
-            }
-        }
-    }
-
-    fn children(parents: VecDeque<ParentPosition>, then: Option<After>) -> Option<Self> {
-        if parents.is_empty() {
-            then.map(|after| Self::Page { after, restarts: 0 })
-        } else {
-            Some(Self::Children { parents, then })
-        }
-    }
-}
-
-/// The position names nothing that could be missing.
-#[derive(Debug, PartialEq, Eq)]
-pub struct NothingMissing;
 
 /// What one answer adds.
 #[derive(Debug)]
@@ -109,9 +35,24 @@ pub struct Page {
     pub listed: Vec<String>,
     /// The API's clock when it answered.
     pub date: Timestamp,
+    /// What tells this version of the answer from others.
+    pub etag: Option<String>,
+}
+
+/// An answer that the API need not give again, as long as it is the same.
+#[derive(Debug, Clone)]
+pub struct Known {
+    pub etag: String,
+    /// Where the walk went on.
+    pub next: Option<Position>,
 }
 
 impl Page {
+    /// The page is as it is known.
+    pub fn unchanged(known: &Known, answer: &Answer) -> Self {
+        Self { next: known.next.clone(), ..Self::empty(answer) }
+    }
+
     fn empty(answer: &Answer) -> Self {
         Self {
             records: Vec::new(),
@@ -120,6 +61,7 @@ impl Page {
             created: Vec::new(),
             listed: Vec::new(),
             date: answer.date(),
+            etag: answer.headers.get(ETAG).and_then(|etag| etag.to_str().ok()).map(str::to_owned),
         }
     }
 }
@@ -128,7 +70,10 @@ impl Page {
 #[derive(Debug, Clone)]
 pub struct Listing {
     pub collection: CollectionRef,
-    /// Which objects, by the time of their creation, where the API can tell; in a nested collection, which parents.
+    /// What the sync says of what it is to read.
+    pub options: Arc<OptionValues>,
+    /// Which objects, by the time of their creation, where the API can tell; in a nested collection, which of the
+    /// outermost.
     pub span: Span,
     /// Which children: those that were created from this instant on, where the API can tell.
     pub children_since: Option<Timestamp>,
@@ -146,10 +91,11 @@ pub enum Subject {
 }
 
 impl Listing {
-    /// All of a collection.
+    /// All of a collection, in so far as no options are needed to find it.
     pub fn whole(collection: CollectionRef) -> Self {
         Self {
             collection,
+            options: Arc::default(),
             span: Span::default(),
             children_since: None,
             changed_since: None,
@@ -162,61 +108,86 @@ impl Listing {
         Self { changed_since: since, subject: Subject::Tombstones, ..Self::whole(collection) }
     }
 
+    /// Before the first page; `None` where the options name nothing to be listed.
+    pub fn start(&self) -> Option<Position> {
+        let levels = self.collection.levels();
+        match (&levels.first()?.path, self.subject) {
+            (Paths::One(_), _) | (_, Subject::Tombstones) => Position::at_start([Beneath::Root]),
+            (Paths::ByOption(paths), Subject::Objects) => {
+                let of_option = |OptionPath { option, .. }: &OptionPath| {
+                    let values = self.options.get(option).map_or(&[][..], Vec::as_slice);
+                    let name = option.clone();
+                    values
+                        .iter()
+                        .map(move |value| Beneath::Option { name: name.clone(), value: value.clone() })
+                };
+                Position::at_start(paths.iter().flat_map(of_option))
+            }
+        }
+    }
+
     /// Whether the list can be cut: the API bounds it on both sides, and each object says when it was created.
     pub fn can_be_cut(&self) -> bool {
-        let parents = self.collection.parent_collection();
-        let listed = parents.as_ref().unwrap_or(&self.collection);
-        listed.created.as_ref().is_some_and(|created| created.before.is_some())
-            && listed.shape().created_at.is_some()
+        self.collection.levels().first().is_some_and(|outermost| {
+            outermost.is_one_list()
+                && outermost.created.as_ref().is_some_and(|created| created.before.is_some())
+                && outermost.shape().created_at.is_some()
+        })
     }
 
     /// The address of the page at `position`.
     pub fn url(&self, base: &Url, position: &Position) -> Url {
-        match position {
-            Position::Page { after, .. } => match (self.subject, &self.collection.deleted) {
-                (Subject::Tombstones, Some(deleted)) => self.tombstones_url(base, deleted, after),
-                _ => {
-                    let parents = self.collection.parent_collection();
-                    self.list_url(base, parents.as_ref().unwrap_or(&self.collection), None, after, self.span)
-                }
-            },
-            Position::Children { parents, .. } => match parents.front() {
-                Some(parent) => {
-                    let span = Span { from: self.children_since.map(Timestamp::unix_seconds), before: None };
-                    self.list_url(base, &self.collection, Some(parent.id.as_str()), &parent.after, span)
-                }
-                None => unreachable!("a position without parents is never made"),
-            },
+        let reading = position.reading();
+        if let (Subject::Tombstones, Some(deleted)) = (self.subject, &self.collection.deleted) {
+            return self.tombstones_url(base, deleted, &reading.after);
         }
-    }
-
-    fn list_url(
-        &self,
-        base: &Url,
-        collection: &CollectionRef,
-        parent: Option<&str>,
-        after: &After,
-        span: Span,
-    ) -> Url {
-        let names = |name: &str| (name == "parent.id").then_some(parent).flatten();
-        let mut url = at_path(base, &collection.path.fill_path(names));
+        let levels = self.collection.levels();
+        let level = position.level();
+        let collection = levels.get(level).unwrap_or(&self.collection);
+        let value = |name: &str| reading.beneath.value(name);
+        let path = match path_of(collection, &reading.beneath) {
+            Some((path, _)) if matches!(reading.beneath, Beneath::Option { .. }) => path.fill_segments(value),
+            Some((path, _)) => path.fill_path(value),
+            // The option is no longer declared: what the base URL answers is no list.
+            None => String::new(),
+        };
+        let mut url = at_path(base, &path);
         let mut query = url.query_pairs_mut();
         for (name, template) in &collection.query {
-            query.append_pair(name, &template.fill(names));
+            query.append_pair(name, &template.fill(value));
         }
-        if let Some(created) = &collection.created {
-            let bounds = [(Some(&created.from), span.from), (created.before.as_ref(), span.before)];
-            for (name, second) in bounds.into_iter().filter_map(|(name, second)| name.zip(second)) {
+        let span = match level {
+            0 => self.span,
+            _ => Span { from: self.children_since.map(Timestamp::unix_seconds), before: None },
+        };
+        let is_own = level + 1 == levels.len();
+        let has_changed = level + 1 + usize::from(self.collection.changes.of_parents) == levels.len();
+        if let Some(created) = collection.created.as_ref().filter(|_| is_own || level == 0) {
+            let bounds = [(&created.from, span.from), (&created.before, span.before)];
+            for (name, second) in bounds.into_iter().filter_map(|(name, second)| name.as_ref().zip(second)) {
                 let instant = Timestamp::from_unix_seconds(second).unwrap_or_default();
                 query.append_pair(name, &created.format.write(instant));
             }
         }
-        if let Some((updated, since)) = collection.updated.as_ref().zip(self.changed_since) {
-            query.append_pair(&updated.from, &updated.format.write(since));
+        if let Some((updated, since)) = collection.updated.as_ref().zip(self.changed_since)
+            && has_changed
+        {
+            if let Some(from) = &updated.from {
+                query.append_pair(from, &updated.format.write(since));
+            }
             query.extend_pairs(&updated.query);
         }
         drop(query);
-        collection.pagination().address(url, after)
+        collection.pagination().address(url, &reading.after)
+    }
+
+    /// What is sent along for the page at `position` alone.
+    pub fn headers(&self, position: &Position) -> HeaderMap {
+        let levels = self.collection.levels();
+        let collection = levels.get(position.level()).unwrap_or(&self.collection);
+        let declared = collection.headers.iter();
+        let header = |(name, value): (&String, &String)| Some((name.parse().ok()?, value.parse().ok()?));
+        declared.filter_map(header).collect::<HeaderMap>()
     }
 
     fn tombstones_url(&self, base: &Url, deleted: &Tombstones, after: &After) -> Url {
@@ -257,70 +228,92 @@ impl Listing {
 
     fn read(&self, position: &Position, answer: &Answer, text: &str) -> Result<Page, String> {
         let original = answer.original(text);
-        match position {
-            Position::Page { after, .. } if self.collection.parent.is_some() => {
-                self.read_parents(&Reader::new(&self.collection, original), answer, text, after)
-            }
-            Position::Page { after, restarts } => {
-                let pagination = self.pagination();
-                let list = pagination.read(text, answer)?;
-                let reader = match (self.subject, &self.collection.deleted) {
-                    (Subject::Tombstones, Some(deleted)) => Reader::of_tombstones(deleted, original),
-                    _ => Reader::new(&self.collection, original),
-                };
-                let Objects { records, rejected, created, ids, next } =
-                    read_objects(&reader, pagination, &list, after, None)?;
-                let records = match self.subject {
-                    Subject::Objects => records,
-                    Subject::Tombstones => records.into_iter().map(Record::buried).collect(),
-                };
-                let next = next.map(|after| Position::Page { after, restarts: *restarts });
-                Ok(Page { records, rejected, next, created, listed: ids, date: answer.date() })
-            }
-            Position::Children { parents, then } => {
-                let mut parents = parents.clone();
-                let Some(parent) = parents.pop_front() else {
-                    unreachable!("a position without parents is never made")
-                };
-                let pagination = self.collection.pagination();
-                let list = pagination.read(text, answer)?;
-                let reader = Reader::new(&self.collection, original);
-                let Objects { records, rejected, ids, next, .. } =
-                    read_objects(&reader, pagination, &list, &parent.after, Some(&parent.id))?;
-                let children = ids.iter().map(|id| format!("{} {id}", parent.id));
-                let listed = std::iter::once(parent.id.clone()).chain(children).collect();
-                if let Some(after) = next {
-                    parents.push_front(ParentPosition { after, ..parent });
-                }
-                let next = Position::children(parents, then.clone());
-                Ok(Page { records, rejected, next, listed, ..Page::empty(answer) })
-            }
+        let levels = self.collection.levels();
+        let level = position.level();
+        if level + 1 < levels.len() {
+            let reader = Reader::new(&self.collection, original);
+            return self.read_parents(&levels[level..], &reader, position, answer, text);
         }
+        let Reading { beneath, after } = position.reading();
+        let pagination = self.pagination();
+        let list = read_list(&self.collection, pagination, beneath, answer, text)?;
+        let reader = match (self.subject, &self.collection.deleted) {
+            (Subject::Tombstones, Some(deleted)) => Reader::of_tombstones(deleted, original),
+            _ => Reader::new(&self.collection, original),
+        };
+        let Objects { records, rejected, created, ids, next } =
+            read_objects(&reader, pagination, &list, after, beneath.id())?;
+        let next = next.filter(|_| !self.is_too_old(level, &records));
+        let next = position.behind(next, VecDeque::new());
+        let records = match self.subject {
+            Subject::Objects => records,
+            Subject::Tombstones => records.into_iter().map(Record::buried).collect(),
+        };
+        let (created, listed) = match beneath.id() {
+            None => (created, ids),
+            Some(parent) => {
+                let children = ids.iter().map(|id| format!("{parent} {id}"));
+                (Vec::new(), std::iter::once(parent.to_owned()).chain(children).collect())
+            }
+        };
+        Ok(Page { records, rejected, next, created, listed, ..Page::empty(answer) })
     }
 
-    /// A page of parents: the children embedded in them, and who has more.
+    /// Whether a page has nothing but what is too old, in a list that has the newest first.
+    fn is_too_old(&self, level: usize, records: &[Record]) -> bool {
+        let (created, updated) = (&self.collection.created, &self.collection.updated);
+        let created_since = match level {
+            0 => self.span.from.and_then(Timestamp::from_unix_seconds),
+            _ => self.children_since,
+        };
+        let is_older = |time: Option<Timestamp>, since: Timestamp| time.is_some_and(|time| time < since);
+        let is_over = |since: Option<Timestamp>, time: fn(&Record) -> Option<Timestamp>| {
+            since.is_some_and(|since| records.iter().all(|record| is_older(time(record), since)))
+        };
+        !records.is_empty()
+            && ((created.as_ref().is_some_and(|created| created.newest_first)
+                && is_over(created_since, |record| record.created_at))
+                || (updated.as_ref().is_some_and(|updated| updated.newest_first)
+                    && !self.collection.changes.of_parents
+                    && is_over(self.changed_since, |record| record.updated_at)))
+    }
+
+    /// A page of the first of `levels`, whose objects are parents: the children embedded in them, and who has more.
     fn read_parents(
         &self,
+        levels: &[CollectionRef],
         reader: &Reader,
+        position: &Position,
         answer: &Answer,
         text: &str,
-        after: &After,
     ) -> Result<Page, String> {
-        let parents = self.collection.parent_collection().ok_or("the collection is not nested")?;
-        let list = parents.pagination().read(text, answer)?;
-        let pagination = self.collection.pagination();
+        let [parents, child, ..] = levels else { return Err("the collection is not nested".into()) };
+        let Reading { beneath, after } = position.reading();
+        let list = read_list(parents, parents.pagination(), beneath, answer, text)?;
+        let pagination = child.pagination();
         let shape = parents.shape();
         let created_at = shape.created_at.as_ref();
-        let embedded = self.collection.parent.as_ref().and_then(|parent| parent.embedded.as_ref());
+        let embedded = child.parent.as_ref().and_then(|parent| parent.embedded.as_ref());
+        let wanted = wanted_of_parents(child);
+        let changed_since = self.changed_since.filter(|_| child.changes.of_parents && levels.len() == 2);
+        let mut has_young = list.items.is_empty();
         let mut page = Page::empty(answer);
         let mut unfinished = VecDeque::new();
+        let mut ids = Vec::with_capacity(list.items.len());
         for item in &list.items {
-            let pointers = [Some(&shape.id), embedded, created_at.map(|moment| &moment.at)];
-            let [id, children, created] =
+            let updated_at = shape.updated_at.as_ref();
+            let moments = [created_at, updated_at].map(|moment| moment.map(|moment| &moment.at));
+            let pointers = [Some(&shape.id), embedded, moments[0], moments[1]];
+            let [id, children, created, updated] =
                 pointer::follow(item.get(), pointers).map_err(|error| error.to_string())?;
             let id = id.and_then(identifier).ok_or_else(|| format!("a {} has no id", parents.title))?;
-            page.listed.push(id.clone());
             page.created.push(created_at.zip(created).and_then(|(moment, raw)| moment.format.read(raw)));
+            let updated = updated_at.zip(updated).and_then(|(moment, raw)| moment.format.read(raw));
+            if changed_since.zip(updated).is_some_and(|(since, updated)| updated < since) {
+                ids.push(id);
+                continue;
+            }
+            has_young = true;
             let start = match children.map(|children| pagination.read_embedded(children.get())) {
                 Some(Ok(children)) => {
                     let Objects { records, rejected, next, .. } =
@@ -332,13 +325,76 @@ impl Listing {
                 // The parent doesn't carry the list, so it has to be asked for.
                 Some(Err(_)) | None => Some(After::start()),
             };
-            unfinished.extend(start.map(|after| ParentPosition { id, after }));
+            if let Some(after) = start {
+                let values = values_of(item.get(), &wanted)
+                    .map_err(|missing| format!("the {} {id} has nothing at {missing}", parents.title))?;
+                unfinished.push_back(Reading { beneath: Beneath::Object { id: id.clone(), values }, after });
+            }
+            ids.push(id);
         }
-        let then = parents.pagination().next(&list, &page.listed, after)?;
+        let is_over = !has_young && parents.updated.as_ref().is_some_and(|updated| updated.newest_first);
+        let then = match single(parents, beneath) {
+            true => None,
+            false => parents.pagination().next(&list, &ids, after)?.filter(|_| !is_over),
+        };
         remove_repetitions(&mut page.records);
-        page.next = Position::children(unfinished, then);
+        page.next = position.behind(then, unfinished);
+        page.listed = match beneath.id() {
+            None => ids,
+            Some(outer) => ids.iter().map(|id| format!("{outer} {id}")).collect(),
+        };
+        if !position.is_outermost() {
+            page.created.clear();
+        }
         Ok(page)
     }
+}
+
+/// The path of a collection's list beneath something, and whether one object is the answer.
+fn path_of<'a>(collection: &'a CollectionRef, beneath: &Beneath) -> Option<(&'a Template, bool)> {
+    match (&collection.path, beneath) {
+        (Paths::One(path), _) => Some((path, false)),
+        (Paths::ByOption(paths), Beneath::Option { name, .. }) => {
+            paths.iter().find(|path| path.option == *name).map(|path| (&path.path, path.single))
+        }
+        (Paths::ByOption(_), _) => None,
+    }
+}
+
+fn single(collection: &CollectionRef, beneath: &Beneath) -> bool {
+    path_of(collection, beneath).is_some_and(|(_, single)| single)
+}
+
+fn read_list<'a>(
+    collection: &CollectionRef,
+    pagination: &Pagination,
+    beneath: &Beneath,
+    answer: &Answer,
+    text: &'a str,
+) -> Result<List<'a>, String> {
+    if single(collection, beneath) { List::of_one(text) } else { pagination.read(text, answer) }
+}
+
+/// What a child's path and parameters have of its parent beside the id: the name, and where it is.
+fn wanted_of_parents(child: &CollectionRef) -> Vec<(String, Pointer)> {
+    let path = match &child.path {
+        Paths::One(path) => Some(path),
+        Paths::ByOption(_) => None,
+    };
+    let names = path.into_iter().chain(child.query.values()).flat_map(Template::names);
+    let inner = names.filter_map(|name| name.strip_prefix("parent.")).filter(|name| *name != "id");
+    let at = |name: &str| Pointer::try_from(format!("/{}", name.replace('.', "/"))).ok();
+    inner.filter_map(|name| Some((name.to_owned(), at(name)?))).collect()
+}
+
+/// The values in an object; `Err`: where there is none.
+fn values_of(object: &str, wanted: &[(String, Pointer)]) -> Result<BTreeMap<String, String>, String> {
+    let value = |(name, at): &(String, Pointer)| {
+        let [found] = pointer::follow(object, [Some(at)]).map_err(|_| at.to_string())?;
+        let value = found.and_then(identifier).ok_or_else(|| at.to_string())?;
+        Ok((name.clone(), value))
+    };
+    wanted.iter().map(value).collect()
 }
 
 /// The objects of a list, without repetitions, and where the list goes on.
@@ -419,6 +475,10 @@ mod tests {
         }
     }
 
+    fn start() -> Position {
+        Position::at_start([Beneath::Root]).unwrap()
+    }
+
     fn path(listing: &Listing, position: &Position) -> String {
         let url = listing.url(&Url::parse("https://api.stripe.com").unwrap(), position);
         url.as_str().trim_start_matches("https://api.stripe.com").to_owned()
@@ -433,9 +493,9 @@ mod tests {
     #[test]
     fn pages_follow_one_another() {
         let customers = listing("customer");
-        assert_eq!(path(&customers, &Position::start()), "/v1/customers?limit=100");
+        assert_eq!(path(&customers, &start()), "/v1/customers?limit=100");
         let page = answer(200, r#"{"data": [{"id": "c3"}, {"id": "c2"}], "has_more": true}"#);
-        let page = customers.interpret(&Position::start(), &page).unwrap();
+        let page = customers.interpret(&start(), &page).unwrap();
         assert_eq!(ids(&page), ["c3", "c2"]);
         let next = page.next.unwrap();
         assert_eq!(path(&customers, &next), "/v1/customers?limit=100&starting_after=c2");
@@ -447,7 +507,7 @@ mod tests {
     fn bounds_and_constant_parameters_are_sent() {
         let bounded = |from, before| {
             let span = Span { from, before };
-            path(&Listing { span, ..listing("customer") }, &Position::start())
+            path(&Listing { span, ..listing("customer") }, &start())
         };
         let (from, before) = ("created%5Bgte%5D=1700000000", "created%5Blt%5D=1800000000");
         assert_eq!(bounded(Some(1_700_000_000), None), format!("/v1/customers?{from}&limit=100"));
@@ -456,7 +516,7 @@ mod tests {
             bounded(Some(1_700_000_000), Some(1_800_000_000)),
             format!("/v1/customers?{from}&{before}&limit=100")
         );
-        assert!(path(&listing("subscription"), &Position::start()).contains("status=all"));
+        assert!(path(&listing("subscription"), &start()).contains("status=all"));
     }
 
     #[test]
@@ -464,10 +524,7 @@ mod tests {
         let span = Span { from: Some(1_700_000_000), before: None };
         let children_since = Timestamp::from_unix_seconds(1_600_000_000);
         let attempts = Listing { span, children_since, ..listing("setup_attempt") };
-        assert_eq!(
-            path(&attempts, &Position::start()),
-            "/v1/setup_intents?created%5Bgte%5D=1700000000&limit=100"
-        );
+        assert_eq!(path(&attempts, &start()), "/v1/setup_intents?created%5Bgte%5D=1700000000&limit=100");
         assert_eq!(
             path(&attempts, &Position::of_parent("seti_1")),
             "/v1/setup_attempts?setup_intent=seti_1&created%5Bgte%5D=1600000000&limit=100"
@@ -491,11 +548,11 @@ mod tests {
             200,
             r#"{"data": [{"id": "c3", "created": 30}, {"created": 20}, {"id": "c1", "created": 10}], "has_more": false}"#,
         );
-        let page = listing("customer").interpret(&Position::start(), &page).unwrap();
+        let page = listing("customer").interpret(&start(), &page).unwrap();
         assert_eq!(seconds(&page), [Some(30), None, Some(10)]);
         let page =
             answer(200, r#"{"data": [{"id": "cus_2", "created": 20}, {"id": "cus_1"}], "has_more": true}"#);
-        let page = listing("payment_method").interpret(&Position::start(), &page).unwrap();
+        let page = listing("payment_method").interpret(&start(), &page).unwrap();
         assert_eq!(seconds(&page), [Some(20), None], "those of the parents");
         let children = page.next.unwrap();
         assert_eq!(children.requests(), Some(3));
@@ -507,8 +564,7 @@ mod tests {
 
     #[test]
     fn a_base_url_may_have_a_path() {
-        let url =
-            listing("customer").url(&Url::parse("http://127.0.0.1:9/stripe/").unwrap(), &Position::start());
+        let url = listing("customer").url(&Url::parse("http://127.0.0.1:9/stripe/").unwrap(), &start());
         assert_eq!(url.as_str(), "http://127.0.0.1:9/stripe/v1/customers?limit=100");
     }
 
@@ -516,7 +572,7 @@ mod tests {
     fn an_object_that_vanished_does_not_stop_the_walk() {
         let customers = listing("customer");
         let page = answer(200, r#"{"data": [{"id": "c3"}, {"id": "c2"}], "has_more": true}"#);
-        let mut position = customers.interpret(&Position::start(), &page).unwrap().next.unwrap();
+        let mut position = customers.interpret(&start(), &page).unwrap().next.unwrap();
         for expected in ["/v1/customers?limit=100&starting_after=c3", "/v1/customers?limit=100"] {
             position = customers.interpret(&position, &answer(404, MISSING)).unwrap().next.unwrap();
             assert_eq!(path(&customers, &position), expected);
@@ -528,7 +584,7 @@ mod tests {
     #[test]
     fn children_come_with_their_parents_or_are_asked_for() {
         let items = listing("subscription_item");
-        assert!(path(&items, &Position::start()).starts_with("/v1/subscriptions?"));
+        assert!(path(&items, &start()).starts_with("/v1/subscriptions?"));
         let page = answer(
             200,
             r#"{"has_more": true, "data": [
@@ -536,7 +592,7 @@ mod tests {
                 {"id": "sub_1", "items": {"has_more": false, "data": [{"id": "si_1", "subscription": "sub_1"}]}},
                 {"id": "sub_0"}]}"#,
         );
-        let page = items.interpret(&Position::start(), &page).unwrap();
+        let page = items.interpret(&start(), &page).unwrap();
         assert_eq!(ids(&page), ["si_3", "si_1"]);
         assert_eq!(page.records[1].parent_id.as_deref(), Some("sub_1"));
         let position = page.next.unwrap();
@@ -568,7 +624,7 @@ mod tests {
             200,
             r#"{"data": [{"id": "c3", "v": 1}, {"name": "no id"}, {"id": "c3", "v": 2}, {"id": "c2"}], "has_more": false}"#,
         );
-        let page = listing("customer").interpret(&Position::start(), &page).unwrap();
+        let page = listing("customer").interpret(&start(), &page).unwrap();
         assert_eq!(ids(&page), ["c3", "c2"]);
         assert!(page.records[0].data.as_ref().is_some_and(|data| data.contains("2")));
         assert_eq!(page.rejected.len(), 1);
@@ -589,7 +645,7 @@ mod tests {
             r#"{"data": [{"id": "c1"}], "has_more": true"#,
             r#"{"data": [], "has_more": true}"#,
         ] {
-            let failure = customers.interpret(&Position::start(), &answer(200, body)).unwrap_err();
+            let failure = customers.interpret(&start(), &answer(200, body)).unwrap_err();
             assert_eq!(failure.class, FailureClass::BadData, "{body:?}");
         }
     }
@@ -598,23 +654,7 @@ mod tests {
     fn a_list_that_goes_in_circles_is_noticed() {
         let customers = listing("customer");
         let page = answer(200, r#"{"data": [{"id": "c1"}], "has_more": true}"#);
-        let next = customers.interpret(&Position::start(), &page).unwrap().next.unwrap();
+        let next = customers.interpret(&start(), &page).unwrap().next.unwrap();
         assert_eq!(customers.interpret(&next, &page).unwrap_err().class, FailureClass::BadData);
-    }
-
-    #[test]
-    fn a_position_survives_the_database() {
-        let parents =
-            [ParentPosition { id: "sub_1".into(), after: After::Ids(["si_1".into()].into()) }].into();
-        for position in [
-            Position::start(),
-            Position::Children {
-                parents,
-                then: Some(After::Given("https://api.example.com/?page=2".into())),
-            },
-        ] {
-            let text = serde_json::to_string(&position).unwrap();
-            assert_eq!(serde_json::from_str::<Position>(&text).unwrap(), position);
-        }
     }
 }

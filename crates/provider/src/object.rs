@@ -4,15 +4,22 @@ use crate::{
     answer::Answer,
     declaration::CollectionRef,
     listing::at_path,
-    record::{Reader, Record, Rejected},
+    record::{Reader, Record, Rejected, unscoped},
 };
 use sequin_domain::failure::{Failure, FailureClass};
 use url::Url;
 
 /// The address of the object; `None` where the collection has no way to read one.
 pub fn url(base: &Url, collection: &CollectionRef, upstream_id: &str) -> Option<Url> {
-    let path = collection.retrieve.as_ref()?.fill_path(|name| (name == "id").then_some(upstream_id));
-    Some(at_path(base, &path))
+    let (parent_id, id) = match collection.scoped {
+        true => unscoped(upstream_id)?,
+        false => (String::new(), upstream_id),
+    };
+    let value = |name: &str| match name {
+        "id" => Some(id),
+        _ => Some(parent_id.as_str()),
+    };
+    Some(at_path(base, &collection.retrieve.as_ref()?.fill_path(value)))
 }
 
 /// What the answer says of the object that was asked for; that it is missing means that it is deleted.
@@ -29,7 +36,9 @@ pub fn interpret(
     if serde_json::from_str::<&serde_json::value::RawValue>(&text).is_err() {
         return Err(answer.bad_data("it is not JSON"));
     }
-    match Reader::new(collection, answer.original(&text)).read(text.trim(), None) {
+    let parent_id =
+        collection.scoped.then(|| unscoped(upstream_id)).flatten().map(|(parent_id, _)| parent_id);
+    match Reader::new(collection, answer.original(&text)).read(text.trim(), parent_id.as_deref()) {
         Ok(record) if record.upstream_id != upstream_id => {
             Err(answer.bad_data(format!("it is {:?} and not {upstream_id:?}", record.upstream_id)))
         }

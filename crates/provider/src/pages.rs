@@ -69,6 +69,14 @@ enum Rest {
     Given(String),
 }
 
+impl<'a> List<'a> {
+    /// The one object that the answer is.
+    pub(crate) fn of_one(text: &'a str) -> Result<Self, String> {
+        let item = serde_json::from_str(text).map_err(|error| format!("it is not JSON: {error}"))?;
+        Ok(Self { items: vec![item], rest: Rest::Nothing })
+    }
+}
+
 impl Pagination {
     /// The address of the page behind `after`, given that of the list with all other parameters.
     pub(crate) fn address(&self, mut list: Url, after: &After) -> Url {

@@ -57,6 +57,8 @@ pub struct Rejected {
 pub struct Reader {
     shape: RecordShape,
     id_from: Option<Pointer>,
+    /// Whether ids have the parent's in front.
+    scoped: bool,
     /// What the API sent, where its text had to be made readable.
     original: Option<Original>,
 }
@@ -64,7 +66,7 @@ pub struct Reader {
 impl Reader {
     pub fn new(collection: &CollectionRef, original: Option<Original>) -> Self {
         let id_from = collection.parent.as_ref().and_then(|parent| parent.id_from.clone());
-        Self { shape: collection.shape(), id_from, original }
+        Self { shape: collection.shape(), id_from, scoped: collection.scoped, original }
     }
 
     /// A reader of what a list of deletions has: `updated_at` is when the object was deleted, and `data` is no object.
@@ -72,7 +74,7 @@ impl Reader {
         let Tombstones { id, deleted_at, .. } = tombstones;
         let shape =
             RecordShape { id: id.clone(), created_at: None, updated_at: deleted_at.clone(), deleted: None };
-        Self { shape, id_from: None, original }
+        Self { shape, id_from: None, scoped: false, original }
     }
 
     /// The record in `raw`, a whole JSON value and a part of the answer's text; `parent_id` where it is known from the
@@ -109,6 +111,11 @@ impl Reader {
             };
             return Err(reject(None, reason));
         };
+        let parent_id = parent_id.map(str::to_owned).or_else(|| parent.and_then(identifier));
+        let upstream_id = match &parent_id {
+            Some(parent_id) if self.scoped => scoped(parent_id, &upstream_id),
+            _ => upstream_id,
+        };
         if !is_intact(raw) {
             return Err(reject(Some(&upstream_id), "it is not valid UTF-8".into()));
         }
@@ -116,7 +123,6 @@ impl Reader {
             return Err(reject(Some(&upstream_id), format!("it is nested deeper than {DEEPEST} levels")));
         }
         let moment = |declared: &Option<Moment>, raw: Option<&RawValue>| declared.as_ref()?.format.read(raw?);
-        let parent_id = parent_id.map(str::to_owned).or_else(|| parent.and_then(identifier));
         if gone.is_some_and(|gone| gone.get() == "true") {
             // What is left of the object says less than the version that is stored.
             return Ok(Record { parent_id, ..Record::gone(&upstream_id) });
@@ -132,6 +138,18 @@ impl Reader {
             upstream_id,
         })
     }
+}
+
+/// The id of a record whose object has an id that tells it only from others beneath the same parent.
+fn scoped(parent_id: &str, id: &str) -> String {
+    // Whose it is has no slash in it, so that no two pairs are one.
+    format!("{}/{id}", parent_id.replace('%', "%25").replace('/', "%2F"))
+}
+
+/// The parts of such an id.
+pub(crate) fn unscoped(upstream_id: &str) -> Option<(String, &str)> {
+    let (parent_id, id) = upstream_id.split_once('/')?;
+    Some((parent_id.replace("%2F", "/").replace("%25", "%"), id))
 }
 
 /// The longest id, in bytes: an index entry can't be much longer.

@@ -58,6 +58,21 @@ impl Template {
         self.parts.iter().map(|part| part.escaped(&value)).collect()
     }
 
+    /// The same where a value may be several segments, with a slash in between.
+    pub fn fill_segments<'a>(&self, value: impl Fn(&str) -> Option<&'a str>) -> String {
+        let segments = |name: &str| {
+            let value = value(name).unwrap_or_default();
+            value.split('/').map(escape_segment).collect::<Vec<_>>().join("/")
+        };
+        self.parts
+            .iter()
+            .map(|part| match part {
+                Part::Literal(literal) => literal.clone(),
+                Part::Name(name) => segments(name),
+            })
+            .collect()
+    }
+
     /// Whether it is a path, which leads nowhere else than to where it is put.
     pub fn is_path(&self) -> bool {
         matches!(self.parts.first(), Some(Part::Literal(start)) if start.starts_with('/'))
@@ -84,12 +99,16 @@ impl Part {
     fn escaped<'a>(&self, value: &impl Fn(&str) -> Option<&'a str>) -> String {
         match self {
             Self::Literal(literal) => literal.clone(),
-            Self::Name(name) => match value(name).unwrap_or_default() {
-                // A URL parser takes these for a step up or nothing, escaped or not.
-                "." | ".." => "%00".to_owned(),
-                text => text.bytes().map(escape).collect(),
-            },
+            Self::Name(name) => escape_segment(value(name).unwrap_or_default()),
         }
+    }
+}
+
+fn escape_segment(text: &str) -> String {
+    match text {
+        // A URL parser takes these for a step up or nothing, escaped or not.
+        "." | ".." => "%00".to_owned(),
+        text => text.bytes().map(escape).collect(),
     }
 }
 
@@ -123,6 +142,7 @@ mod tests {
         assert_eq!(path.fill_path(|_| Some("../charges?x=1#y")), "/v1/customers/..%2Fcharges%3Fx%3D1%23y");
         assert_eq!(path.fill_path(|_| Some("..")), "/v1/customers/%00");
         assert_eq!(path.fill_path(|_| Some("ü")), "/v1/customers/%C3%BC");
+        assert_eq!(path.fill_segments(|_| Some("a b/../c?")), "/v1/customers/a%20b/%00/c%3F");
     }
 
     #[test]

@@ -6,7 +6,9 @@ use sequin_domain::{failure::FailureClass, timestamp::Timestamp};
 use sequin_provider::{
     answer::Answer,
     declaration::{CollectionRef, Declaration},
-    listing::{Listing, Page, Position},
+    listing::{Listing, Page},
+    object,
+    position::Position,
 };
 use serde_json::{Value, json};
 use std::{
@@ -59,6 +61,11 @@ fn answer(url: &Url, status: u16, headers: &[(&str, &str)], body: &str) -> Answe
     }
 }
 
+/// Where a list begins that is the only one.
+fn start() -> Position {
+    listing(|_| {}).start().unwrap()
+}
+
 fn url(listing: &Listing, position: &Position) -> Url {
     listing.url(&Url::parse(BASE).unwrap(), position)
 }
@@ -69,7 +76,7 @@ fn walk(
     answers: &[(&[(&str, &str)], &str)],
 ) -> Result<(Vec<String>, Vec<String>), String> {
     let (mut asked, mut ids) = (Vec::new(), Vec::new());
-    let mut position = Some(Position::start());
+    let mut position = listing.start();
     for (headers, body) in answers {
         let at = position.ok_or("the list ended early")?;
         let url = url(listing, &at);
@@ -151,9 +158,8 @@ fn a_link_is_followed_as_it_is() {
 fn a_position_is_not_followed_to_where_the_api_no_longer_is() {
     let links = paged(json!({"kind": "link_header", "items": ""}));
     let next = [("link", "<https://api.example.com/base/items?page=2>; rel=next")];
-    let first = url(&links, &Position::start());
-    let position =
-        links.interpret(&Position::start(), &answer(&first, 200, &next, "[]")).unwrap().next.unwrap();
+    let first = url(&links, &start());
+    let position = links.interpret(&start(), &answer(&first, 200, &next, "[]")).unwrap().next.unwrap();
     let moved = links.url(&Url::parse("https://other.example.com").unwrap(), &position);
     assert_eq!(moved.as_str(), "https://other.example.com/items");
 }
@@ -199,7 +205,7 @@ fn pages_and_offsets_are_counted_to_an_empty_page() {
 #[test]
 fn a_cursor_that_has_expired_sends_the_list_back_to_its_start() {
     let cursor = paged(json!({"kind": "cursor", "items": "/items", "next": "/next", "parameter": "cursor"}));
-    let start = Position::start();
+    let start = start();
     let first = url(&cursor, &start);
     let page = cursor.interpret(&start, &answer(&first, 200, &[], r#"{"items": [], "next": "x"}"#)).unwrap();
     let mut position = page.next.unwrap();
@@ -229,16 +235,13 @@ fn changes_and_deletions_are_asked_for_from_an_instant_on() {
             "changes": {"poll": 5, "lookback": 60}});
     });
     let changed = Listing { changed_since: since, ..item.clone() };
-    assert_eq!(
-        url(&changed, &Position::start()).query(),
-        Some("since=2023-11-14T22%3A13%3A20.123Z&sort=changed")
-    );
-    assert_eq!(url(&item, &Position::start()).query(), None, "all of it is asked for plainly");
+    assert_eq!(url(&changed, &start()).query(), Some("since=2023-11-14T22%3A13%3A20.123Z&sort=changed"));
+    assert_eq!(url(&item, &start()).query(), None, "all of it is asked for plainly");
     let tombstones = Listing::tombstones(item.collection.clone(), since);
-    let asked = url(&tombstones, &Position::start());
+    let asked = url(&tombstones, &start());
     assert_eq!(asked.as_str(), "https://api.example.com/base/deleted?of=items&since=1700000000123");
     let body = r#"{"gone": [{"ref": 5, "at": 1700000001}, {"at": 1}]}"#;
-    let page = tombstones.interpret(&Position::start(), &answer(&asked, 200, &[], body)).unwrap();
+    let page = tombstones.interpret(&start(), &answer(&asked, 200, &[], body)).unwrap();
     let record = &page.records[0];
     assert_eq!((record.upstream_id.as_str(), record.deleted, &record.data), ("5", true, &None));
     assert_eq!(record.updated_at, Timestamp::from_unix_seconds(1_700_000_001));
@@ -248,9 +251,9 @@ fn changes_and_deletions_are_asked_for_from_an_instant_on() {
 #[test]
 fn errors_are_told_apart_by_header_and_in_good_answers() {
     let item = listing(|_| {});
-    let asked = url(&item, &Position::start());
+    let asked = url(&item, &start());
     let class = |status, headers: &[(&str, &str)], body| {
-        item.interpret(&Position::start(), &answer(&asked, status, headers, body)).unwrap_err().class
+        item.interpret(&start(), &answer(&asked, status, headers, body)).unwrap_err().class
     };
     assert_eq!(class(403, &[("x-remaining", "0")], ""), FailureClass::RateLimited);
     assert_eq!(class(403, &[("x-remaining", "5")], ""), FailureClass::Unknown);
@@ -353,6 +356,26 @@ fn what_a_declaration_must_not_say_is_named_by_its_place() {
             "/collections/0/parent/collection: ",
         ),
         (
+            |d| d["collections"][0]["parent"] = json!({"collection": "item"}),
+            "/collections/0/parent/collection: ",
+        ),
+        (|d| d["collections"][0]["scoped"] = json!(true), "/collections/0/scoped: "),
+        (|d| d["collections"][0]["path"] = json!([]), "/collections/0/path: "),
+        (|d| by_option(d, json!({"option": "x", "path": "/x/{x}"})), "/collections/0/path/0/option: "),
+        (|d| by_option(d, json!({"option": "of", "path": "/x"})), "/collections/0/path/0/path: "),
+        (|d| by_option(d, json!({"option": "of", "paths": "/x"})), "/collections/0/path/0/paths: "),
+        (|d| d["options"] = json!({"of": {"description": "", "segments": 0}}), "/options/of/segments: "),
+        (|d| d["collections"][0]["updated"] = json!({"format": "iso8601"}), "/collections/0/updated: "),
+        (
+            |d| d["collections"][0]["updated"] = json!({"newest_first": true, "ascending": true}),
+            "/collections/0/updated/ascending: ",
+        ),
+        (|d| d["collections"][0]["created"] = json!({"before": "b"}), "/collections/0/created/from: "),
+        (
+            |d| d["collections"][0]["created"] = json!({"newest_first": true}),
+            "/collections/0/created/newest_first: ",
+        ),
+        (
             |d| d["collections"][0]["deleted"] = json!({"path": "/gone", "id": "/id"}),
             "/collections/0/deleted: ",
         ),
@@ -362,6 +385,87 @@ fn what_a_declaration_must_not_say_is_named_by_its_place() {
         assert!(refused.starts_with(place), "{place}: {refused}");
         assert!(!refused.contains(" at line "), "{refused}");
     }
+}
+
+/// Lists the collection by an option.
+fn by_option(declaration: &mut Value, path: Value) {
+    declaration["options"] = json!({"of": {"description": "Whose"}});
+    declaration["collections"][0]["path"] = json!([path]);
+}
+
+#[test]
+fn lists_stand_beneath_options_and_beneath_one_another() {
+    let mut declaration = declare(|d| {
+        d["options"] =
+            json!({"shops": {"description": "Shops", "segments": 2}, "chain": {"description": "A chain"}});
+        d["collections"] = json!([
+            {"name": "shop", "title": "Shops", "changes": {"sweep": 60}, "path": [
+                {"option": "shops", "path": "/shops/{shops}", "single": true},
+                {"option": "chain", "path": "/chains/{chain}/shops"}]},
+            {"name": "shelf", "title": "Shelves", "changes": {"sweep": 60}, "path": "/s/{parent.id}/shelves",
+             "parent": {"collection": "shop"}},
+            {"name": "item", "title": "Items", "changes": {"sweep": 60}, "scoped": true,
+             "path": "/s/{parent.of.shop}/shelves/{parent.number}/items", "parent": {"collection": "shelf"},
+             "retrieve": "/shelves/{parent.id}/items/{id}",
+             "updated": {"newest_first": true, "query": {"sort": "changed"}}}]);
+    });
+    let declaration = Arc::new(declaration.as_mut().unwrap().clone());
+    let options =
+        [("shops".to_owned(), vec!["o/a b".to_owned()]), ("chain".to_owned(), vec!["c".to_owned()])];
+    let since = Timestamp::from_unix_seconds(1_700_000_000);
+    let item = CollectionRef::new(&declaration, "item").unwrap();
+    let whole = Listing::whole(item.clone());
+    assert_eq!(whole.start(), None, "nothing is named");
+    let items = Listing { options: Arc::new(options.into()), changed_since: since, ..whole };
+    let shelves =
+        r#"[{"id": "s/1", "number": 1, "of": {"shop": 7}}, {"id": 2, "number": 2, "of": {"shop": 7}}]"#;
+    let old = r#"[{"id": "x", "changed": "2023-01-01T00:00:00Z"}]"#;
+    let new =
+        r#"[{"id": "x", "changed": "2024-01-01T00:00:00Z"}, {"id": "y", "changed": "2023-01-01T00:00:00Z"}]"#;
+    let (asked, ids) = walk(
+        &items,
+        &[
+            (&[], r#"{"id": 7}"#),
+            (&[], shelves),
+            (&[("link", "<https://api.example.com/more>; rel=\"next\"")], new),
+            (&[], old),
+            (&[], "[]"),
+        ],
+    )
+    .unwrap();
+    let expected = [
+        "/shops/o/a%20b",
+        "/s/7/shelves",
+        "/s/7/shelves/1/items?sort=changed",
+        "/s/7/shelves/2/items?sort=changed",
+        "/chains/c/shops",
+    ];
+    assert_eq!(
+        (asked, ids),
+        (expected.map(str::to_owned).to_vec(), vec!["s%2F1/x".into(), "s%2F1/y".into(), "2/x".into()])
+    );
+    let url = object::url(&Url::parse(BASE).unwrap(), &item, "s%2F1/x").unwrap();
+    assert_eq!(url.path(), "/base/shelves/s%2F1/items/x");
+}
+
+#[test]
+fn a_list_that_has_the_newest_first_is_read_as_far_as_it_is_new() {
+    let links = listing(|d| {
+        d["pagination"] = json!({"kind": "link_header", "items": ""});
+        d["collections"][0]["updated"] = json!({"newest_first": true});
+    });
+    let since = Timestamp::from_unix_seconds(1_700_000_000);
+    let changed = Listing { changed_since: since, ..links.clone() };
+    let more: &[(&str, &str)] = &[("link", "<https://api.example.com/more>; rel=\"next\"")];
+    let objects = |days: &[&str]| {
+        let object = |day: &&str| format!(r#"{{"id": "{day}", "changed": "{day}T00:00:00Z"}}"#);
+        format!("[{}]", days.iter().map(object).collect::<Vec<_>>().join(","))
+    };
+    let asks_on = |listing: &Listing, body: &str| walk(listing, &[(more, body)]).unwrap().0.len() == 2;
+    assert!(asks_on(&changed, &objects(&["2024-01-01", "2023-01-01"])));
+    assert!(!asks_on(&changed, &objects(&["2023-01-02", "2023-01-01"])));
+    assert!(asks_on(&changed, "[]") && asks_on(&changed, r#"[{"id": "no time"}]"#));
+    assert!(asks_on(&links, &objects(&["2023-01-02", "2023-01-01"])), "everything is wanted");
 }
 
 /// The names in the message of an unknown field: `unknown field `zzz`, expected one of `a`, `b``.
@@ -407,6 +511,10 @@ fn the_schema_knows_the_same_fields() {
         }
         child["changes"] = json!({"sweep": 60});
         d["collections"].as_array_mut().unwrap().push(child);
+        d["options"] = json!({"shop": {"description": "Shops"}});
+        let mut shop = json!({"name": "shop", "title": "Shops", "changes": {"sweep": 60}});
+        shop["path"] = json!([{"option": "shop", "path": "/shops/{shop}", "single": true}]);
+        d["collections"].as_array_mut().unwrap().push(shop);
     };
     declare(whole).unwrap();
     for (place, of_schema) in [
@@ -431,6 +539,8 @@ fn the_schema_knows_the_same_fields() {
         ("/collections/0/updated", "/$defs/collection/properties/updated"),
         ("/collections/0/deleted", "/$defs/collection/properties/deleted"),
         ("/collections/0/changes", "/$defs/collection/properties/changes"),
+        ("/collections/2/path/0", "/$defs/option_path"),
+        ("/options/shop", "/$defs/option"),
         ("/collections/1/parent", "/$defs/collection/properties/parent"),
     ] {
         let refused = declare(|d| {

@@ -256,10 +256,16 @@ def _names(provider: str, served: dict[str, dict[str, Any]]) -> dict[str, str]:
     names: dict[str, str] = {}
     for collection in declaration(provider)["collections"]:
         name = collection["name"]
-        if found := by_path.get(_shape(collection["path"])) or (name if name in served else None):
+        path = collection["path"]
+        shape = _shape(path if isinstance(path, str) else path[-1]["path"])
+        if found := by_path.get(shape) or (name if name in served else None):
             names[name] = found
     return names
 
 
 def _shape(path: str) -> str:
-    return re.sub(r"\{[^}]*\}", "{}", path.removeprefix("/v1/"))
+    # GitHub has both addresses for a repository.
+    path = path.removeprefix("/v1/").replace("/repositories/{parent.id}/", "repos/{owner}/{repo}/")
+    return re.sub(
+        r"\{[^}]*\}", "{}", path.replace("/repositories/{parent.base.repo.id}/", "repos/{owner}/{repo}/")
+    )

@@ -96,7 +96,8 @@ def api_key(upstream: Upstream, credential: str) -> str:
 
 
 def create_credential(database: Database, upstream: Upstream, name: str = "upstream") -> None:
-    properties = {"kind": "api_key", "api_key": api_key(upstream, name), "base_url": upstream.url}
+    kind, secret = ("token", "token") if upstream.provider == "github" else ("api_key", "api_key")
+    properties = {"kind": kind, secret: api_key(upstream, name), "base_url": upstream.url}
     database.sql("SELECT sequin.create_credential(%s, %s, %s)", name, upstream.provider, Jsonb(properties))
 
 
@@ -109,6 +110,7 @@ def start_sync(
     credential: str = "upstream",
     frequency: str = "continuous",
     rate_limit: dict[str, Any] | None = GENEROUS,
+    options: dict[str, Any] | None = None,
 ) -> Sync:
     """Creates stream and credential where they are missing, and the sync. Does not wait for anything."""
     if not database.sql("SELECT 1 FROM sequin.streams WHERE name = %s", stream):
@@ -119,7 +121,8 @@ def start_sync(
         upstream.budgets.grant(masked(api_key(upstream, credential)), (database.name, credential), rate_limit)
     database.sql(
         """SELECT sequin.create_sync(name => %s, stream => %s, credential => %s, collections => %s,
-                                     frequency => %s, rate_limit => %s)""",
+                                     frequency => %s, rate_limit => %s, options => %s)""",
         name, stream, credential, list(collections), frequency, Jsonb(rate_limit) if rate_limit else None,
+        Jsonb(options or {}),
     )  # fmt: skip
     return Sync(database, upstream, name, stream, list(collections))

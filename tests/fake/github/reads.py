@@ -214,7 +214,7 @@ class Reads:
         if name == "label" or "tag_name" in route.given:
             member = "name" if name == "label" else "tag_name"
             item = self._hub.find(name, repository.id, member, route.last)
-        elif name == "branch":
+        elif name in ("branch", "commit"):
             item = self._hub.get(name, f"{repository.id}/{route.last}")
         else:
             item = self._hub.get(name, route.last)

@@ -5,7 +5,7 @@
 use libfuzzer_sys::fuzz_target;
 use sequin_provider::{
     declaration::{CollectionRef, Declaration},
-    listing::{Listing, Position},
+    listing::Listing,
 };
 use std::sync::Arc;
 use url::Url;
@@ -17,7 +17,9 @@ fuzz_target!(|data: &[u8]| {
     let base = Url::parse(&declaration.base_url).expect("checked");
     for collection in &declaration.collections {
         let collection = CollectionRef::new(&declaration, &collection.name).expect("its own");
-        let url = Listing::whole(collection).url(&base, &Position::start());
-        assert_eq!(url.origin(), base.origin());
+        let options = declaration.options.keys().map(|name| (name.clone(), vec!["a/b".to_owned()]));
+        let listing = Listing { options: Arc::new(options.collect()), ..Listing::whole(collection) };
+        let position = listing.start().expect("all options are given");
+        assert_eq!(listing.url(&base, &position).origin(), base.origin());
     }
 });

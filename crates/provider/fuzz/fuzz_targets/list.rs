@@ -4,13 +4,13 @@
 
 use http::StatusCode;
 use libfuzzer_sys::fuzz_target;
-use sequin_provider::listing::{Listing, Position};
+use sequin_provider::{listing::Listing, position::Position};
 use sequin_provider_fuzz::{BASE, Input};
 
 fuzz_target!(|data: &[u8]| {
     let Some(input) = Input::read(data) else { return };
     let listing = Listing::whole(input.collection().clone());
-    let mut position = Position::start();
+    let mut position = listing.start().expect("no options are needed");
     for _ in 0..3 {
         let url = listing.url(&BASE, &position);
         assert_eq!(url.origin(), BASE.origin());

@@ -1,8 +1,9 @@
 //! What a declaration must not say.
 
-use super::{Changes, Collection, Declaration, Feed, Invalid, Pagination};
+use super::{Changes, Collection, Declaration, Feed, Invalid, MOST_LEVELS, OptionPath, Pagination, Paths};
 use crate::template::Template;
 use http::{HeaderName, HeaderValue};
+use std::collections::BTreeMap;
 use url::Url;
 
 pub(super) type Checked = Result<(), Invalid>;
@@ -20,11 +21,7 @@ impl Declaration {
     pub(super) fn check(&self) -> Checked {
         name("/provider", &self.provider)?;
         self.check_base_url()?;
-        for (header, value) in &self.headers {
-            if HeaderName::try_from(header).is_err() || HeaderValue::from_str(value).is_err() {
-                return refuse(format!("/headers/{header}"), "it can't be an HTTP header");
-            }
-        }
+        check_headers("", &self.headers)?;
         self.check_authentication()?;
         if let Err(problem) = self.rate_limit.rate_limit().check() {
             return refuse("/rate_limit", problem.to_string());
@@ -40,6 +37,12 @@ impl Declaration {
         }
         for (name, feed) in &self.feeds {
             check_feed(&format!("/feeds/{name}"), feed)?;
+        }
+        for (option, declared) in &self.options {
+            name(&format!("/options/{option}"), option)?;
+            if declared.segments == 0 {
+                return refuse(format!("/options/{option}/segments"), "it must be at least 1");
+            }
         }
         if self.collections.is_empty() || self.collections.len() > MOST_COLLECTIONS {
             return refuse("/collections", format!("there must be from 1 to {MOST_COLLECTIONS} collections"));
@@ -72,11 +75,19 @@ impl Declaration {
     fn check_collection(&self, place: &str, collection: &Collection) -> Checked {
         let at = |key: &str| format!("{place}{key}");
         name(&at("/name"), &collection.name)?;
+        check_headers(place, &collection.headers)?;
         if let Some(parent) = &collection.parent {
             match self.find(&parent.collection) {
                 None => return refuse(at("/parent/collection"), "there is no such collection"),
-                Some(found) if found.parent.is_some() => {
-                    return refuse(at("/parent/collection"), "the parent can't be nested itself");
+                Some(found) if self.depth(found).is_none_or(|depth| depth >= MOST_LEVELS) => {
+                    let problem = format!("it stands beneath itself, or more than {MOST_LEVELS} levels deep");
+                    return refuse(at("/parent/collection"), problem);
+                }
+                Some(found) if found.parent.is_some() && parent.embedded.is_some() => {
+                    return refuse(
+                        at("/parent/embedded"),
+                        "it is not for parents that are nested themselves",
+                    );
                 }
                 Some(_) => {}
             }
@@ -88,24 +99,74 @@ impl Declaration {
                 );
             }
         }
-        path(&at("/path"), &collection.path)?;
-        for template in std::iter::once(&collection.path).chain(collection.query.values()) {
-            if template.names().any(|name| name != "parent.id" || collection.parent.is_none()) {
-                return refuse(place, "a list knows {parent.id}, and that only where it has a parent");
-            }
+        self.check_paths(place, collection)?;
+        if collection.scoped && collection.parent.is_none() {
+            return refuse(at("/scoped"), "it needs a parent");
         }
         if let Some(retrieve) = &collection.retrieve {
             path(&at("/retrieve"), retrieve)?;
-            if !retrieve.names().eq(["id"]) {
-                return refuse(at("/retrieve"), "it must have {id} in it, and nothing else of its kind");
+            let (known, problem) = match collection.scoped {
+                true => {
+                    (&["parent.id", "id"][..], "it must have {parent.id} and {id} in it, and nothing else")
+                }
+                false => (&["id"][..], "it must have {id} in it, and nothing else of its kind"),
+            };
+            if !retrieve.names().eq(known.iter().copied()) {
+                return refuse(at("/retrieve"), problem);
             }
         }
         self.check_changes(place, collection)
     }
 
+    /// How many collections a collection stands beneath; `None` where there is no end to it.
+    fn depth(&self, collection: &Collection) -> Option<usize> {
+        let above = |collection: &&Collection| self.find(&collection.parent.as_ref()?.collection);
+        let chain = std::iter::successors(Some(collection), above);
+        Some(chain.take(MOST_LEVELS + 1).count()).filter(|count| *count <= MOST_LEVELS)
+    }
+
+    fn check_paths(&self, place: &str, collection: &Collection) -> Checked {
+        let at = |key: &str| format!("{place}{key}");
+        let is_parents = |name: &str| collection.parent.is_some() && name.starts_with("parent.");
+        match &collection.path {
+            Paths::One(own) => {
+                path(&at("/path"), own)?;
+                if own.names().any(|name| !is_parents(name)) {
+                    return refuse(place, "a list knows {parent.id} and the like, where it has a parent");
+                }
+            }
+            Paths::ByOption(_) if collection.parent.is_some() => {
+                return refuse(at("/path"), "what has a parent is listed beneath that, and not by option");
+            }
+            Paths::ByOption(paths) => {
+                for (n, OptionPath { option, path: own, .. }) in paths.iter().enumerate() {
+                    let at = |key: &str| at(&format!("/path/{n}{key}"));
+                    if !self.options.contains_key(option) {
+                        return refuse(at("/option"), "there is no such option");
+                    }
+                    if paths[..n].iter().any(|other| other.option == *option) {
+                        return refuse(at("/option"), "there is a path for it already");
+                    }
+                    path(&at("/path"), own)?;
+                    if !own.names().eq([option.as_str()]) {
+                        return refuse(at("/path"), format!("it must have {{{option}}} in it, once"));
+                    }
+                }
+                if paths.is_empty() {
+                    return refuse(at("/path"), "at least one option is needed");
+                }
+            }
+        }
+        if collection.query.values().flat_map(Template::names).any(|name| !is_parents(name)) {
+            return refuse(at("/query"), "a list knows {parent.id} and the like, where it has a parent");
+        }
+        Ok(())
+    }
+
     fn check_changes(&self, place: &str, collection: &Collection) -> Checked {
         let at = |key: &str| format!("{place}{key}");
         let (changes, shape) = (&collection.changes, self.shape(collection));
+        let poll = changes.poll;
         match (&changes.feed, &changes.object, &changes.parent_object) {
             (None, None, None) => {}
             (Some(feed), _, _) if !self.feeds.contains_key(feed) => {
@@ -115,29 +176,47 @@ impl Declaration {
             (Some(_), Some(_), None) => {
                 return refuse(at("/retrieve"), "it is needed for changes by object");
             }
-            (Some(_), None, Some(_)) if collection.parent.is_some() => {}
+            (Some(_), None, Some(_)) if self.stands_beneath_an_id(collection) => {}
             (Some(_), None, Some(_)) => {
-                return refuse(at("/parent"), "it is needed for changes by parent");
+                let problem =
+                    "changes by parent need one that is in one list, and whose id is all that is needed";
+                return refuse(at("/parent"), problem);
             }
             _ => return refuse(at("/changes"), "a feed goes with either object or parent_object"),
         }
-        let Changes { feed, poll, sweep, .. } = changes;
-        for (key, seconds) in [("/changes/poll", poll), ("/changes/sweep", sweep)] {
-            if *seconds == Some(0) {
+        let parent = collection.parent.as_ref().and_then(|parent| self.find(&parent.collection));
+        if changes.of_parents && (poll.is_none() || parent.is_none_or(|parent| parent.updated.is_none())) {
+            return refuse(at("/changes/of_parents"), "it needs a poll, and a parent with updated");
+        }
+        let Changes { feed, sweep, .. } = changes;
+        for (key, seconds) in [("/changes/poll", poll), ("/changes/sweep", *sweep)] {
+            if seconds == Some(0) {
                 return refuse(at(key), "it must be at least a second");
             }
         }
         if feed.is_none() && poll.is_none() && sweep.is_none() {
             return refuse(at("/changes"), "one of feed, poll and sweep is needed");
         }
-        if collection.updated.is_some() && (collection.parent.is_some() || shape.updated_at.is_none()) {
-            return refuse(at("/updated"), "it needs an updated_at, and is not for nested collections");
+        let is_one_list = collection.parent.is_none() && matches!(collection.path, Paths::One(_));
+        if let Some(updated) = &collection.updated {
+            if shape.updated_at.is_none() {
+                return refuse(at("/updated"), "it needs an updated_at");
+            }
+            if updated.from.is_none() && !updated.newest_first {
+                return refuse(at("/updated"), "one of from and newest_first is needed");
+            }
+            if updated.ascending && (updated.newest_first || updated.from.is_none() || !is_one_list) {
+                let problem = "it goes with from, without newest_first, and with one list for all";
+                return refuse(at("/updated/ascending"), problem);
+            }
         }
-        if poll.is_some() && collection.parent.is_some() {
-            return refuse(
-                at("/changes/poll"),
-                "it is not for nested collections: a sweep finds new children",
-            );
+        if let Some(created) = &collection.created {
+            if created.from.is_none() && (!created.newest_first || created.before.is_some()) {
+                return refuse(at("/created/from"), "it is needed, unless there is but newest_first");
+            }
+            if created.newest_first && shape.created_at.is_none() {
+                return refuse(at("/created/newest_first"), "it needs a created_at");
+            }
         }
         let pagination = collection.pagination.as_ref().unwrap_or(&self.pagination);
         if matches!(pagination, Pagination::Page { .. } | Pagination::Offset { .. }) && sweep.is_none() {
@@ -146,14 +225,15 @@ impl Declaration {
             return refuse(at("/changes/sweep"), problem);
         }
         if poll.is_some()
+            && !changes.of_parents
             && collection.updated.is_none()
             && (collection.created.is_none() || shape.created_at.is_none())
         {
             return refuse(at("/changes/poll"), "it needs updated, or created and a created_at");
         }
         if let Some(deleted) = &collection.deleted {
-            if collection.parent.is_some() {
-                return refuse(at("/deleted"), "it is not for nested collections");
+            if !is_one_list {
+                return refuse(at("/deleted"), "it is for collections that are in one list");
             }
             if poll.is_none() {
                 return refuse(at("/deleted"), "it is looked at each changes.poll seconds, which is missing");
@@ -168,6 +248,30 @@ impl Declaration {
             constant_path(&at("/deleted/path"), &deleted.path)?;
         }
         Ok(())
+    }
+}
+
+impl Declaration {
+    /// Whether a parent's id is enough to list what is beneath it.
+    fn stands_beneath_an_id(&self, collection: &Collection) -> bool {
+        let parent = collection.parent.as_ref().and_then(|parent| self.find(&parent.collection));
+        let path = match &collection.path {
+            Paths::One(path) => Some(path),
+            Paths::ByOption(_) => None,
+        };
+        let names = path.into_iter().chain(collection.query.values()).flat_map(Template::names);
+        parent.is_some_and(|parent| parent.parent.is_none() && matches!(parent.path, Paths::One(_)))
+            && names.into_iter().all(|name| name == "parent.id")
+    }
+}
+
+fn check_headers(place: &str, headers: &BTreeMap<String, String>) -> Checked {
+    let is_unusable = |(name, value): &(&String, &String)| {
+        HeaderName::try_from(*name).is_err() || HeaderValue::from_str(value).is_err()
+    };
+    match headers.iter().find(is_unusable) {
+        None => Ok(()),
+        Some((header, _)) => refuse(format!("{place}/headers/{header}"), "it can't be an HTTP header"),
     }
 }
 

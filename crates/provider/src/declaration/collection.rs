@@ -2,20 +2,26 @@
 
 use super::Pagination;
 use crate::{moment::MomentFormat, pointer::Pointer, template::Template};
-use serde::Deserialize;
-use std::{collections::BTreeMap, time::Duration};
+use serde::{
+    Deserialize, Deserializer,
+    de::{SeqAccess, Visitor},
+};
+use std::{collections::BTreeMap, fmt, time::Duration};
 
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Collection {
     pub name: String,
     pub title: String,
-    pub path: Template,
+    pub path: Paths,
     /// Where one object is read.
     pub retrieve: Option<Template>,
     /// Sent with each request for a list.
     #[serde(default)]
     pub query: BTreeMap<String, Template>,
+    /// The same; in place of the API's own where they have the same name.
+    #[serde(default)]
+    pub headers: BTreeMap<String, String>,
     /// Where it is not the provider's.
     pub pagination: Option<Pagination>,
     /// How the list is limited to what was created within a span of time.
@@ -24,10 +30,60 @@ pub struct Collection {
     pub updated: Option<UpdatedBound>,
     #[serde(default, rename = "record")]
     pub(super) shape: RecordShapeChange,
+    /// Whether an id tells an object only from others beneath the same parent. Then a record's id has the parent's in front.
+    #[serde(default)]
+    pub scoped: bool,
     pub parent: Option<Parent>,
     pub changes: Changes,
     /// The list of what has been deleted.
     pub deleted: Option<Tombstones>,
+}
+
+/// Where a collection is listed: a path, or an array.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Paths {
+    One(Template),
+    /// Once for each value of these options.
+    ByOption(Vec<OptionPath>),
+}
+
+/// By hand, so that a mistake within the array is refused with its place.
+impl<'de> Deserialize<'de> for Paths {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Either;
+        impl<'de> Visitor<'de> for Either {
+            type Value = Paths;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a path, or an array of paths by option")
+            }
+
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Paths, E> {
+                Template::try_from(text.to_owned()).map(Paths::One).map_err(E::custom)
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Paths, A::Error> {
+                let mut paths = Vec::new();
+                while let Some(path) = items.next_element()? {
+                    paths.push(path);
+                }
+                Ok(Paths::ByOption(paths))
+            }
+        }
+        deserializer.deserialize_any(Either)
+    }
+}
+
+/// Where what an option of a sync names is found.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OptionPath {
+    pub option: String,
+    /// With the option in braces in it.
+    pub path: Template,
+    /// Whether the answer is the one object, and no list.
+    #[serde(default)]
+    pub single: bool,
 }
 
 /// Where the parts of a record are in an object.
@@ -54,9 +110,7 @@ pub(super) struct RecordShapeChange {
     deleted: Option<Option<Pointer>>,
 }
 
-fn given<'de, T: Deserialize<'de>, D: serde::Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Option<T>, D::Error> {
+fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
     T::deserialize(deserializer).map(Some)
 }
 
@@ -84,11 +138,14 @@ pub struct Moment {
 #[serde(deny_unknown_fields)]
 pub struct CreatedBounds {
     /// From this second on.
-    pub from: String,
+    pub from: Option<String>,
     /// Before this second.
     pub before: Option<String>,
     #[serde(default)]
     pub format: MomentFormat,
+    /// Whether the newest object comes first. Then the list need not be read further than to what is too old.
+    #[serde(default)]
+    pub newest_first: bool,
 }
 
 /// The parameter that limits a list by the time of the last change.
@@ -96,12 +153,16 @@ pub struct CreatedBounds {
 #[serde(deny_unknown_fields)]
 pub struct UpdatedBound {
     /// From this instant on.
-    pub from: String,
+    pub from: Option<String>,
+    #[serde(default)]
     pub format: MomentFormat,
     /// Whether the oldest change comes first. Then a walk goes on from the last object's instant, and what changes
     /// meanwhile shifts nothing.
     #[serde(default)]
     pub ascending: bool,
+    /// Whether the newest change comes first. Then the list need not be read further than to what was known before.
+    #[serde(default)]
+    pub newest_first: bool,
     /// Sent along, to have the list sorted for example.
     #[serde(default)]
     pub query: BTreeMap<String, String>,
@@ -164,6 +225,9 @@ pub struct Changes {
     /// … and from so many seconds before.
     #[serde(default)]
     pub lookback: u64,
+    /// Whether a look lists the children of those parents that have changed, instead of what has changed of all children.
+    #[serde(default)]
+    pub of_parents: bool,
     /// The whole list is read again each so many seconds, and compared.
     pub sweep: Option<u64>,
 }

@@ -32,7 +32,8 @@ pub struct ErrorRule {
 #[serde(deny_unknown_fields)]
 pub struct HeaderValue {
     pub name: String,
-    pub value: String,
+    /// Without one it is enough that the header is there.
+    pub value: Option<String>,
 }
 
 /// `404`, or `"5xx"` for all from 500 to 599.

@@ -6,16 +6,19 @@ mod check_token;
 mod collection;
 mod errors;
 mod limits;
+mod options;
 mod pagination;
 mod token;
 
 pub use authentication::{Authentication, Check, Encoded, HeaderText};
 pub use check_token::ACCESS_TOKEN;
 pub use collection::{
-    Changes, Collection, CreatedBounds, Moment, Parent, RecordShape, Tombstones, UpdatedBound,
+    Changes, Collection, CreatedBounds, Moment, OptionPath, Parent, Paths, RecordShape, Tombstones,
+    UpdatedBound,
 };
 pub use errors::{ErrorRule, Errors, HeaderValue, StatusPattern};
 pub use limits::{Cost, Limits, QuotaHeaders, ResetFormat};
+pub use options::{OptionValues, SyncOption};
 pub use pagination::{PageSize, Pagination};
 pub use token::{Algorithm, Authorize, ClientAuthentication, Grant, Jwt, TokenAnswer, TokenSource};
 
@@ -46,6 +49,9 @@ pub struct Declaration {
     pub record: RecordShape,
     #[serde(default)]
     pub feeds: BTreeMap<String, Feed>,
+    /// What a sync says of what it is to read.
+    #[serde(default)]
+    pub options: BTreeMap<String, SyncOption>,
     pub collections: Vec<Collection>,
 }
 
@@ -131,6 +137,9 @@ fn without_place(problem: &str) -> String {
     problem.rsplit_once(" at line ").map_or(problem, |(words, _)| words).to_owned()
 }
 
+/// So deep can collections be nested.
+pub(crate) const MOST_LEVELS: usize = 4;
+
 /// A collection together with the declaration that it stands in.
 #[derive(Debug, Clone)]
 pub struct CollectionRef {
@@ -156,6 +165,20 @@ impl CollectionRef {
     /// The collection that this one is nested in.
     pub fn parent_collection(&self) -> Option<Self> {
         Self::new(&self.declaration, &self.parent.as_ref()?.collection)
+    }
+
+    /// The collections that it stands beneath, the outermost first, and itself at the end.
+    pub fn levels(&self) -> Vec<Self> {
+        let parents = std::iter::successors(self.parent_collection(), Self::parent_collection);
+        let mut levels: Vec<Self> = parents.take(MOST_LEVELS).collect();
+        levels.reverse();
+        levels.push(self.clone());
+        levels
+    }
+
+    /// Whether it is all in one list.
+    pub fn is_one_list(&self) -> bool {
+        self.parent.is_none() && matches!(self.path, Paths::One(_))
     }
 
     pub fn shape(&self) -> RecordShape {

@@ -1,0 +1,212 @@
+//! Where a walk through lists goes on.
+
+use crate::pages::After;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, VecDeque};
+
+/// Where a walk goes on. It is what a backfill keeps in the database.
+///
+/// A collection may stand beneath the objects of another one, and that beneath those of a third. So a walk is in the middle
+/// of several lists at once, one on each level.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Position {
+    /// What is left to be read on each level, from the outermost on. The next page is the first list's of the last level.
+    levels: Vec<VecDeque<Reading>>,
+    /// How often the outermost list had to be read from its start again.
+    restarts: u8,
+}
+
+/// A list, and where it goes on.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Reading {
+    pub(crate) beneath: Beneath,
+    pub(crate) after: After,
+}
+
+/// What a list belongs to.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Beneath {
+    /// The API as a whole.
+    Root,
+    /// What an option of the sync names.
+    Option { name: String, value: String },
+    /// An object of the parent collection: its id, and what else of it the child's path asks for.
+    Object {
+        id: String,
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        values: BTreeMap<String, String>,
+    },
+}
+
+/// How often a list is read from its start again because the API doesn't know where to go on.
+const MOST_RESTARTS: u8 = 3;
+
+/// What the names of an object's parent begin with in paths.
+const OF_PARENT: &str = "parent.";
+
+impl Beneath {
+    /// The object's id, where it is one.
+    pub(crate) fn id(&self) -> Option<&str> {
+        match self {
+            Self::Object { id, .. } => Some(id),
+            Self::Root | Self::Option { .. } => None,
+        }
+    }
+
+    /// What a path or a parameter has in place of `{name}`.
+    pub(crate) fn value(&self, name: &str) -> Option<&str> {
+        match self {
+            Self::Root => None,
+            Self::Option { name: own, value } => (own == name).then_some(value.as_str()),
+            Self::Object { id, values } => match name.strip_prefix(OF_PARENT)? {
+                "id" => Some(id),
+                other => values.get(other).map(String::as_str),
+            },
+        }
+    }
+}
+
+impl Reading {
+    /// A list from its start on.
+    pub(crate) fn of(beneath: Beneath) -> Self {
+        Self { beneath, after: After::start() }
+    }
+}
+
+impl Position {
+    /// Before the first page of the first of these lists; `None` where there is none.
+    pub(crate) fn at_start(lists: impl IntoIterator<Item = Beneath>) -> Option<Self> {
+        let lists: VecDeque<Reading> = lists.into_iter().map(Reading::of).collect();
+        (!lists.is_empty()).then(|| Self { levels: vec![lists], restarts: 0 })
+    }
+
+    /// The children of one parent, which stands beneath nothing else, from the first on.
+    pub fn of_parent(id: &str) -> Self {
+        let parent = Beneath::Object { id: id.to_owned(), values: BTreeMap::new() };
+        Self { levels: vec![VecDeque::new(), [Reading::of(parent)].into()], restarts: 0 }
+    }
+
+    /// On which level the next page is: 0 is the outermost.
+    pub(crate) fn level(&self) -> usize {
+        self.levels.len() - 1
+    }
+
+    /// Whether the next page is one of the outermost list.
+    pub fn is_outermost(&self) -> bool {
+        self.level() == 0
+    }
+
+    /// The list whose next page it is.
+    pub(crate) fn reading(&self) -> &Reading {
+        match self.levels.last().and_then(VecDeque::front) {
+            Some(reading) => reading,
+            None => unreachable!("a position with nothing left to read is never made"),
+        }
+    }
+
+    /// How many requests there are until the outermost list goes on behind this position; `None` where it doesn't.
+    pub fn requests(&self) -> Option<u64> {
+        let [outermost, inner @ ..] = self.levels.as_slice() else { return None };
+        let inner: usize = inner.iter().map(VecDeque::len).sum();
+        (!outermost.is_empty()).then_some(inner as u64 + 1)
+    }
+
+    /// Where to go on behind a page: with the lists beneath its objects first, and then `after` it. `None` at the end of
+    /// everything.
+    pub(crate) fn behind(&self, after: Option<After>, beneath: VecDeque<Reading>) -> Option<Self> {
+        let mut position = self.clone();
+        let lists = position.levels.last_mut()?;
+        match (after, lists.front_mut()) {
+            (Some(after), Some(list)) => list.after = after,
+            _ => drop(lists.pop_front()),
+        }
+        position.levels.push(beneath);
+        position.without_empty_levels()
+    }
+
+    fn without_empty_levels(mut self) -> Option<Self> {
+        while self.levels.last().is_some_and(VecDeque::is_empty) {
+            self.levels.pop();
+        }
+        (!self.levels.is_empty()).then_some(self)
+    }
+
+    /// Where to go on when the API says that something this position names is missing: from the object before, or from
+    /// the start of the list, or past a parent that is gone. `None` where nothing is left to list, as the error is about
+    /// the position itself.
+    pub fn past_missing(&self) -> Result<Option<Self>, NothingMissing> {
+        let mut position = self.clone();
+        let is_outermost = position.is_outermost();
+        let list = position.levels.last_mut().and_then(VecDeque::front_mut).ok_or(NothingMissing)?;
+        if !list.after.step_back() {
+            // That a parent is gone is no wonder; what there is for all, or an option names, has to be there.
+            return if is_outermost { Err(NothingMissing) } else { Ok(self.behind(None, VecDeque::new())) };
+        }
+        if is_outermost && list.after.is_start() {
+            position.restarts += 1;
+        }
+        // An API that never knows where to go on would be asked for ever.
+        if position.restarts > MOST_RESTARTS { Err(NothingMissing) } else { Ok(Some(position)) }
+    }
+}
+
+/// The position names nothing that could be missing.
+#[derive(Debug, PartialEq, Eq)]
+pub struct NothingMissing;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn object(id: &str) -> Beneath {
+        Beneath::Object { id: id.to_owned(), values: BTreeMap::new() }
+    }
+
+    fn lists(ids: &[&str]) -> VecDeque<Reading> {
+        ids.iter().map(|id| Reading::of(object(id))).collect()
+    }
+
+    fn given(cursor: &str) -> Option<After> {
+        Some(After::Given(cursor.to_owned()))
+    }
+
+    #[test]
+    fn the_innermost_lists_come_first_and_the_outer_ones_go_on_behind_them() {
+        let start = Position::at_start([Beneath::Root]).unwrap();
+        assert!(start.is_outermost());
+        let repositories = start.behind(given("page 2"), lists(&["r1", "r2"])).unwrap();
+        assert_eq!((repositories.level(), repositories.requests()), (1, Some(3)));
+        let pulls = repositories.behind(None, lists(&["p1"])).unwrap();
+        assert_eq!((pulls.level(), pulls.reading().beneath.id()), (2, Some("p1")));
+        let second = pulls.behind(None, VecDeque::new()).unwrap();
+        assert_eq!((second.level(), second.reading().beneath.id()), (1, Some("r2")));
+        let more = second.behind(None, VecDeque::new()).unwrap();
+        assert_eq!((more.level(), more.reading().after.clone()), (0, After::Given("page 2".into())));
+        assert_eq!(more.behind(None, VecDeque::new()), None);
+    }
+
+    #[test]
+    fn a_parent_that_is_gone_is_passed_over_and_an_option_is_not() {
+        let option = |value: &str| Beneath::Option { name: "repositories".into(), value: value.into() };
+        let start = Position::at_start([option("o/a"), option("o/b")]).unwrap();
+        assert_eq!(start.past_missing(), Err(NothingMissing));
+        let children = start.behind(None, lists(&["1"])).unwrap();
+        let next = children.past_missing().unwrap().unwrap();
+        assert_eq!(next.reading().beneath.value("repositories"), Some("o/b"));
+        assert_eq!(Position::at_start([]), None);
+    }
+
+    #[test]
+    fn a_position_survives_the_database() {
+        let values = [("number".to_owned(), "7".to_owned())].into();
+        let parent = Reading::of(Beneath::Object { id: "sub_1".into(), values });
+        let start = Position::at_start([Beneath::Root]).unwrap();
+        let within = start.behind(given("https://api.example.com/?page=2"), [parent].into()).unwrap();
+        assert_eq!(within.reading().beneath.value("parent.number"), Some("7"));
+        for position in [start, within, Position::of_parent("sub_1")] {
+            let text = serde_json::to_string(&position).unwrap();
+            assert_eq!(serde_json::from_str::<Position>(&text).unwrap(), position);
+        }
+    }
+}
