@@ -13,6 +13,7 @@ mod rejected;
 pub mod schedule;
 mod streams;
 mod syncs;
+mod values;
 pub mod waiting;
 
 use crate::{

@@ -4,10 +4,12 @@ use crate::declaration::Declaration;
 use std::sync::{Arc, LazyLock};
 
 static BUILT_IN: LazyLock<Vec<Arc<Declaration>>> = LazyLock::new(|| {
-    [include_str!("../../../providers/stripe.json")]
+    [(include_str!("../../../providers/stripe.json"), include_str!("../../../providers/stripe.fields.json"))]
         .into_iter()
-        .map(|json| {
-            Arc::new(Declaration::parse(json).expect("the built-in declarations are checked by a test"))
+        .map(|(json, fields)| {
+            let declaration =
+                Declaration::parse(json).and_then(|declaration| declaration.with_fields(fields));
+            Arc::new(declaration.expect("the built-in declarations are checked by a test"))
         })
         .collect()
 });
@@ -30,5 +32,10 @@ mod tests {
     fn the_built_in_declarations_are_sound() {
         assert!(find("stripe").is_some_and(|stripe| stripe.collections.len() >= 40));
         assert!(find("nobody").is_none());
+        for declaration in all() {
+            for collection in &declaration.collections {
+                assert!(!collection.fields.is_empty(), "{} has no fields", collection.name);
+            }
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! What a declaration must not say.
 
-use super::{Changes, Collection, Declaration, Feed, Invalid, Pagination};
+use super::{Changes, Collection, Declaration, Feed, Invalid, Pagination, fields};
 use crate::template::Template;
 use http::{HeaderName, HeaderValue};
 use url::Url;
@@ -88,6 +88,7 @@ impl Declaration {
                 );
             }
         }
+        fields::check(&at("/fields"), &collection.fields)?;
         path(&at("/path"), &collection.path)?;
         for template in std::iter::once(&collection.path).chain(collection.query.values()) {
             if template.names().any(|name| name != "parent.id" || collection.parent.is_none()) {

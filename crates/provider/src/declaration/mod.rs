@@ -5,6 +5,7 @@ mod check;
 mod check_token;
 mod collection;
 mod errors;
+mod fields;
 mod limits;
 mod pagination;
 mod token;
@@ -15,13 +16,14 @@ pub use collection::{
     Changes, Collection, CreatedBounds, Moment, Parent, RecordShape, Tombstones, UpdatedBound,
 };
 pub use errors::{ErrorRule, Errors, HeaderValue, StatusPattern};
+pub use fields::{Field, FieldType, Fields};
 pub use limits::{Cost, Limits, QuotaHeaders, ResetFormat};
 pub use pagination::{PageSize, Pagination};
 pub use token::{Algorithm, Authorize, ClientAuthentication, Grant, Jwt, TokenAnswer, TokenSource};
 
 use crate::pointer::Pointer;
 use sequin_domain::collection::CollectionId;
-use serde::Deserialize;
+use serde::{Deserialize, de::DeserializeOwned};
 use std::{collections::BTreeMap, ops::Deref, sync::Arc, time::Duration};
 
 #[derive(Debug, Clone, Deserialize)]
@@ -88,10 +90,7 @@ pub struct Invalid {
 impl Declaration {
     /// Reads and checks a declaration.
     pub fn parse(json: &str) -> Result<Self, Invalid> {
-        let mut deserializer = serde_json::Deserializer::from_str(json);
-        let declaration: Self = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
-            Invalid { at: json_pointer(error.path()), problem: without_place(&error.inner().to_string()) }
-        })?;
+        let declaration: Self = read(json)?;
         declaration.check()?;
         Ok(declaration)
     }
@@ -110,6 +109,14 @@ impl Declaration {
     pub fn authentication(&self, kind: &str) -> Option<&Authentication> {
         self.authentication.iter().find(|authentication| authentication.kind == kind)
     }
+}
+
+fn read<T: DeserializeOwned>(json: &str) -> Result<T, Invalid> {
+    let mut deserializer = serde_json::Deserializer::from_str(json);
+    serde_path_to_error::deserialize(&mut deserializer).map_err(|error| Invalid {
+        at: json_pointer(error.path()),
+        problem: without_place(&error.inner().to_string()),
+    })
 }
 
 /// A path of serde's as a JSON pointer.
@@ -175,7 +182,7 @@ impl CollectionRef {
             parents => parents.iter().all(Option::is_none),
         };
         is_same_parent
-            && **self == **other
+            && self.without_fields() == other.without_fields()
             && self.pagination() == other.pagination()
             && self.shape() == other.shape()
     }
