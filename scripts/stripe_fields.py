@@ -1,4 +1,4 @@
-"""Writes providers/stripe.fields.json: what Stripe's own OpenAPI document says of the objects of each collection."""
+"""Writes providers/stripe.fields.json: the fields that Stripe's own OpenAPI document has."""
 
 import json
 import re

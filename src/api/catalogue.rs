@@ -128,7 +128,9 @@ fn find(given: &str) -> Result<CollectionRef> {
             });
             let ids: Vec<CollectionId> = ids.collect();
             let otherwise = "SELECT collection_id FROM sequin.collections lists those there are.";
-            Err(unknown("collection", given, ids.iter().map(CollectionId::as_str), otherwise))
+            let as_given: fn(&CollectionId) -> &str =
+                if given.contains(':') { CollectionId::as_str } else { CollectionId::name };
+            Err(unknown("collection", given, ids.iter().map(as_given), otherwise))
         }
         _ => {
             let ids: Vec<String> = found.iter().map(|found| found.id().to_string()).collect();
