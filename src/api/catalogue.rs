@@ -124,7 +124,10 @@ fn find(given: &str) -> Result<CollectionRef> {
         1 => Ok(found.swap_remove(0)),
         0 => {
             let ids = all.iter().flat_map(|declaration| {
-                declaration.collections.iter().map(|of| CollectionId::new(&declaration.provider, &of.name))
+                declaration
+                    .collections
+                    .iter()
+                    .map(move |of| CollectionId::new(&declaration.provider, &of.name))
             });
             let ids: Vec<CollectionId> = ids.collect();
             let otherwise = "SELECT collection_id FROM sequin.collections lists those there are.";

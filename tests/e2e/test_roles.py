@@ -339,6 +339,9 @@ def test_a_search_path_leads_nowhere(evil: Database, as_role: As) -> None:
     assert one(consumer, "SELECT sequin.extend('q', %s, '1 min')", tokens[4:5]) == 1
     assert len(consumer.execute("SELECT * FROM sequin.fetch('b', 10)").fetchall()) == 10
     admin.execute("SELECT sequin.replay('q'), sequin.requeue('q')")
+    evil.sql(f"CREATE SCHEMA views AUTHORIZATION {ADMIN}")
+    admin.execute("SELECT sequin.create_view('customer', schema => 'views')")
+    assert len(admin.execute("SELECT * FROM views.customer").fetchall()) == 50
     admin.execute("SELECT * FROM sequin.consumer_status")
     admin.execute("SELECT * FROM sequin.status")
     admin.execute(f"SELECT sequin.revoke_stream('s', '{READER}'), sequin.revoke_consumer('q', '{CONSUMER}')")

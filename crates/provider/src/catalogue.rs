@@ -30,12 +30,9 @@ mod tests {
 
     #[test]
     fn the_built_in_declarations_are_sound() {
-        assert!(find("stripe").is_some_and(|stripe| stripe.collections.len() >= 40));
+        let stripe = find("stripe").unwrap();
+        assert!(stripe.collections.len() >= 40);
+        assert!(stripe.collections.iter().all(|collection| collection.fields.contains_key("id")));
         assert!(find("nobody").is_none());
-        for declaration in all() {
-            for collection in &declaration.collections {
-                assert!(!collection.fields.is_empty(), "{} has no fields", collection.name);
-            }
-        }
     }
 }
