@@ -84,20 +84,22 @@ def _count(options: argparse.Namespace, option: str, usual: int, nested: bool = 
 async def serve(options: argparse.Namespace) -> None:
     clock = Clock(options.now)
     fake = Fake(clock, options.seed)
-    stripe = Stripe(
-        clock,
-        options.seed,
-        counts_of(options, "stripe", COLLECTIONS),
-        events=not options.no_events,
-        api_version=options.api_version,
-    )
-    ledger = Ledger(clock, options.seed, counts_of(options, "ledger", LEDGER_COLLECTIONS))
-    github = GitHub(clock, options.seed, counts_of(options, "github", GITHUB_COLLECTIONS))
-    hubspot = HubSpot(
-        clock,
-        options.seed,
-        {name: _count(options, f"hubspot_{name}", usual) for name, usual in HUBSPOT_COUNTED.items()},
-    )
+    # Wherever the time is a fixed one, so are the objects, however long they take to make.
+    with clock.held():
+        stripe = Stripe(
+            clock,
+            options.seed,
+            counts_of(options, "stripe", COLLECTIONS),
+            events=not options.no_events,
+            api_version=options.api_version,
+        )
+        ledger = Ledger(clock, options.seed, counts_of(options, "ledger", LEDGER_COLLECTIONS))
+        github = GitHub(clock, options.seed, counts_of(options, "github", GITHUB_COLLECTIONS))
+        hubspot = HubSpot(
+            clock,
+            options.seed,
+            {name: _count(options, f"hubspot_{name}", usual) for name, usual in HUBSPOT_COUNTED.items()},
+        )
     if options.no_limits:
         stripe.configure({"global_rate": None, "endpoint_rate": None})
         ledger.configure({"quota": None, "cost": None})

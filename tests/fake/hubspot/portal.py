@@ -82,6 +82,7 @@ class Portal:
 
     def __init__(self, clock: Clock, seed: int) -> None:
         self.clock = clock
+        self.began = int(clock.now()) * 1000
         self.rng = random.Random(f"{seed}:hubspot")
         self.types: dict[str, ObjectType] = {}
         self.shelves: dict[str, Shelf] = {}
@@ -101,7 +102,7 @@ class Portal:
     def add_type(self, type: ObjectType) -> None:
         self.types[type.name] = type
         self.shelves[type.name] = Shelf(type)
-        self.directory.add_type(type, self.now() - 1000 * HOURS)
+        self.directory.add_type(type, self.began - 1000 * HOURS)
 
     def add_custom_type(self, data: dict[str, Any]) -> str:
         """A custom type with the properties of `data`: name → type. Returns its id."""

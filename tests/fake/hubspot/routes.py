@@ -9,7 +9,7 @@ from ..core.http import Request
 from .catalog import ObjectType
 from .errors import invalid
 
-ROOTS = ("account-info", "crm", "oauth")
+ROOTS = ("account-info", "crm", "crm-object-schemas", "oauth")
 DATED = "2026-03"
 ALONE = {
     "oauth/authorize": "authorize",
@@ -62,7 +62,9 @@ def resolve(request: Request, find: Callable[[str], ObjectType | None]) -> Route
             return Route(kind, template, type, id="".join(rest), unknown=None if type else name)
         case ["crm", "v3", "owners", *rest] if len(rest) < 2:
             return Route("owner", "/crm/v3/owners" + "/{id}" * len(rest), id="".join(rest))
-        case ["crm", "v3", "schemas", *rest] if len(rest) < 2:
+        case ["crm", "v3", "schemas", *rest] | ["crm-object-schemas", "v3", "schemas", *rest] if (
+            len(rest) < 2
+        ):
             return Route("schema", "/crm/v3/schemas" + "/{id}" * len(rest), id="".join(rest))
         case ["crm", "v4", "objects", one, id, "associations", other]:
             return _pair("associations", "/crm/v4/objects/{}/{{id}}/associations/{}", one, other, find, id)

@@ -19,7 +19,7 @@ def populate(portal: Portal, counts: dict[str, int], seed: int) -> None:
     gc.disable()  # Objects that all stay: looking for cycles among them doubles the time.
     try:
         rng = random.Random(f"{seed}:hubspot seed")
-        now = portal.now()
+        now = portal.began
         for _ in range(counts.get("owner", 0)):
             portal.directory.create("owner", {}, None, now - SPAN)
         for type in TYPES:
