@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from fake.client import Answer, GitHubClient
-from fake.github.jwt import PublicKey
+from fake.core.jwt import PublicKey
 from harness import Fake
 
 APP, INSTALLATION = 77, 5

@@ -19,6 +19,9 @@ from .ledger import DEFAULT_KEY as LEDGER_KEY
 from .ledger import Ledger
 from .ledger.catalog import COLLECTIONS as LEDGER_COLLECTIONS
 from .oauth import OAuth
+from .salesforce import DEFAULT_TOKEN as SALESFORCE_TOKEN
+from .salesforce import Salesforce
+from .salesforce.catalog import OBJECTS as SALESFORCE_OBJECTS
 from .stripe import DEFAULT_KEY, Stripe
 from .stripe.catalog import COLLECTIONS
 
@@ -58,6 +61,8 @@ def arguments() -> argparse.Namespace:
         counts.add_argument(*sorted(names), dest=f"ledger_{collection.name}", type=int, metavar="N")
     for each in GITHUB_COLLECTIONS:
         counts.add_argument(f"--github-{each.name.replace('_', '-')}", type=int, metavar="N")
+    for each in SALESFORCE_OBJECTS:
+        counts.add_argument(f"--salesforce-{each.name}", type=int, metavar="N")
     return parser.parse_args()
 
 
@@ -83,13 +88,16 @@ async def serve(options: argparse.Namespace) -> None:
     )
     ledger = Ledger(clock, options.seed, counts_of(options, "ledger", LEDGER_COLLECTIONS))
     github = GitHub(clock, options.seed, counts_of(options, "github", GITHUB_COLLECTIONS))
+    salesforce = Salesforce(clock, options.seed, counts_of(options, "salesforce", SALESFORCE_OBJECTS))
     if options.no_limits:
         stripe.configure({"global_rate": None, "endpoint_rate": None})
         ledger.configure({"quota": None, "cost": None})
         github.configure(dict.fromkeys(GITHUB_LIMITS))
+        salesforce.configure({"daily": None, "concurrency": None})
     fake.mount(stripe)
     fake.mount(ledger)
     fake.mount(github)
+    fake.mount(salesforce)
     if options.oauth:
         fake.mount(OAuth(clock, options.seed))
 
@@ -107,6 +115,7 @@ async def serve(options: argparse.Namespace) -> None:
             "stripe": {"base_url": f"{url}/stripe", "api_key": DEFAULT_KEY},
             "ledger": {"base_url": f"{url}/ledger", "api_key": LEDGER_KEY},
             "github": {"base_url": f"{url}/github", "api_key": DEFAULT_TOKEN},
+            "salesforce": {"base_url": f"{url}/salesforce", "api_key": SALESFORCE_TOKEN},
             **({"oauth": {"base_url": f"{url}/oauth"}} if options.oauth else {}),
         },
     }

@@ -25,6 +25,7 @@ REASONS = {
     409: "Conflict",
     410: "Gone",
     413: "Content Too Large",
+    414: "URI Too Long",
     415: "Unsupported Media Type",
     422: "Unprocessable Content",
     429: "Too Many Requests",
@@ -95,13 +96,14 @@ class Page(Response):
     """An answer that lists objects. Faults rewrite `items` and `has_more` before `wrap` makes the body.
 
     renew: what was shown of a list before as it is now, without what this list no longer has: no API repeats
-    what it has forgotten.
+    what it has forgotten. id: what the objects call their id.
     """
 
     items: list[bytes] = field(default_factory=list)
     has_more: bool = False
     wrap: Callable[[list[bytes], bool], bytes] | None = None
     renew: Callable[[list[bytes]], list[bytes]] = list
+    id: str = "id"
 
     def encode(self) -> bytes:
         if self.wrap is not None:
