@@ -10,7 +10,7 @@ from ..core.http import Page
 from ..core.store import dump
 from . import ids
 from .errors import ApiError
-from .org import Org, Row
+from .org import Org
 from .query import Listing
 
 LARGEST, SMALLEST = 2000, 200
@@ -81,8 +81,7 @@ class Cursors:
 
     def _page(self, cursor: Cursor, begin: int) -> Page:
         listing = cursor.listing
-        rows, end = self._batch(cursor, begin)
-        shown = listing.show(rows, self._nested)
+        shown, end = self._batch(cursor, begin)
         own = set(shown)
         total = len(listing.rows)
 
@@ -99,18 +98,24 @@ class Cursors:
 
         return Page(200, items=shown, has_more=end < total, wrap=wrap, renew=listing.renew, id="Id")
 
-    def _batch(self, cursor: Cursor, begin: int) -> tuple[list[Row], int]:
-        """The rows of a batch, and where the next one begins."""
+    def _batch(self, cursor: Cursor, begin: int) -> tuple[list[bytes], int]:
+        """The records of a batch, and where the next one begins."""
         listing = cursor.listing
         size = min(cursor.size, SMALLEST) if listing.selection.children else cursor.size
         end = min(begin + size, len(listing.rows))
-        width = max((len(str(row)) for row in listing.rows[begin : begin + 20]), default=1)
-        end = min(end, begin + max(1, WIDE // width))
-        rows = listing.rows[begin:end]
-        if self.snapshot:
-            return rows, end
         # What is gone by now is missing in the batch, which the total does not know.
-        return [now for row in rows if (now := listing.current(row)) is not None], end
+        places = [
+            (place, row if self.snapshot else now)
+            for place, row in enumerate(listing.rows[begin:end], begin)
+            if (now := listing.current(row)) is not None or self.snapshot
+        ]
+        shown = listing.show([row for _, row in places if row is not None], self._nested)
+        bytes_so_far = 0
+        for at, each in enumerate(shown):
+            bytes_so_far += len(each)
+            if bytes_so_far > WIDE and at > 0:
+                return shown[:at], places[at][0]
+        return shown, end
 
     def _nested(self, listing: Listing) -> dict[str, Any]:
         """The children of one record; where they are many, the first of them and a cursor."""

@@ -167,12 +167,9 @@ class Org:
         """Sets what `data` says. stamp: what SystemModstamp becomes."""
         table = self.table(name)
         self._check(table.sobject, data)
-        before = self.existing(name, id)
-        row = list(before)
+        row = list(self.existing(name, id))
         for field, value in data.items():
             row[table.sobject.at[field]] = value
-        if row == before and stamp is not None and not data:
-            return
         self._stamp(table.sobject, row, stamp)
         self._put(table, row)
 

@@ -19,6 +19,8 @@ from .view import View
 DEEPEST = 5
 """So many relationships a path may follow."""
 
+BOOLEANS = {True: "true", False: "false"}
+
 
 @dataclass(slots=True)
 class Column:
@@ -139,7 +141,7 @@ class Selection:
         for column in columns:
             found = map(column.get, rows)
             if column.field.type == "boolean":
-                found = ("true" if each else "false" for each in found)
+                found = map(BOOLEANS.get, found)
             values.append(found)
         writer.writerows(zip(*values, strict=True))
         return text.getvalue()

@@ -149,7 +149,7 @@ class _Parser:
         self._expect("SELECT")
         items = self._list(self._item)
         self._expect("FROM")
-        source = self._name()
+        source = self._source()
         where = self._condition() if self._take("WHERE") else None
         orders: list[Order] = []
         if self._take("ORDER"):
@@ -290,6 +290,14 @@ class _Parser:
     def _name(self) -> Path:
         token = self._next()
         if token is None or token.kind != "name" or token.text.upper() in CLAUSES:
+            self._position -= token is not None
+            raise self._unexpected()
+        return Path(token.text, token.at)
+
+    def _source(self) -> Path:
+        """Behind FROM, `Order` and `Group` are objects like any other."""
+        token = self._next()
+        if token is None or token.kind != "name":
             self._position -= token is not None
             raise self._unexpected()
         return Path(token.text, token.at)
