@@ -22,6 +22,9 @@ from .ledger import DEFAULT_KEY as LEDGER_KEY
 from .ledger import Ledger
 from .ledger.catalog import COLLECTIONS as LEDGER_COLLECTIONS
 from .oauth import OAuth
+from .salesforce import DEFAULT_TOKEN as SALESFORCE_TOKEN
+from .salesforce import Salesforce
+from .salesforce.catalog import OBJECTS as SALESFORCE_OBJECTS
 from .stripe import DEFAULT_KEY, Stripe
 from .stripe.catalog import COLLECTIONS
 
@@ -64,6 +67,8 @@ def arguments() -> argparse.Namespace:
         counts.add_argument(f"--github-{each.name.replace('_', '-')}", type=int, metavar="N")
     for name in HUBSPOT_COUNTED:
         counts.add_argument(f"--hubspot-{name.replace('_', '-')}", type=int, metavar="N")
+    for each in SALESFORCE_OBJECTS:
+        counts.add_argument(f"--salesforce-{each.name}", type=int, metavar="N")
     return parser.parse_args()
 
 
@@ -100,15 +105,18 @@ async def serve(options: argparse.Namespace) -> None:
             options.seed,
             {name: _count(options, f"hubspot_{name}", usual) for name, usual in HUBSPOT_COUNTED.items()},
         )
+        salesforce = Salesforce(clock, options.seed, counts_of(options, "salesforce", SALESFORCE_OBJECTS))
     if options.no_limits:
         stripe.configure({"global_rate": None, "endpoint_rate": None})
         ledger.configure({"quota": None, "cost": None})
         github.configure(dict.fromkeys(GITHUB_LIMITS))
         hubspot.configure(dict.fromkeys(HUBSPOT_LIMITS))
+        salesforce.configure({"daily": None, "concurrency": None})
     fake.mount(stripe)
     fake.mount(ledger)
     fake.mount(github)
     fake.mount(hubspot)
+    fake.mount(salesforce)
     if options.oauth:
         fake.mount(OAuth(clock, options.seed))
 
@@ -127,6 +135,7 @@ async def serve(options: argparse.Namespace) -> None:
             "ledger": {"base_url": f"{url}/ledger", "api_key": LEDGER_KEY},
             "github": {"base_url": f"{url}/github", "api_key": DEFAULT_TOKEN},
             "hubspot": {"base_url": f"{url}/hubspot", "api_key": HUBSPOT_TOKEN},
+            "salesforce": {"base_url": f"{url}/salesforce", "api_key": SALESFORCE_TOKEN},
             **({"oauth": {"base_url": f"{url}/oauth"}} if options.oauth else {}),
         },
     }

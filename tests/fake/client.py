@@ -13,6 +13,7 @@ from urllib.parse import urlencode, urlsplit
 KEY = "sk_test_fake"
 TOKEN = "ghp_fake"
 HUBSPOT_TOKEN = "pat-fake"
+SESSION = "00Dfake"
 
 
 @dataclass(frozen=True)
@@ -176,6 +177,52 @@ class HubSpotClient(Requests):
     def found(self, type: str, **given: Any) -> list[dict[str, Any]]:
         given.setdefault("limit", 200)
         return [each for page in self.search(type, **given) for each in page["results"]]
+
+
+class SalesforceClient(Requests):
+    """Salesforce's. A path is below the newest version unless it begins with a slash."""
+
+    def __init__(self, url: str, key: str | None = SESSION) -> None:
+        super().__init__(url, key)
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        headers: dict[str, str] | None = None,
+        **query: Any,
+    ) -> Answer:
+        data = None if body is None else json.dumps(body).encode()
+        address = path if path.startswith("/") else f"/salesforce/services/data/v68.0/{path}"
+        return self.request(method, address + _query(query), data, headers)
+
+    def get(self, path: str, headers: dict[str, str] | None = None, **query: Any) -> Answer:
+        return self.send("GET", path, None, headers, **query)
+
+    def query(self, soql: str, headers: dict[str, str] | None = None, every: bool = False) -> Answer:
+        return self.get("queryAll" if every else "query", headers, q=soql)
+
+    def batches(
+        self, soql: str, headers: dict[str, str] | None = None, every: bool = False
+    ) -> Iterator[dict[str, Any]]:
+        """Every batch of a query, by what each says of the next one."""
+        answer = self.query(soql, headers, every)
+        while True:
+            assert answer.status == 200, answer.body
+            yield answer.json
+            if answer.json["done"]:
+                return
+            answer = self.get(answer.json["nextRecordsUrl"], headers)
+
+    def all(
+        self, soql: str, headers: dict[str, str] | None = None, every: bool = False
+    ) -> list[dict[str, Any]]:
+        return [record for batch in self.batches(soql, headers, every) for record in batch["records"]]
+
+    def token(self, headers: dict[str, str] | None = None, **form: str) -> Answer:
+        typed = {"Content-Type": "application/x-www-form-urlencoded", **(headers or {})}
+        return self.request("POST", "/salesforce/services/oauth2/token", urlencode(form).encode(), typed)
 
 
 def links(answer: Answer) -> dict[str, str]:
