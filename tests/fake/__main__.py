@@ -8,6 +8,7 @@ import json
 import signal
 import ssl
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 from .core.app import Fake
@@ -19,9 +20,11 @@ from .ledger import DEFAULT_KEY as LEDGER_KEY
 from .ledger import Ledger
 from .ledger.catalog import COLLECTIONS as LEDGER_COLLECTIONS
 from .oauth import OAuth
+from .shopify.catalog import COLLECTIONS as SHOPIFY_COLLECTIONS
 from .stripe import DEFAULT_KEY, Stripe
 from .stripe.catalog import COLLECTIONS
 
+SHOPIFY_TOKEN = "shpat_fake"
 GITHUB_LIMITS = ("rate", "anonymous_rate", "points_rate", "writes_rate", "concurrency")
 
 
@@ -46,6 +49,13 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--oauth", action="store_true", help="an authorization server as well, and an API behind it"
     )
+    parser.add_argument(
+        "--shopify",
+        nargs="+",
+        type=Path,
+        metavar="FILE",
+        help="Shopify as well, by introspections of its schema (admin_<version>.json.gz); needs graphql-core",
+    )
     parser.add_argument("--api-version", default="2024-04-10", help="the Stripe account's default version")
     counts = parser.add_argument_group("objects of each collection (nested ones: at most so many a parent)")
     for collection in COLLECTIONS:
@@ -58,6 +68,9 @@ def arguments() -> argparse.Namespace:
         counts.add_argument(*sorted(names), dest=f"ledger_{collection.name}", type=int, metavar="N")
     for each in GITHUB_COLLECTIONS:
         counts.add_argument(f"--github-{each.name.replace('_', '-')}", type=int, metavar="N")
+    for each in SHOPIFY_COLLECTIONS:
+        if not each.own:
+            counts.add_argument(f"--shopify-{each.name.replace('_', '-')}", type=int, metavar="N")
     return parser.parse_args()
 
 
@@ -65,7 +78,7 @@ def counts_of(options: argparse.Namespace, prefix: str, collections: Iterable[An
     """How many objects of each collection; `prefix` of the option that says so."""
     counts = {}
     for collection in collections:
-        given = getattr(options, f"{prefix}_{collection.name}")
+        given = getattr(options, f"{prefix}_{collection.name}", None)
         scale = 0 if options.empty else 1 if collection.parent else options.scale
         counts[collection.name] = round(collection.count * scale) if given is None else given
     return counts
@@ -92,6 +105,16 @@ async def serve(options: argparse.Namespace) -> None:
     fake.mount(github)
     if options.oauth:
         fake.mount(OAuth(clock, options.seed))
+    if options.shopify:
+        # Imported here: nothing else needs what it needs.
+        from .shopify.provider import Shopify
+
+        shopify = Shopify(
+            clock, options.seed, options.shopify, counts_of(options, "shopify", SHOPIFY_COLLECTIONS)
+        )
+        if options.no_limits:
+            shopify.configure({"cost": None})
+        fake.mount(shopify)
 
     stopped = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -108,6 +131,11 @@ async def serve(options: argparse.Namespace) -> None:
             "ledger": {"base_url": f"{url}/ledger", "api_key": LEDGER_KEY},
             "github": {"base_url": f"{url}/github", "api_key": DEFAULT_TOKEN},
             **({"oauth": {"base_url": f"{url}/oauth"}} if options.oauth else {}),
+            **(
+                {"shopify": {"base_url": f"{url}/shopify", "api_key": SHOPIFY_TOKEN}}
+                if options.shopify
+                else {}
+            ),
         },
     }
     if options.tls:
