@@ -141,21 +141,21 @@ class ShopifyClient(Requests):
         self.token = token
         self.version = version
 
-    def ask(self, query: str, headers: dict[str, str] | None = None, **variables: Any) -> Answer:
+    def ask(self, query: str, /, headers: dict[str, str] | None = None, **variables: Any) -> Answer:
         body = json.dumps({"query": query, "variables": variables}).encode()
         given = {"Content-Type": "application/json", **(headers or {})}
         if self.token is not None:
             given["X-Shopify-Access-Token"] = self.token
         return self.request("POST", f"/shopify/admin/api/{self.version}/graphql.json", body, given)
 
-    def data(self, query: str, **variables: Any) -> dict[str, Any]:
+    def data(self, query: str, /, **variables: Any) -> dict[str, Any]:
         """The answer to a query that there is nothing wrong with."""
         answer = self.ask(query, **variables)
         assert answer.status == 200, answer.body
         assert "errors" not in answer.json, answer.body[:3000]
         return answer.json["data"]
 
-    def errors(self, query: str, **variables: Any) -> list[dict[str, Any]]:
+    def errors(self, query: str, /, **variables: Any) -> list[dict[str, Any]]:
         answer = self.ask(query, **variables)
         assert answer.status == 200, answer.body
         return answer.json["errors"]

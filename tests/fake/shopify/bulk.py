@@ -204,7 +204,7 @@ def _walk(
     for each, type in found:
         if is_connection(type.name):
             if not named:
-                return "The parent 'node' field for a nested connection must select the 'id' field without an alias"
+                return "The parent of a nested connection must select the 'id' field without an alias"
             connections.append(level)
             inner = level + 1
         else:

@@ -111,7 +111,7 @@ class Engine:
         return self._carried_out(question, found, operation, estimate)
 
     def throttled(self, seconds: float, key: str, now: float) -> Response:
-        """As if something else had used the app's points up, so that it takes so long until there are enough."""
+        """As if others had used the app's points up: it takes so long until there are enough."""
         self.bucket.empty(key, now)
         cost = self.bucket.report(key, max(1, round(seconds * self.bucket.restore_rate)), None, now)
         return refused([throttled()], {"cost": cost})
@@ -206,7 +206,7 @@ class Engine:
         return result.data, [each.formatted for each in result.errors or ()]
 
     def _denied(self, question: Question, operation: OperationDefinitionNode) -> dict[str, GraphQLError]:
-        """Lists at the root that may not be read: they are null, though the schema says that they never are."""
+        """Lists at the root that may not be read: they are null, whatever the schema says of that."""
         found = {}
         for each in _top(operation):
             collection = ROOTS.get(each.name.value)

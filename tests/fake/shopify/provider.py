@@ -24,7 +24,7 @@ TOKEN_PATH = "/admin/oauth/access_token"
 
 
 class Shopify:
-    """core.app.Provider. Answers at /shopify/admin/… and, for clients that can't have a prefix, at /admin/…"""
+    """core.app.Provider. Answers at /shopify/… and, for clients that can't have a prefix, at the root."""
 
     name = "shopify"
     roots = ("admin", "_files")

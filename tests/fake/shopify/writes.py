@@ -154,7 +154,8 @@ class Writes:
                 data["products"] = [self._existing("product", each, member).id for each in value]
             elif own in fields and own != "id":
                 data[own] = value
-            else:
+            elif value is not False:
+                # What is false is so by the schema's default.
                 raise NotHere(f"the fake can't write {member} of a {kind}")
         if "descriptionHtml" in data:
             data["description"] = re.sub(r"<[^>]*>", "", data["descriptionHtml"] or "")
