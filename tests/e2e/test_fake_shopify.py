@@ -797,6 +797,16 @@ def test_a_failed_one_leaves_a_part(bulky: ShopifyClient) -> None:
     assert len(lines(bulky, failed["partialDataUrl"])) == 6
 
 
+def test_what_may_not_be_read_fails_in_bulk(bulky: ShopifyClient) -> None:
+    configure(bulky, scopes=["read_orders"])
+    id = run(bulky, VARIANTS)
+    advance(bulky, 101)
+    failed = status(bulky, id)
+    assert (failed["status"], failed["errorCode"], failed["partialDataUrl"]) == (
+        "FAILED", "ACCESS_DENIED", None,
+    )  # fmt: skip
+
+
 def test_nothing_found_leaves_no_file(bulky: ShopifyClient) -> None:
     id = run(bulky, "{ draftOrders { nodes { id } } }")
     advance(bulky, 101)

@@ -34,10 +34,14 @@ SECRETS = ("x-shopify-access-token", "authorization")
 
 @dataclass(slots=True)
 class Result:
-    """What a query gives: one object a line, those below another with its id."""
+    """What a query gives: one object a line, those below another with its id.
+
+    failure: the code of what keeps it from giving more.
+    """
 
     lines: list[bytes]
     roots: int
+    failure: str | None = None
 
 
 @dataclass(slots=True)
@@ -127,11 +131,9 @@ class Bulk:
     def add(self, app: str, query: str, result: Result) -> str:
         number = 3_100_000_000_000 + len(self._operations)
         token = f"{self._rng.getrandbits(128):032x}"
-        self._operations.append(
-            Operation(
-                number, app, query, token, self._clock.now(), self.seconds, result, self.failure
-            )
-        )  # fmt: skip
+        failure = result.failure or self.failure
+        now = self._clock.now()
+        self._operations.append(Operation(number, app, query, token, now, self.seconds, result, failure))
         return gid("BulkOperation", number)
 
     def cancel(self, id: str) -> str | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 from dataclasses import dataclass
 from typing import Any
@@ -19,16 +18,14 @@ from graphql import (
 )
 from graphql.execution.values import get_variable_values
 
-from ..core import odd
-from ..core.http import Page as PageResponse
 from ..core.http import Response
-from ..core.store import Item, dump
 from .bulk import Bulk, Result, lines, objection
 from .catalog import ROOTS
 from .cost import Bucket, Estimate
 from .errors import access_denied, internal, invalid, refused, throttled
 from .execution import Run, resolve, resolve_type
 from .listing import Lists, Page
+from .pages import Listed, the_list
 from .schema import Schema
 from .shop import Shop
 from .tokens import Viewer
@@ -137,6 +134,8 @@ class Engine:
         everything = self._run(run.schema, run.viewer, run.files)
         everything.everything = True
         data, errors = self._execute(everything, found, {}, None)
+        if any((each.get("extensions") or {}).get("code") == "ACCESS_DENIED" for each in errors):
+            return Result([], 0, "ACCESS_DENIED")
         if errors:
             return errors[0]["message"]
         return lines(data or {}, grouped)
@@ -181,10 +180,18 @@ class Engine:
         if run.warnings:
             extensions["search"] = run.warnings
         body = {"data": data, **({"errors": errors} if errors else {}), "extensions": extensions}
-        listed = _listed(run, data)
+        listed = the_list(run.pages, data)
         if listed is None or errors:
             return Response.of_json(200, body)
-        return self._page(question, found, run, body, listed)
+
+        def again(ids: list[str]) -> dict[str, Any]:
+            entries = [each for id in ids if (each := self.shop.item(id)) is not None]
+            run = self._run(question.schema, question.viewer, question.files)
+            run.shown[listed] = Page(entries, [""] * len(entries))
+            data, _ = self._execute(run, found, question.variables, question.name)
+            return (data or {})[listed]
+
+        return Listed(body, listed, run.pages[listed], again).response()
 
     def _execute(
         self, run: Run, found: Document, variables: dict[str, Any], name: str | None
@@ -219,54 +226,6 @@ class Engine:
 
     def _cost(self, question: Question, requested: int, actual: int | None) -> dict[str, Any]:
         return self.bucket.report(question.viewer.bucket, requested, actual, question.received)
-
-    # -- pages --------------------------------------------------------------------------------------------
-
-    def _page(
-        self, question: Question, found: Document, run: Run, body: dict[str, Any], key: str
-    ) -> PageResponse:
-        """An answer with one list at its root, which faults and odd objects can change."""
-        page, shown = run.pages[key], body["data"][key]
-        items = [
-            dump(node)
-            if not isinstance(entry, Item) or entry.odd is None
-            else odd.make(entry.odd, dump(node))
-            for entry, node in zip(page.entries, _objects(shown), strict=True)
-        ]
-        cursors = dict(zip(items, page.cursors, strict=True))
-
-        def wrap(items: list[bytes], has_more: bool) -> bytes:
-            members = [b"%b:%b" % (dump(name), _member(name, value)) for name, value in shown.items()]
-            head, tail = dump({**body, "data": {**body["data"], key: "\0list\0"}}).split(dump("\0list\0"))
-            return head + b"{" + b",".join(members) + b"}" + tail
-
-        def _member(name: str, value: Any) -> bytes:
-            if name == "nodes":
-                return b"[" + b",".join(response.items) + b"]"
-            if name == "edges":
-                return b"[" + b",".join(map(edge, response.items)) + b"]"
-            if name == "pageInfo" and "hasNextPage" in value:
-                value = {**value, "hasNextPage": response.has_more}
-            if name == "pageInfo" and "endCursor" in value:
-                last = next((cursors[each] for each in reversed(response.items) if each in cursors), None)
-                value = {**value, "endCursor": last}
-            return dump(value)
-
-        def edge(item: bytes) -> bytes:
-            cursor = cursors.get(item, page.cursors[0] if page.cursors else "")
-            with_cursor = b'"cursor":%b,' % dump(cursor) if "cursor" in shown["edges"][0] else b""
-            return b'{%b"node":%b}' % (with_cursor, item)
-
-        def renew(previous: list[bytes]) -> list[bytes]:
-            ids = [_id(each) for each in previous]
-            entries = [each for id in ids if (each := self.shop.item(id)) is not None]
-            again = self._run(question.schema, question.viewer, question.files)
-            again.shown[key] = Page(entries, [""] * len(entries))
-            data, _ = self._execute(again, found, question.variables, question.name)
-            return [dump(each) for each in _objects((data or {})[key])]
-
-        response = PageResponse(200, items=items, has_more=page.has_next, wrap=wrap, renew=renew)
-        return response
 
 
 def _read(schema: Schema, text: str) -> Document:
@@ -328,25 +287,3 @@ def _without(
     )
     definitions = tuple(changed if each is operation else each for each in found.document.definitions)
     return Document(DocumentNode(definitions=definitions), [])
-
-
-def _listed(run: Run, data: dict[str, Any] | None) -> str | None:
-    """The one list at the root, if it shows its objects under their own names."""
-    if len(run.pages) != 1:
-        return None
-    [(key, page)] = run.pages.items()
-    shown = (data or {}).get(key)
-    if not isinstance(shown, dict) or len(_objects(shown)) != len(page.entries):
-        return None
-    return key
-
-
-def _objects(shown: dict[str, Any]) -> list[Any]:
-    if isinstance(shown.get("nodes"), list):
-        return shown["nodes"]
-    return [each["node"] for each in shown.get("edges") or () if "node" in each]
-
-
-def _id(item: bytes) -> Any:
-    found = json.loads(item)
-    return found.get("id") if isinstance(found, dict) else None

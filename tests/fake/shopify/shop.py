@@ -16,7 +16,7 @@ from ..core.store import Item, Store, dump
 from . import objects
 from .catalog import ANY, BY_NAME, COLLECTIONS, REFERRING, Collection, gid, of_gid
 from .schema import Schema
-from .times import iso
+from .times import iso, seconds
 from .values import plain
 
 FIRST_NUMBER = 7_300_000_000_000
@@ -120,7 +120,7 @@ class Shop:
         self._check(collection, made)
         document, inner = self._split(collection, id, number, created, made)
         self.inner[id] = inner
-        self.touched[id] = int(created)
+        self.touched[id] = seconds(document["updatedAt"]) if "updatedAt" in data else int(created)
         try:
             item = self.stores[name].insert(id, int(created), dump(document), above.id if above else None)
         except KeyError as error:
@@ -152,7 +152,9 @@ class Shop:
                                 "jsonValue": data["displayName"]}]  # fmt: skip
         if name == "metafield" and "value" in data:
             document |= {"jsonValue": data["value"], "sizeInBytes": len(str(data["value"]).encode())}
-        if moment is not None:
+        if "updatedAt" in data:
+            self.touched[id] = seconds(data["updatedAt"])
+        elif moment is not None:
             self._stamp(name, id, document, moment)
         self.stores[name].replace(item, dump(document))
         self.changes[name] += 1
