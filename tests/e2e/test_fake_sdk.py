@@ -10,10 +10,12 @@ from typing import Any
 
 import pytest
 from harness import Fake
+from harness.shopify import with_shopify
 
 REFEREES = Path(__file__).resolve().parents[1] / "fake" / "referee"
 STRIPE = ("stripe@23.1.0",)
 GITHUB = ("@octokit/rest@22.0.1", "@octokit/auth-app@8.3.1", "@octokit/plugin-throttling@11.0.5")
+SHOPIFY = ("@shopify/admin-api-client@2.0.0", "@shopify/graphql-client@2.0.0")
 STRIPE_CHECKS = {
     "autopaging", "paging backwards", "created filters", "retrieve", "create, update, delete", "events",
     "subscription", "invoice", "coupon", "nested lists", "expand", "idempotency", "error classes",
@@ -32,6 +34,10 @@ HUBSPOT_CHECKS = {
 SALESFORCE_CHECKS = {
     "refresh token", "JWT", "describe", "query", "queryAll and restore", "bulk2 query",
     "deleted and updated", "create, update, delete", "composite", "errors", "an expired session", "limits",
+}  # fmt: skip
+SHOPIFY_CHECKS = {
+    "page through lists", "cost", "a write and what is wrong with one", "errors of a query", "a wrong token",
+    "retries", "a missing scope", "throttling",
 }  # fmt: skip
 
 
@@ -119,3 +125,12 @@ def test_jsforce_finds_nothing_to_object_to(keys: tuple[Path, str]) -> None:
     assert set(details) == SALESFORCE_CHECKS
     assert details["query"] == details["bulk2 query"] == 2500
     assert details["describe"] > 30
+
+
+def test_shopifys_client_finds_nothing_to_object_to() -> None:
+    # Its last check sets the limits.
+    with Fake("--seed", "7", "--no-limits", *with_shopify()) as fake:
+        details = opinions(placed("shopify.mjs", SHOPIFY), fake)
+    assert set(details) == SHOPIFY_CHECKS
+    assert details["page through lists"] > 600
+    assert details["throttling"] > 0

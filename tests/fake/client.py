@@ -14,6 +14,8 @@ KEY = "sk_test_fake"
 TOKEN = "ghp_fake"
 HUBSPOT_TOKEN = "pat-fake"
 SESSION = "00Dfake"
+SHOPIFY_TOKEN = "shpat_fake"
+SHOPIFY_VERSION = "2026-10"
 
 
 @dataclass(frozen=True)
@@ -223,6 +225,52 @@ class SalesforceClient(Requests):
     def token(self, headers: dict[str, str] | None = None, **form: str) -> Answer:
         typed = {"Content-Type": "application/x-www-form-urlencoded", **(headers or {})}
         return self.request("POST", "/salesforce/services/oauth2/token", urlencode(form).encode(), typed)
+
+
+class ShopifyClient(Requests):
+    """Shopify's. Its token is in a header of its own."""
+
+    def __init__(self, url: str, token: str | None = SHOPIFY_TOKEN, version: str = SHOPIFY_VERSION) -> None:
+        super().__init__(url, None)
+        self.token = token
+        self.version = version
+
+    def ask(self, query: str, /, headers: dict[str, str] | None = None, **variables: Any) -> Answer:
+        body = json.dumps({"query": query, "variables": variables}).encode()
+        given = {"Content-Type": "application/json", **(headers or {})}
+        if self.token is not None:
+            given["X-Shopify-Access-Token"] = self.token
+        return self.request("POST", f"/shopify/admin/api/{self.version}/graphql.json", body, given)
+
+    def data(self, query: str, /, **variables: Any) -> dict[str, Any]:
+        """The answer to a query that there is nothing wrong with."""
+        answer = self.ask(query, **variables)
+        assert answer.status == 200, answer.body
+        assert "errors" not in answer.json, answer.body[:3000]
+        return answer.json["data"]
+
+    def errors(self, query: str, /, **variables: Any) -> list[dict[str, Any]]:
+        answer = self.ask(query, **variables)
+        assert answer.status == 200, answer.body
+        return answer.json["errors"]
+
+    def all(
+        self, field: str, selection: str = "id", size: int = 50, **arguments: str
+    ) -> list[dict[str, Any]]:
+        """Every object of a list at the root, page by page; arguments as GraphQL has them."""
+        more = "".join(f", {name}: {value}" for name, value in arguments.items())
+        query = (
+            f"query($first: Int!, $after: String) {{ {field}(first: $first, after: $after{more})"
+            f" {{ nodes {{ {selection} }} pageInfo {{ hasNextPage endCursor }} }} }}"
+        )
+        found: list[dict[str, Any]] = []
+        after = None
+        while True:
+            page = self.data(query, first=size, after=after)[field]
+            found += page["nodes"]
+            if not page["pageInfo"]["hasNextPage"]:
+                return found
+            after = page["pageInfo"]["endCursor"]
 
 
 def links(answer: Answer) -> dict[str, str]:
