@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use std::fmt;
 
 /// A pointer such as `/data/object/id` (RFC 6901), through objects only; "" is the whole text.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub struct Pointer(Vec<String>);
 
@@ -30,6 +30,11 @@ impl Pointer {
     /// The pointer to a key of the object that is the whole text.
     pub(crate) fn to_key(key: &str) -> Self {
         Self(vec![key.to_owned()])
+    }
+
+    /// The keys that lead there, the outermost first.
+    pub(crate) fn keys(&self) -> &[String] {
+        &self.0
     }
 
     /// Whether it is the pointer to the whole text.

@@ -38,6 +38,7 @@ impl Declaration {
                 return refuse(format!("/errors/rules/{n}"), "for a good status it needs a code");
             }
         }
+        self.check_writing()?;
         for (name, feed) in &self.feeds {
             check_feed(&format!("/feeds/{name}"), feed)?;
         }
@@ -100,6 +101,7 @@ impl Declaration {
                 return refuse(at("/retrieve"), "it must have {id} in it, and nothing else of its kind");
             }
         }
+        self.check_writes(place, collection)?;
         self.check_changes(place, collection)
     }
 
@@ -192,7 +194,7 @@ pub(super) fn name(at: &str, name: &str) -> Checked {
     }
 }
 
-fn path(at: &str, path: &Template) -> Checked {
+pub(super) fn path(at: &str, path: &Template) -> Checked {
     constant_path(at, &path.fill_path(|_| Some("x")))
 }
 

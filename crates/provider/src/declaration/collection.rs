@@ -1,6 +1,6 @@
 //! Collections: where they are listed, what their records look like, how changes and deletes are noticed.
 
-use super::Pagination;
+use super::{Pagination, Writes};
 use crate::{moment::MomentFormat, pointer::Pointer, template::Template};
 use serde::Deserialize;
 use std::{collections::BTreeMap, time::Duration};
@@ -28,6 +28,8 @@ pub struct Collection {
     pub changes: Changes,
     /// The list of what has been deleted.
     pub deleted: Option<Tombstones>,
+    #[serde(default)]
+    pub writes: Writes,
 }
 
 /// Where the parts of a record are in an object.

@@ -3,11 +3,13 @@
 mod authentication;
 mod check;
 mod check_token;
+mod check_writes;
 mod collection;
 mod errors;
 mod limits;
 mod pagination;
 mod token;
+mod writes;
 
 pub use authentication::{Authentication, Check, Encoded, HeaderText};
 pub use check_token::ACCESS_TOKEN;
@@ -18,6 +20,7 @@ pub use errors::{ErrorRule, Errors, HeaderValue, StatusPattern};
 pub use limits::{Cost, Limits, QuotaHeaders, ResetFormat};
 pub use pagination::{PageSize, Pagination};
 pub use token::{Algorithm, Authorize, ClientAuthentication, Grant, Jwt, TokenAnswer, TokenSource};
+pub use writes::{Encoding, Idempotency, Write, WriteMethod, Writes, Writing};
 
 use crate::pointer::Pointer;
 use sequin_domain::collection::CollectionId;
@@ -44,6 +47,8 @@ pub struct Declaration {
     pub errors: Errors,
     pub pagination: Pagination,
     pub record: RecordShape,
+    /// How objects are changed, where that is possible.
+    pub writes: Option<Writing>,
     #[serde(default)]
     pub feeds: BTreeMap<String, Feed>,
     pub collections: Vec<Collection>,
@@ -174,8 +179,10 @@ impl CollectionRef {
             [Some(one), Some(other)] => one.lists_as(other),
             parents => parents.iter().all(Option::is_none),
         };
+        // How objects are changed says nothing of how they are listed.
+        let is_same_list = Collection { writes: other.writes.clone(), ..(**self).clone() } == **other;
         is_same_parent
-            && **self == **other
+            && is_same_list
             && self.pagination() == other.pagination()
             && self.shape() == other.shape()
     }
