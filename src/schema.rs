@@ -42,7 +42,13 @@ extension_sql_file!(
 extension_sql_file!(
     "../sql/schema/mutations.sql",
     name = "mutations",
-    requires = ["consume", "grants", mutations::check_mutation, mutations::announce_mutations]
+    requires = [
+        "consume",
+        "grants",
+        mutations::announce_mutations,
+        mutations::check_mutation,
+        waiting::failure_hint
+    ]
 );
 extension_sql_file!("../sql/schema/read_stream.sql", name = "read_stream", requires = ["consumer_feed"]);
 

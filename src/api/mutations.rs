@@ -37,7 +37,7 @@ fn check_mutation(
         .ok_or_else(|| error(PgSqlErrorCode::ERRCODE_UNDEFINED_OBJECT, format!("{id} is not declared")))?;
     if let Some(given) = upstream_id.filter(|given| given.is_empty() || given.len() > LONGEST_ID) {
         return Err(invalid("bad upstream_id")
-            .set_detail(format!("It has {} bytes: {given:.50?}.", given.len()))
+            .set_detail(format!("It has {} bytes: {:?}.", given.len(), shown(given)))
             .set_hint(format!("An id has from 1 to {LONGEST_ID} bytes.")));
     }
     if let Some(data) = data.as_ref().filter(|data| data.text().len() > LONGEST_DATA) {
@@ -58,10 +58,15 @@ fn check_mutation(
 
 fn parse_action(given: &str) -> Result<Action> {
     Action::parse(given).ok_or_else(|| {
-        invalid(format!("there is no action {given:.50?}"))
-            .set_detail(format!("action is {given:.50?}."))
+        invalid(format!("there is no action {:?}", shown(given)))
+            .set_detail(format!("action is {:?}.", shown(given)))
             .set_hint(format!("It is {}.", Action::ALL.map(Action::as_str).join(", ")))
     })
+}
+
+/// As much of a value as an error has room for.
+fn shown(given: &str) -> String {
+    given.chars().take(50).collect()
 }
 
 /// Why a mutation could never be sent, with the value that is wrong.

@@ -13,6 +13,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, header::CONTENT_TYPE};
 use sequin_domain::{
     failure::{Failure, FailureClass},
     mutation::{Action, Repetition},
+    secret::Mask,
 };
 use std::time::Duration;
 use url::{Url, form_urlencoded::Serializer};
@@ -72,6 +73,24 @@ pub struct Refusal {
     pub code: Option<String>,
     /// The body, as far as it is kept.
     pub body: String,
+}
+
+impl Refusal {
+    /// The body as JSON: as a text, where it is none. `None` where there is no body.
+    pub fn json(&self) -> Option<String> {
+        let body = self.body.trim();
+        if body.is_empty() {
+            return None;
+        }
+        let is_json = serde_json::from_str::<&serde_json::value::RawValue>(body).is_ok();
+        let readable = |text: &str| text.chars().filter(|c| !c.is_control()).collect::<String>();
+        Some(if is_json { body.to_owned() } else { serde_json::Value::from(readable(body)).to_string() })
+    }
+
+    /// The same with none of the secrets that the API was sent.
+    pub fn without(self, secrets: &Mask) -> Self {
+        Self { code: self.code.map(|code| secrets.hide(&code)), body: secrets.hide(&self.body), ..self }
+    }
 }
 
 impl Change {
@@ -353,5 +372,13 @@ mod tests {
         assert_eq!(refusal, Refusal { status: 400, code, body: body.to_owned() });
         let long = create.refusal(&answer(500, &"é".repeat(20_000)));
         assert_eq!((long.code, long.body.len()), (None, LONGEST_BODY));
+        for (body, json) in [
+            (body, Some(body)),
+            ("", None),
+            ("<\u{0}b>", Some("\"<b>\"")),
+            ("{\"a\"", Some("\"{\\\"a\\\"\"")),
+        ] {
+            assert_eq!(create.refusal(&answer(400, body)).json().as_deref(), json);
+        }
     }
 }
