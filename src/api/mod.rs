@@ -6,7 +6,7 @@ mod consumers;
 mod credentials;
 mod guard;
 mod keys;
-pub mod mutations;
+mod mutations;
 pub mod names;
 mod oauth;
 mod providers;
