@@ -47,7 +47,7 @@ DEFINERS = {
     if (not name.startswith("_") and roles <= {ADMIN, OPERATOR}) or name == "_count_beyond"
 } - {"create_credential", "update_credential"} | {"_await_mutation", "_complete_mutation", "_call_writer"}
 
-# The same for tables and views. Nobody but the owner may do anything but SELECT, and INSERT where that is a request.
+# The same for tables and views. Nobody but the owner may do anything but SELECT, and INSERT a request.
 SELECT = {
     **among({ADMIN}, "grants"),
     **among(
