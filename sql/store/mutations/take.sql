@@ -8,7 +8,7 @@ WITH next AS (
     ORDER BY m.no
     LIMIT $2
     FOR UPDATE SKIP LOCKED
-), placed AS (
+), placed AS MATERIALIZED (
     SELECT n.id, n.sent_at, coalesce((
         SELECT o.id
         FROM sequin.mutations AS o
