@@ -3,6 +3,7 @@
 use super::{
     feed::{FeedJob, Troubled},
     job::Retry,
+    mutate::Mutate,
     plan::{Plan, SyncContext},
     refetch::Refetch,
     retention::Retention,
@@ -27,6 +28,7 @@ pub enum Role {
     Deletes { sync: Uuid, collection_id: String },
     Refetch { sync: Uuid, collection_id: String },
     Retention { sync: Uuid },
+    Mutate { sync: Uuid },
     Sweep { sync: Uuid, collection_id: String },
 }
 
@@ -39,6 +41,7 @@ impl Role {
             | Self::Deletes { sync, .. }
             | Self::Refetch { sync, .. }
             | Self::Retention { sync }
+            | Self::Mutate { sync }
             | Self::Sweep { sync, .. } => *sync,
         }
     }
@@ -49,6 +52,7 @@ pub enum Job {
     Feed(Box<FeedJob>),
     Refetch(Box<Refetch>),
     Retention(Box<Retention>),
+    Mutate(Box<Mutate>),
     Sweep(SweepTimer),
 }
 
@@ -67,13 +71,18 @@ impl Job {
             Self::Feed(feed) => feed.sync(),
             Self::Refetch(refetch) => refetch.sync(),
             Self::Retention(retention) => retention.sync(),
+            Self::Mutate(mutate) => mutate.sync(),
             Self::Sweep(timer) => &timer.sync,
         }
     }
 
     /// Whether it has anything to ask the API.
     pub fn asks(&self) -> bool {
-        !matches!(self, Self::Retention(_))
+        match self {
+            Self::Retention(_) => false,
+            Self::Mutate(mutate) => mutate.asks(),
+            Self::Walk(_) | Self::Feed(_) | Self::Refetch(_) | Self::Sweep(_) => true,
+        }
     }
 }
 
@@ -117,6 +126,10 @@ pub fn missing(
         add(Role::Retention { sync: *sync_id }, &|| {
             Retention::new(sync.clone()).map(|retention| Job::Retention(Box::new(retention)))
         });
+    }
+    for sync_id in &plan.mutating {
+        let Some(sync) = syncs.get(sync_id) else { continue };
+        add(Role::Mutate { sync: *sync_id }, &|| Some(Job::Mutate(Box::new(Mutate::new(sync.clone())))));
     }
     for row in &plan.collections {
         let Some(sync) = syncs.get(&row.sync_id) else { continue };

@@ -50,6 +50,19 @@ fn fields(declaration: &mut Value, fields: Value) {
     declaration["collections"][0]["fields"] = fields;
 }
 
+/// Gives the API a form of writing in which requests are known again.
+fn idempotency(declaration: &mut Value, idempotency: Value) {
+    declaration["writes"] = json!({"encoding": "form", "idempotency": idempotency});
+}
+
+/// Gives the collection a request for a change, which is a POST unless it says otherwise.
+fn write(declaration: &mut Value, action: &str, mut write: Value) {
+    declaration["writes"] = json!({"encoding": "form"});
+    let write = write.as_object_mut().unwrap();
+    write.entry("method").or_insert(json!("POST"));
+    declaration["collections"][0]["writes"] = json!({action: write});
+}
+
 fn listing(change: impl FnOnce(&mut Value)) -> Listing {
     let declaration = Arc::new(declare(change).unwrap());
     Listing::whole(CollectionRef::new(&declaration, "item").unwrap())
@@ -358,6 +371,15 @@ fn fields_can_stand_in_a_document_of_their_own() {
 }
 
 #[test]
+fn a_position_stays_one_when_only_writes_change() {
+    let old = listing(|_| {}).collection;
+    let writing = listing(|d| write(d, "delete", json!({"path": "/items/{id}", "gone": true}))).collection;
+    let moved = listing(|d| d["collections"][0]["path"] = json!("/things")).collection;
+    assert!(old.lists_as(&writing) && writing.lists_as(&old));
+    assert!(!old.lists_as(&moved));
+}
+
+#[test]
 fn what_a_declaration_must_not_say_is_named_by_its_place() {
     type Change = fn(&mut Value);
     let cases: &[(Change, &str)] = &[
@@ -438,6 +460,40 @@ fn what_a_declaration_must_not_say_is_named_by_its_place() {
         (
             |d| fields(d, json!({"a/b": {"type": "text", "format": "iso8601"}})),
             "/collections/0/fields/a~1b/format: ",
+        ),
+        (|d| d["writes"] = json!({"encoding": "xml"}), "/writes/encoding: unknown variant"),
+        (|d| idempotency(d, json!({"header": "a b", "lifetime": 60})), "/writes/idempotency/header: "),
+        (|d| idempotency(d, json!({"header": "Key", "lifetime": 0})), "/writes/idempotency/lifetime: "),
+        (
+            |d| d["collections"][0]["writes"] = json!({"create": {"method": "POST", "path": "/items"}}),
+            "/writes: ",
+        ),
+        (|d| write(d, "create", json!({"path": "/items/{id}"})), "/collections/0/writes/create/path: "),
+        (|d| write(d, "update", json!({"path": "/items"})), "/collections/0/writes/update/path: "),
+        (|d| write(d, "update", json!({"path": "/{id}/{key}"})), "/collections/0/writes/update/path: "),
+        (|d| write(d, "delete", json!({"path": "items/{id}"})), "/collections/0/writes/delete/path: "),
+        (|d| write(d, "upsert", json!({"path": "/{parent.id}"})), "/collections/0/writes/upsert/path: "),
+        (
+            |d| write(d, "create", json!({"path": "/items", "method": "GET"})),
+            "/collections/0/writes/create/method: ",
+        ),
+        (
+            |d| write(d, "create", json!({"path": "/items", "gone": true})),
+            "/collections/0/writes/create/gone: ",
+        ),
+        (
+            |d| write(d, "create", json!({"path": "/items", "wrap": "/item"})),
+            "/collections/0/writes/create/wrap: ",
+        ),
+        (
+            |d| {
+                let mut child = d["collections"][0].clone();
+                child["name"] = json!("child");
+                d["collections"].as_array_mut().unwrap().push(child);
+                write(d, "create", json!({"path": "/items"}));
+                d["collections"][0]["parent"] = json!({"collection": "child"});
+            },
+            "/collections/0/writes/create: ",
         ),
     ];
     for (change, place) in cases {
@@ -564,10 +620,12 @@ fn the_schema_knows_the_same_fields() {
         item["record"] = json!({});
         item["changes"] = json!({"poll": 5});
         item["fields"] = json!({"full": {"type": "text"}});
+        item["writes"] = json!({"update": {"method": "PATCH", "path": "/items/{id}"}});
+        d["writes"] = json!({"encoding": "json", "idempotency": {"header": "Key", "lifetime": 60}});
         let mut child = d["collections"][0].clone();
         child["name"] = json!("child");
         child["parent"] = json!({"collection": "item"});
-        for key in ["updated", "deleted"] {
+        for key in ["updated", "deleted", "writes"] {
             child.as_object_mut().unwrap().remove(key);
         }
         child["changes"] = json!({"sweep": 60});
@@ -594,6 +652,8 @@ fn the_schema_knows_the_same_fields() {
         ("/record", "/$defs/record"),
         ("/record/updated_at", "/$defs/moment"),
         ("/feeds/events", "/$defs/feed"),
+        ("/writes", "/properties/writes"),
+        ("/writes/idempotency", "/properties/writes/properties/idempotency"),
         ("/collections/0", "/$defs/collection"),
         ("/collections/0/record", "/$defs/record"),
         ("/collections/0/created", "/$defs/collection/properties/created"),
@@ -603,6 +663,8 @@ fn the_schema_knows_the_same_fields() {
         ("/collections/2/path/0", "/$defs/option_path"),
         ("/options/shop", "/$defs/option"),
         ("/collections/0/fields/full", "/$defs/field/else"),
+        ("/collections/0/writes", "/$defs/collection/properties/writes"),
+        ("/collections/0/writes/update", "/$defs/write"),
         ("/collections/1/parent", "/$defs/collection/properties/parent"),
     ] {
         let refused = declare(|d| {

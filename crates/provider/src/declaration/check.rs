@@ -37,6 +37,7 @@ impl Declaration {
                 return refuse(format!("/errors/rules/{n}"), "for a good status it needs a code");
             }
         }
+        self.check_writing()?;
         for (name, feed) in &self.feeds {
             check_feed(&format!("/feeds/{name}"), feed)?;
         }
@@ -118,6 +119,7 @@ impl Declaration {
                 return refuse(at("/retrieve"), problem);
             }
         }
+        self.check_writes(place, collection)?;
         self.check_changes(place, collection)
     }
 
@@ -299,7 +301,7 @@ pub(super) fn name(at: &str, name: &str) -> Checked {
     }
 }
 
-fn path(at: &str, path: &Template) -> Checked {
+pub(super) fn path(at: &str, path: &Template) -> Checked {
     constant_path(at, &path.fill_path(|_| Some("x")))
 }
 
