@@ -63,6 +63,8 @@ class Ask:
     path: str
     query: tuple[tuple[str, str], ...] = ()
     headers: tuple[tuple[str, str], ...] = ()
+    method: str = "GET"
+    body: bytes = b""
 
     def get(self, name: str) -> str | None:
         return dict(self.query).get(name)
@@ -143,7 +145,7 @@ class Server(Program):
     `url` is the proxy, for the connector. `direct` is the server itself, for the test.
     """
 
-    provider = "stripe"
+    provider = declared = "stripe"
     api_key = "sk_test_independent"
     # Collection → its list, and what the list needs to be complete.
     lists: dict[str, str]
@@ -206,6 +208,10 @@ class Server(Program):
             for each in self.relayed
             if each.ask.path == path and (not parameter or each.ask.get(parameter) is not None)
         ]
+
+    def written(self) -> list[Relayed]:
+        """What the connector asked to be changed."""
+        return [each for each in self.relayed if each.ask.method != "GET"]
 
     # The connector's side
 
@@ -430,7 +436,15 @@ class _Proxy:
     """An HTTP server on a thread of its own; `server.relay` decides on each answer."""
 
     # What the connector sends that the server must see. The rest belongs to the connection.
-    PASSED = ("authorization", "stripe-version", "stripe-account", "user-agent", "accept")
+    PASSED = (
+        "authorization",
+        "stripe-version",
+        "stripe-account",
+        "user-agent",
+        "accept",
+        "content-type",
+        "idempotency-key",
+    )
 
     def __init__(self, server: Server) -> None:
         self._server = server
@@ -467,15 +481,15 @@ class _Proxy:
 
     async def _handle(self, request: web.Request) -> web.Response:
         headers = tuple((name, request.headers[name]) for name in self.PASSED if name in request.headers)
-        ask = Ask(request.path, tuple(request.query.items()), headers)
-        if request.method == "GET":
-            reply = await self._server.relay(ask)
-        else:
-            reply = answer(405, {"error": {"message": f"a sync reads, and does not {request.method}"}})
+        body = await request.read()
+        ask = Ask(request.path, tuple(request.query.items()), headers, request.method, body)
+        reply = await self._server.relay(ask)
         self._server.relayed.append(Relayed(ask, reply.status))
         return web.Response(status=reply.status, body=reply.body, content_type=reply.content_type)
 
     async def forward(self, ask: Ask) -> Answer:
         url = self._server.direct + ask.path
-        async with self._session.get(url, params=ask.query, headers=ask.headers) as reply:
+        async with self._session.request(
+            ask.method, url, params=ask.query, headers=ask.headers, data=ask.body or None
+        ) as reply:
             return Answer(reply.status, await reply.read(), reply.content_type)
