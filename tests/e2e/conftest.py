@@ -9,6 +9,7 @@ from harness import Cluster, Database, Fake, Upstream
 from harness.consumers import CUSTOMER, OTHER_SYNC, Connection, make_stream, put
 from harness.fake import Request
 from harness.roles import As, connect_as, make_roles
+from harness.sync import Sync, start_sync
 from house.bodies import validate_body
 from house.test_providers import validate_request
 
@@ -161,6 +162,15 @@ def stripe(fake: Fake) -> Iterator[Upstream]:
     assert not problems, "\n".join(sorted(problems))
     overspent = stripe.overspent()
     assert not overspent, "\n".join(overspent)
+
+
+@pytest.fixture
+def synced(database: Database, stripe: Upstream) -> Sync:
+    """A sync "main" of five customers and two products, whose backfills have completed."""
+    stripe.seed(customer=5, product=2)
+    sync = start_sync(database, stripe, ["customer", "product"]).wait(20)
+    sync.converge()
+    return sync
 
 
 def _body_problems(request: Request) -> list[str]:
