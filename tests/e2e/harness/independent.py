@@ -152,6 +152,7 @@ class Server(Program):
 
     def __init__(self, command: list[str]) -> None:
         self.relayed: list[Relayed] = []
+        self._losing = 0
         super().__init__(command)
         try:
             self._proxy = _Proxy(self)
@@ -213,7 +214,18 @@ class Server(Program):
         """What the connector asked to be changed."""
         return [each for each in self.relayed if each.ask.method != "GET"]
 
+    def lose_answers(self, count: int) -> None:
+        """The next `count` changes are made, and the connector is told that the proxy heard nothing of it."""
+        self._losing = count
+
     # The connector's side
+
+    async def answer(self, ask: Ask) -> Answer:
+        reply = await self.relay(ask)
+        if ask.method != "GET" and self._losing:
+            self._losing -= 1
+            return Answer(504, b"<html>no answer in time</html>", "text/html")
+        return reply
 
     async def relay(self, ask: Ask) -> Answer:
         """The answer to what the connector asked: the server's own, unless a correction is named here."""
@@ -483,7 +495,7 @@ class _Proxy:
         headers = tuple((name, request.headers[name]) for name in self.PASSED if name in request.headers)
         body = await request.read()
         ask = Ask(request.path, tuple(request.query.items()), headers, request.method, body)
-        reply = await self._server.relay(ask)
+        reply = await self._server.answer(ask)
         self._server.relayed.append(Relayed(ask, reply.status))
         return web.Response(status=reply.status, body=reply.body, content_type=reply.content_type)
 
