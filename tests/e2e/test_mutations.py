@@ -46,6 +46,7 @@ def test_a_customer_is_created_changed_and_deleted(synced: Sync, ask: Ask) -> No
     made = reached(database, asked)
     created = record_at(database, made.updated_idx)
     key = created.upstream_id
+    assert made.upstream_id == key
     assert named(stripe, "Ada") == [key]
     assert created.data == stripe.objects("customer")[key]
     assert (made.collection_id, made.attempts, made.error) == ("stripe:customer", 1, None)
