@@ -323,7 +323,7 @@ def validate_request(
     body is not looked at. Limits that the document states in prose only are checked too: 1 to 100 for
     `limit`, and one cursor at a time (https://docs.stripe.com/api/pagination).
     """
-    operations = _match(path)
+    operations = operations_of(path)
     if operations is None:
         return [f"{path}: no such path"]
     operation = operations.get(method.lower())
@@ -337,7 +337,7 @@ def validate_request(
         if name not in parameters:
             problems.append(f"{path}: unknown parameter {name}")
             continue
-        schema = _strict(parameters[name]["schema"])
+        schema = strict(parameters[name]["schema"])
         errors = Draft202012Validator(schema).iter_errors(_typed(value, schema))
         problems += [f"{path}: {name}={value!r}: {e.message}" for e in errors]
     problems += [
@@ -353,7 +353,8 @@ def validate_request(
     return problems
 
 
-def _match(path: str) -> Mapping[str, Any] | None:
+def operations_of(path: str) -> Mapping[str, Any] | None:
+    """What the document says of a path as Stripe would see it, by method; None where it has no such path."""
     segments = path.split("/")
     best: tuple[int, Mapping[str, Any] | None] = (len(segments) + 1, None)
     for shape, operations in _by_shape().items():
@@ -399,16 +400,16 @@ def _place(given: dict[str, Any], name: str, value: str) -> Iterator[str]:
         yield f"parameter {name} is given twice, or in two forms"
 
 
-def _strict(schema: Any) -> Any:
+def strict(schema: Any) -> Any:
     """The schema with no room for properties that it doesn't name."""
     if isinstance(schema, list):
-        return [_strict(s) for s in schema]
+        return [strict(s) for s in schema]
     if not isinstance(schema, dict):
         return schema
-    strict = {k: _strict(v) for k, v in schema.items()}
+    closed = {k: strict(v) for k, v in schema.items()}
     if isinstance(schema.get("properties"), dict):
-        strict.setdefault("additionalProperties", False)
-    return strict
+        closed.setdefault("additionalProperties", False)
+    return closed
 
 
 def _typed(value: Any, schema: Mapping[str, Any]) -> Any:
