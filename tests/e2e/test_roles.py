@@ -35,6 +35,7 @@ EXECUTE = {
         """mutate await_mutation retry_mutation dismiss_mutation cancel_mutation
            _find_mutation _await_mutation""",
     ),
+    **among(
         {ADMIN, READER},
         """read_stream record_json _stream_id _sync_id _check_filter _filter_names _filter_syncs
            create_view _collection_id _discovered_fields _column_names _field_expression
