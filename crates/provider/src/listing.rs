@@ -293,7 +293,9 @@ impl Listing {
         let pagination = child.pagination();
         let shape = parents.shape();
         let created_at = shape.created_at.as_ref();
-        let embedded = child.parent.as_ref().and_then(|parent| parent.embedded.as_ref());
+        // What is embedded are the children themselves, and not others that these stand beneath.
+        let embedded =
+            child.parent.as_ref().filter(|_| levels.len() == 2).and_then(|parent| parent.embedded.as_ref());
         let wanted = wanted_of_parents(child);
         let changed_since = self.changed_since.filter(|_| child.changes.of_parents && levels.len() == 2);
         let mut has_young = list.items.is_empty();
@@ -403,7 +405,7 @@ struct Objects {
     rejected: Vec<Rejected>,
     /// Of each object that was listed, in the list's order.
     created: Vec<Option<Timestamp>>,
-    /// Of each that has one.
+    /// Of each that has one, as the list has it.
     ids: Vec<String>,
     next: Option<After>,
 }
@@ -422,12 +424,12 @@ fn read_objects(
     for item in &list.items {
         match reader.read(item.get(), parent) {
             Ok(record) => {
-                ids.push(record.upstream_id.clone());
+                ids.push(reader.own_id(&record.upstream_id).to_owned());
                 created.push(record.created_at);
                 records.push(record);
             }
             Err(set_aside) => {
-                ids.extend(set_aside.upstream_id.clone());
+                ids.extend(set_aside.upstream_id.as_deref().map(|id| reader.own_id(id).to_owned()));
                 created.push(None);
                 rejected.push(set_aside);
             }

@@ -360,6 +360,26 @@ fn what_a_declaration_must_not_say_is_named_by_its_place() {
             "/collections/0/parent/collection: ",
         ),
         (|d| d["collections"][0]["scoped"] = json!(true), "/collections/0/scoped: "),
+        (
+            |d| {
+                nest(d);
+                d["collections"][1]["scoped"] = json!(true);
+            },
+            "/collections/2/parent/collection: ",
+        ),
+        (
+            |d| {
+                nest(d);
+                d["feeds"] = json!({"events": {"path": "/events", "since": "since", "id": "/id",
+                    "occurred_at": {"at": "/at", "format": "unix_seconds"}, "object_type": "/type",
+                    "object_id": "/of", "lookback": 60, "retention": 3600}});
+                let item = &mut d["collections"][2];
+                item["scoped"] = json!(true);
+                item["retrieve"] = json!("/shelves/{parent.id}/items/{id}");
+                item["changes"] = json!({"feed": "events", "object": "item"});
+            },
+            "/collections/2/scoped: ",
+        ),
         (|d| d["collections"][0]["path"] = json!([]), "/collections/0/path: "),
         (|d| by_option(d, json!({"option": "x", "path": "/x/{x}"})), "/collections/0/path/0/option: "),
         (|d| by_option(d, json!({"option": "of", "path": "/x"})), "/collections/0/path/0/path: "),
@@ -391,6 +411,47 @@ fn what_a_declaration_must_not_say_is_named_by_its_place() {
 fn by_option(declaration: &mut Value, path: Value) {
     declaration["options"] = json!({"of": {"description": "Whose"}});
     declaration["collections"][0]["path"] = json!([path]);
+}
+
+/// Items beneath shelves beneath shops, each list going on after its last id.
+fn nest(declaration: &mut Value) {
+    declaration["pagination"] = json!({"kind": "id_cursor", "items": "/data", "has_more": "/more",
+                                       "parameter": "after", "page_size": {"parameter": "limit", "value": 2}});
+    declaration["collections"] = json!([
+        {"name": "shop", "title": "Shops", "changes": {"sweep": 60}, "path": "/shops"},
+        {"name": "shelf", "title": "Shelves", "changes": {"sweep": 60}, "path": "/shops/{parent.id}/shelves",
+         "parent": {"collection": "shop", "embedded": "/shelves"}},
+        {"name": "item", "title": "Items", "changes": {"sweep": 60}, "path": "/shelves/{parent.id}/items",
+         "parent": {"collection": "shelf"}}]);
+}
+
+#[test]
+fn what_a_parent_has_embedded_is_nothing_that_stands_beneath_that() {
+    let items = listing(nest);
+    let shops = r#"{"more": false, "data": [{"id": 1, "shelves": {"more": false, "data": [{"id": "s"}]}}]}"#;
+    let shelves = r#"{"more": false, "data": [{"id": "s"}]}"#;
+    let answers: &[(&[(&str, &str)], &str)] =
+        &[(&[], shops), (&[], shelves), (&[], r#"{"more": false, "data": [{"id": "i"}]}"#)];
+    let (asked, ids) = walk(&items, answers).unwrap();
+    assert_eq!(asked, ["/shops?limit=2", "/shops/1/shelves?limit=2", "/shelves/s/items?limit=2"]);
+    assert_eq!(ids, ["i"]);
+}
+
+#[test]
+fn a_list_of_scoped_objects_goes_on_behind_their_own_ids() {
+    let items = listing(|d| {
+        nest(d);
+        d["collections"][2]["scoped"] = json!(true);
+    });
+    let shelves = r#"{"more": false, "data": [{"id": "s/1"}]}"#;
+    let answers: &[(&[(&str, &str)], &str)] = &[
+        (&[], r#"{"more": false, "data": [{"id": 1}]}"#),
+        (&[], shelves),
+        (&[], r#"{"more": true, "data": [{"id": "a/b"}]}"#),
+    ];
+    let (asked, ids) = walk(&items, answers).unwrap();
+    assert_eq!(asked.last().unwrap(), "/shelves/s%2F1/items?limit=2&after=a%2Fb");
+    assert_eq!(ids, ["s%2F1/a/b"]);
 }
 
 #[test]
