@@ -97,6 +97,11 @@ impl Position {
         self.level() == 0
     }
 
+    /// Which page is the next, whatever else there is to be read: of which list, and on which level that is.
+    pub fn page(&self) -> (usize, &Reading) {
+        (self.level(), self.reading())
+    }
+
     /// The list whose next page it is.
     pub(crate) fn reading(&self) -> &Reading {
         match self.levels.last().and_then(VecDeque::front) {

@@ -529,6 +529,29 @@ fn a_list_that_has_the_newest_first_is_read_as_far_as_it_is_new() {
     assert!(asks_on(&links, &objects(&["2023-01-02", "2023-01-01"])), "everything is wanted");
 }
 
+#[test]
+fn an_answer_that_is_known_leads_to_the_same_lists() {
+    let items = listing(|d| {
+        nest(d);
+        d["pagination"] = json!({"kind": "link_header", "items": ""});
+        d["collections"][1]["parent"].as_object_mut().unwrap().remove("embedded");
+    });
+    let start = items.start().unwrap();
+    let first = url(&items, &start);
+    let headers = [("etag", "\"1\""), ("link", "<https://api.example.com/more>; rel=\"next\"")];
+    let page = items.interpret(&start, &answer(&first, 200, &headers, r#"[{"id": 1}, {"id": 2}]"#)).unwrap();
+    let known = page.known.unwrap();
+    assert_eq!(known.etag, "\"1\"");
+    let unchanged = Page::unchanged(known.clone(), &start, &answer(&first, 304, &[], ""));
+    assert_eq!(unchanged.next, page.next);
+    assert!(unchanged.known.is_some(), "it is known for another time");
+    // Such pages in a row are no list that shows the same for ever.
+    let second = Page::unchanged(known, &page.next.unwrap(), &answer(&first, 304, &[], ""));
+    assert_ne!(unchanged.listed, second.listed);
+    let missing = items.interpret(&unchanged.next.unwrap(), &answer(&first, 404, &[], "")).unwrap();
+    assert!(missing.known.is_none() && !missing.listed.is_empty());
+}
+
 /// The names in the message of an unknown field: `unknown field `zzz`, expected one of `a`, `b``.
 fn expected_fields(message: &str) -> BTreeSet<String> {
     message.split('`').skip(3).step_by(2).map(str::to_owned).collect()
