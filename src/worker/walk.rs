@@ -422,7 +422,7 @@ impl Walk {
             orders.work(Then::Complete { backfill });
         } else if self.collection.retrieve.is_some() {
             self.checks.waiting.extend(missing);
-        } else if self.collection.pagination().may_shift() && self.look_again(orders) {
+        } else if self.collection.may_shift() && self.look_again(orders) {
             // Nothing is deleted yet.
         } else {
             let records = missing.iter().map(|id| Record::gone(id)).collect();

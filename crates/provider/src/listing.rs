@@ -145,10 +145,12 @@ impl Listing {
         }
     }
 
-    /// Whether the list can be cut: the API bounds it on both sides, and each object says when it was created.
+    /// Whether the list can be cut: the API bounds it on both sides, also in the middle, and each object says when it was
+    /// created.
     pub fn can_be_cut(&self) -> bool {
         self.collection.levels().first().is_some_and(|outermost| {
             outermost.is_one_list()
+                && outermost.pagination().takes_parameters()
                 && outermost.created.as_ref().is_some_and(|created| created.before.is_some())
                 && outermost.shape().created_at.is_some()
         })

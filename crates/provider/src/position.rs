@@ -1,7 +1,7 @@
 //! Where a walk through lists goes on.
 
 use crate::pages::After;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de::Error};
 use std::collections::{BTreeMap, VecDeque};
 
 /// Where a walk goes on. It is what a backfill keeps in the database.
@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, VecDeque};
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Position {
     /// What is left to be read on each level, from the outermost on. The next page is the first list's of the last level.
+    #[serde(deserialize_with = "unfinished")]
     levels: Vec<VecDeque<Reading>>,
     /// How often the outermost list had to be read from its start again.
     restarts: u8,
@@ -37,6 +38,15 @@ pub enum Beneath {
         #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
         values: BTreeMap<String, String>,
     },
+}
+
+/// Levels as they were kept, in which there is a next page.
+fn unfinished<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<VecDeque<Reading>>, D::Error> {
+    let levels = Vec::<VecDeque<Reading>>::deserialize(deserializer)?;
+    match levels.last().is_some_and(|lists| !lists.is_empty()) {
+        true => Ok(levels),
+        false => Err(D::Error::custom("nothing is left to be read")),
+    }
 }
 
 /// How often a list is read from its start again because the API doesn't know where to go on.
@@ -212,6 +222,9 @@ mod tests {
         for position in [start, within, Position::of_parent("sub_1")] {
             let text = serde_json::to_string(&position).unwrap();
             assert_eq!(serde_json::from_str::<Position>(&text).unwrap(), position);
+        }
+        for nothing in [r#"{"levels": [], "restarts": 0}"#, r#"{"levels": [[]], "restarts": 0}"#] {
+            assert!(serde_json::from_str::<Position>(nothing).is_err());
         }
     }
 }

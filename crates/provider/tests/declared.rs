@@ -530,6 +530,33 @@ fn a_list_that_has_the_newest_first_is_read_as_far_as_it_is_new() {
 }
 
 #[test]
+fn parents_that_may_be_missed_have_their_children_missed() {
+    let may_shift = |pagination: Value| {
+        let items = listing(|d| {
+            nest(d);
+            d["collections"][0]["pagination"] = pagination;
+        });
+        items.collection.may_shift()
+    };
+    assert!(!may_shift(Value::Null));
+    assert!(may_shift(json!({"kind": "page", "items": "/data", "parameter": "page"})));
+}
+
+#[test]
+fn what_goes_on_by_urls_is_not_cut() {
+    let can_be_cut = |pagination: Value| {
+        let items = listing(|d| {
+            d["pagination"] = pagination;
+            d["record"]["created_at"] = json!({"at": "/created", "format": "iso8601"});
+            d["collections"][0]["created"] = json!({"from": "from", "before": "before"});
+        });
+        items.can_be_cut()
+    };
+    assert!(can_be_cut(json!({"kind": "cursor", "items": "", "next": "/next", "parameter": "cursor"})));
+    assert!(!can_be_cut(json!({"kind": "link_header", "items": ""})));
+}
+
+#[test]
 fn an_answer_that_is_known_leads_to_the_same_lists() {
     let items = listing(|d| {
         nest(d);
