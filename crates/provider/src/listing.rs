@@ -260,7 +260,7 @@ impl Listing {
             let reader = Reader::new(&self.collection, original);
             return self.read_parents(&levels[level..], &reader, position, answer, text);
         }
-        let Reading { beneath, after } = position.reading();
+        let Reading { beneath, after, .. } = position.reading();
         let pagination = self.pagination();
         let list = read_list(&self.collection, pagination, beneath, answer, text)?;
         let reader = match (self.subject, &self.collection.deleted) {
@@ -314,7 +314,7 @@ impl Listing {
         text: &str,
     ) -> Result<Page, String> {
         let [parents, child, ..] = levels else { return Err("the collection is not nested".into()) };
-        let Reading { beneath, after } = position.reading();
+        let Reading { beneath, after, .. } = position.reading();
         let list = read_list(parents, parents.pagination(), beneath, answer, text)?;
         let pagination = child.pagination();
         let shape = parents.shape();
@@ -356,7 +356,8 @@ impl Listing {
             if let Some(after) = start {
                 let values = values_of(item.get(), &wanted)
                     .map_err(|missing| format!("the {} {id} has nothing at {missing}", parents.title))?;
-                unfinished.push_back(Reading { beneath: Beneath::Object { id: id.clone(), values }, after });
+                let beneath = Beneath::Object { id: id.clone(), values };
+                unfinished.push_back(Reading::behind(beneath, after));
             }
             ids.push(id);
         }
