@@ -36,7 +36,8 @@ pub struct Page {
     pub listed: Vec<String>,
     /// The API's clock when it answered.
     pub date: Timestamp,
-    /// With what the API need not give the answer again.
+    /// With what the API need not give the answer again. Whether there is another page by now need not show in this one: where
+    /// it could be, there is none of that.
     pub known: Option<Arc<Known>>,
 }
 
@@ -282,7 +283,8 @@ impl Listing {
             }
         };
         let page = Page::leading_to(next, VecDeque::new(), position, answer);
-        Ok(Page { records, rejected, created, listed, ..page })
+        let known = page.known.filter(|_| !pagination.is_full(&list));
+        Ok(Page { records, rejected, created, listed, known, ..page })
     }
 
     /// Whether a page has nothing but what is too old, in a list that has the newest first.
@@ -375,7 +377,8 @@ impl Listing {
             created.clear();
         }
         let page = Page::leading_to(then, unfinished, position, answer);
-        Ok(Page { records, rejected, created, listed, ..page })
+        let known = page.known.filter(|_| !parents.pagination().is_full(&list));
+        Ok(Page { records, rejected, created, listed, known, ..page })
     }
 }
 

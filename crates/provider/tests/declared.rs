@@ -530,6 +530,21 @@ fn a_list_that_has_the_newest_first_is_read_as_far_as_it_is_new() {
 }
 
 #[test]
+fn a_last_page_that_is_full_is_always_asked_for() {
+    let links = paged(
+        json!({"kind": "link_header", "items": "", "page_size": {"parameter": "per_page", "value": 2}}),
+    );
+    let is_known = |link: Option<(&str, &str)>, body: &str| {
+        let headers: Vec<(&str, &str)> = [("etag", "\"1\"")].into_iter().chain(link).collect();
+        let page = links.interpret(&start(), &answer(&url(&links, &start()), 200, &headers, body));
+        page.unwrap().known.is_some()
+    };
+    let more = ("link", "<https://api.example.com/more>; rel=\"next\"");
+    assert!(is_known(None, r#"[{"id": 1}]"#) && is_known(Some(more), r#"[{"id": 1}, {"id": 2}]"#));
+    assert!(!is_known(None, r#"[{"id": 1}, {"id": 2}]"#), "a third one may stand on another page");
+}
+
+#[test]
 fn parents_that_may_be_missed_have_their_children_missed() {
     let may_shift = |pagination: Value| {
         let items = listing(|d| {
