@@ -183,7 +183,8 @@ impl Poll {
         page: &mut Page,
         is_final: bool,
     ) -> Then {
-        if let Some(position) = position {
+        // A list that comes oldest change first goes on from what a page shows, and not by pages.
+        if let Some(position) = position.filter(|_| !range.is_ascending()) {
             self.remember(range.listing(), position, page);
         }
         let time = |record: &Record| if self.aim == Aim::New { record.created_at } else { record.updated_at };
