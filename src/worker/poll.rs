@@ -21,7 +21,7 @@ use std::{
 
 /// How far the API's clock may be behind ours.
 const CLOCK_SLACK: Duration = Duration::from_secs(3600);
-/// How many answers of a poll are remembered; with one may come what is left to be read beneath a hundred parents.
+/// How many answers of a look are remembered. With one may come the parents on a page, whose children are to be listed.
 const MOST_KNOWN: usize = 1000;
 
 /// Looking for something again and again.
@@ -34,8 +34,9 @@ pub struct Poll {
     look: Option<Look>,
     /// When, and with which cursor, it was last written down how far looks have come.
     written: Option<(Instant, Option<Timestamp>)>,
-    /// Answers that the API need not give again, by what was asked.
+    /// Answers to the look before that the API need not give again, by what was asked; and those to the latest look.
     known: HashMap<u64, Arc<Known>>,
+    latest: HashMap<u64, Arc<Known>>,
 }
 
 /// What is looked for.
@@ -71,8 +72,7 @@ impl Poll {
         let by_changes = collection.updated.is_some() || collection.changes.of_parents;
         let aim = if by_changes { Aim::Changes } else { Aim::New };
         let cursor = row.cursor.or(Some(from_the_start(row)));
-        let lookback = collection.changes.lookback();
-        Self { aim, every, lookback, cursor, due, look: None, written: None, known: HashMap::new() }
+        Self::new(aim, every, collection.changes.lookback(), cursor, due)
     }
 
     /// Looks for what has been deleted.
@@ -84,16 +84,12 @@ impl Poll {
     ) -> Self {
         let cursor = row.deletes_cursor.or(Some(from_the_start(row)));
         let lookback = collection.deleted.as_ref().map(Tombstones::lookback).unwrap_or_default();
-        Self {
-            aim: Aim::Deletes,
-            every,
-            lookback,
-            cursor,
-            due,
-            look: None,
-            written: None,
-            known: HashMap::new(),
-        }
+        Self::new(Aim::Deletes, every, lookback, cursor, due)
+    }
+
+    fn new(aim: Aim, every: Duration, lookback: Duration, cursor: Option<Timestamp>, due: Instant) -> Self {
+        let (known, latest) = (HashMap::new(), HashMap::new());
+        Self { aim, every, lookback, cursor, due, look: None, written: None, known, latest }
     }
 
     pub fn due(&self) -> Instant {
@@ -109,6 +105,7 @@ impl Poll {
         let (began, started) = (SystemTime::now(), now);
         self.look = Some(Look { began, started, first: None, found: false, requests: 0, closing: false });
         self.due = now + self.every;
+        self.known = std::mem::take(&mut self.latest);
         self.listing(whole)
     }
 
@@ -119,14 +116,15 @@ impl Poll {
         }
     }
 
-    /// Remembers what the answer was.
-    pub fn remember(&mut self, listing: &Listing, position: &Position, page: &Page) {
-        let Some(etag) = &page.etag else { return };
-        if self.known.len() >= MOST_KNOWN {
-            self.known.clear();
+    /// Remembers an answer that was of use.
+    fn remember(&mut self, listing: &Listing, position: &Position, page: &Page) {
+        // What is listed as deleted has to be looked for again: an older answer may bring it back meanwhile.
+        if let Some(known) = &page.known
+            && self.aim != Aim::Deletes
+            && self.latest.len() < MOST_KNOWN
+        {
+            self.latest.insert(page_hash(listing, position), known.clone());
         }
-        let known = Known { etag: etag.clone(), next: page.next.clone() };
-        self.known.insert(page_hash(listing, position), Arc::new(known));
     }
 
     /// Something is asked for the look. One that takes many requests is followed by a longer pause; `share`: for each.
@@ -177,19 +175,31 @@ impl Poll {
         }
     }
 
-    /// Takes a page of the look's list, and gives what is to be done with it.
-    pub fn take(&mut self, range: &mut Range, page: &mut Page, is_final: bool) -> Then {
+    /// Takes the page of the look's list that was at `position`, and gives what is to be done with it.
+    pub fn take(
+        &mut self,
+        range: &mut Range,
+        position: Option<&Position>,
+        page: &mut Page,
+        is_final: bool,
+    ) -> Then {
+        // A list that comes oldest change first goes on from what a page shows, and not by pages.
+        if let Some(position) = position.filter(|_| !range.is_ascending()) {
+            self.remember(range.listing(), position, page);
+        }
         let time = |record: &Record| if self.aim == Aim::New { record.created_at } else { record.updated_at };
         // What is said to be still to come must not hide what comes before it.
         let newest = page.records.iter().filter_map(time).max().map(|newest| newest.min(page.date));
-        let of_parents = range.collection().changes.of_parents;
+        // A parent has changed, whether it has any children or not.
+        let of_changed = range.collection().changes.of_parents
+            && position.is_some_and(|position| range.listing().is_own(position));
         if range.collection().is_one_list() {
             self.cursor = self.cursor.max(newest);
         } else if let Some(look) = &mut self.look {
             // A list that was read early may have changed by the time that the last one is: what is known of all is that
             // they were read since the first answer.
             let first = *look.first.get_or_insert(page.date);
-            look.found |= newest > self.cursor || (of_parents && !page.records.is_empty());
+            look.found |= newest > self.cursor || of_changed;
             if range.is_over() && look.found {
                 self.cursor = self.cursor.max(Some(first));
             }
@@ -215,7 +225,7 @@ impl Poll {
 
 fn page_hash(listing: &Listing, position: &Position) -> u64 {
     let Listing { changed_since, children_since, span, .. } = listing;
-    hash(&(position, changed_since, children_since, span))
+    hash(&(position.page(), changed_since, children_since, span))
 }
 
 /// Before anything that a backfill could have missed, however the API's clock goes.

@@ -238,8 +238,8 @@ impl Question {
 
     fn read(self, answer: &Answer) -> Result<Reply, Failure> {
         match self {
-            Self::Page { known: Some(known), .. } if answer.status == StatusCode::NOT_MODIFIED => {
-                Ok(Reply::Page(Page::unchanged(&known, answer)))
+            Self::Page { known: Some(known), position, .. } if answer.status == StatusCode::NOT_MODIFIED => {
+                Ok(Reply::Page(Page::unchanged(known, &position, answer)))
             }
             Self::Page { listing, position, .. } => listing.interpret(&position, answer).map(Reply::Page),
             Self::Children { listing, position } => {

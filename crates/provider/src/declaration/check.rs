@@ -86,6 +86,10 @@ impl Declaration {
                     let problem = format!("it stands beneath itself, or more than {MOST_LEVELS} levels deep");
                     return refuse(at("/parent/collection"), problem);
                 }
+                Some(found) if found.scoped => {
+                    let problem = "ids of that one tell its objects only from others beneath the same parent";
+                    return refuse(at("/parent/collection"), problem);
+                }
                 Some(found) if found.parent.is_some() && parent.embedded.is_some() => {
                     return refuse(
                         at("/parent/embedded"),
@@ -176,6 +180,9 @@ impl Declaration {
             (None, None, None) => {}
             (Some(feed), _, _) if !self.feeds.contains_key(feed) => {
                 return refuse(at("/changes/feed"), "there is no such feed");
+            }
+            (Some(_), Some(_), None) if collection.scoped => {
+                return refuse(at("/scoped"), "events name an object by its own id, and not whose it is");
             }
             (Some(_), Some(_), None) if collection.retrieve.is_some() => {}
             (Some(_), Some(_), None) => {

@@ -197,6 +197,11 @@ impl CollectionRef {
         self.declaration.shape(self)
     }
 
+    /// Whether an object that comes or goes may have others missed, in its list or with their parents in one above it.
+    pub fn may_shift(&self) -> bool {
+        self.levels().iter().any(|level| level.pagination().may_shift())
+    }
+
     pub fn pagination(&self) -> &Pagination {
         self.pagination.as_ref().unwrap_or(&self.declaration.pagination)
     }
