@@ -238,6 +238,10 @@ impl Mutate {
         orders: &mut Orders,
     ) {
         let effect = match flight.shown {
+            // It may have been done before the permission was taken away.
+            None if failure.class == FailureClass::Permission && flight.mutation.sent_at.is_some() => {
+                Effect::Unknown
+            }
             None => Effect::of(failure.class, has_arrived, refusal.is_some()),
             // It was done, and only what the object is now is not known.
             Some(_) => Effect::Unknown,

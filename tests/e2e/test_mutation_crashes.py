@@ -14,7 +14,7 @@ pytestmark = pytest.mark.crashes
 # Nothing is looked for, so that the worker does what the test is about and nothing else.
 SELDOM = "4h"
 # Requests of which the next is let go so late that the server can be lost before.
-SLOW = {"allowed_requests": 1, "interval": 6, "max_concurrent_requests": 1}
+SLOW = {"allowed_requests": 1, "interval": 3, "max_concurrent_requests": 1}
 WORKERS = "FROM pg_stat_activity WHERE backend_type = 'sequin worker' AND datname = %s"
 
 
@@ -41,6 +41,8 @@ def stop_in_order(cluster: Cluster, database: Database) -> None:
 ENDS = [kill, terminate, stop_at_once, stop_in_order]
 End = Callable[[Cluster, Database], None]
 by_each_end = pytest.mark.parametrize("end", ENDS, ids=lambda each: each.__name__)
+# With the server, and alone.
+by_two_ends = pytest.mark.parametrize("end", [kill, terminate], ids=lambda each: each.__name__)
 
 
 # Where it is then
@@ -106,7 +108,7 @@ def assert_uncertain(case: Case, asked: Any, effects: int) -> None:
 # Before it is sent
 
 
-@by_each_end
+@by_two_ends
 @pytest.mark.parametrize("keys", [True, False], ids=["with keys", "without"])
 def test_before_it_is_sent(
     cluster: Cluster, database: Database, stripe: Upstream, keys: bool, end: End
@@ -132,7 +134,7 @@ def test_before_it_is_sent(
         assert len(named(stripe, "once")) == 1
 
 
-@by_each_end
+@by_two_ends
 def test_before_anybody_has_looked_at_it(keyless: Case, end: End) -> None:
     """What is pending has surely not been sent, and needs no key to be sent afterwards."""
     database = keyless.database
@@ -149,9 +151,17 @@ def test_before_anybody_has_looked_at_it(keyless: Case, end: End) -> None:
 
 
 @by_each_end
-@pytest.mark.parametrize("applied", [True, False], ids=["made", "not made"])
-@pytest.mark.parametrize("action", ["create", "update", "delete"])
+def test_before_the_answer_to_what_was_made(keyed: Case, end: End) -> None:
+    assert_repeated_before_the_answer(keyed, "create", True, end)
+
+
+@by_two_ends
+@pytest.mark.parametrize(("action", "applied"), [("create", False), ("update", True), ("delete", True)])
 def test_before_the_answer(keyed: Case, action: str, applied: bool, end: End) -> None:
+    assert_repeated_before_the_answer(keyed, action, applied, end)
+
+
+def assert_repeated_before_the_answer(keyed: Case, action: str, applied: bool, end: End) -> None:
     method = "DELETE" if action == "delete" else "POST"
     keyed.stripe.fault("hang", apply=applied, match={"method": method, "times": 1})
     asked = keyed.ask(action)
@@ -161,7 +171,7 @@ def test_before_the_answer(keyed: Case, action: str, applied: bool, end: End) ->
     assert len(keyed.stripe.writes()) == 2
 
 
-@by_each_end
+@by_two_ends
 @pytest.mark.parametrize("applied", [True, False], ids=["made", "not made"])
 @pytest.mark.parametrize("action", ["create", "update"])
 def test_before_the_answer_without_keys(keyless: Case, action: str, applied: bool, end: End) -> None:
@@ -172,7 +182,7 @@ def test_before_the_answer_without_keys(keyless: Case, action: str, applied: boo
     assert_uncertain(keyless, asked, effects=int(applied))
 
 
-@by_each_end
+@by_two_ends
 def test_a_deletion_is_repeated_without_keys(keyless: Case, end: End) -> None:
     keyless.stripe.fault("hang", match={"method": "DELETE", "times": 1})
     asked = keyless.ask("delete")
@@ -233,7 +243,7 @@ def test_before_the_answer_is_stored(keyed: Case, stored_late: Callable[[Case], 
     assert_made_once(keyed, asked)
 
 
-@by_each_end
+@by_two_ends
 def test_before_the_answer_is_stored_without_keys(
     keyless: Case, stored_late: Callable[[Case], Any], end: End
 ) -> None:
@@ -246,7 +256,7 @@ def test_before_the_answer_is_stored_without_keys(
 # After it is stored
 
 
-@by_each_end
+@by_two_ends
 @pytest.mark.parametrize("keys", [True, False], ids=["with keys", "without"])
 def test_after_it_is_done(
     cluster: Cluster, database: Database, stripe: Upstream, keys: bool, end: End
