@@ -24,6 +24,10 @@ GITHUB_CHECKS = {
     "write labels, milestones, releases", "conditional requests", "errors", "who it is", "renamed repository",
     "as an App", "limits",
 }  # fmt: skip
+HUBSPOT_CHECKS = {
+    "page every list", "search every type", "batches", "create, update, archive", "merge", "forget",
+    "associations", "owners, pipelines, properties, schemas", "OAuth", "errors", "limits",
+}  # fmt: skip
 
 
 def installed(packages: Iterable[str]) -> Path:
@@ -43,12 +47,16 @@ def installed(packages: Iterable[str]) -> Path:
 
 def opinions(script: str, packages: Iterable[str], fake: Fake, *arguments: str) -> dict[str, Any]:
     """Runs a referee, which must object to nothing: its checks and what they say."""
-    home = installed(packages)
-    copy = home / script
+    copy = installed(packages) / script
     copy.write_bytes((REFEREES / script).read_bytes())
+    return opinions_of(copy, fake, *arguments)
+
+
+def opinions_of(script: Path, fake: Fake, *arguments: str) -> dict[str, Any]:
+    """The same of a script that has its packages at hand."""
     host, _, port = fake.url.removeprefix("http://").partition(":")
-    command = ["node", copy.name, host, port, *arguments]
-    run = subprocess.run(command, cwd=home, capture_output=True, text=True, timeout=120)
+    command = ["node", script.name, host, port, *arguments]
+    run = subprocess.run(command, cwd=script.parent, capture_output=True, text=True, timeout=120)
     results = [json.loads(line) for line in run.stdout.splitlines()]
     assert run.returncode == 0, run.stderr
     assert [result for result in results if not result["ok"]] == []
@@ -87,3 +95,13 @@ def test_octokit_finds_nothing_to_object_to(tmp_path: Path) -> None:
     assert details["paginate every list"] > 600
     assert details["renamed repository"] > 0
     assert details["as an App"] > 0
+
+
+def test_hubspots_client_finds_nothing_to_object_to() -> None:
+    # Its package is one of tests/package.json. Its last check sets the limits.
+    with Fake("--seed", "7", "--no-limits") as fake:
+        details = opinions_of(REFEREES / "hubspot.mjs", fake)
+    assert set(details) == HUBSPOT_CHECKS
+    assert details["page every list"] > 1000
+    assert details["search every type"] > 500
+    assert 0 < details["OAuth"] <= 300

@@ -15,6 +15,9 @@ from .core.clock import Clock
 from .core.server import Server
 from .github import DEFAULT_TOKEN, GitHub
 from .github.catalog import COLLECTIONS as GITHUB_COLLECTIONS
+from .hubspot import DEFAULT_TOKEN as HUBSPOT_TOKEN
+from .hubspot import HubSpot
+from .hubspot.catalog import COUNTED as HUBSPOT_COUNTED
 from .ledger import DEFAULT_KEY as LEDGER_KEY
 from .ledger import Ledger
 from .ledger.catalog import COLLECTIONS as LEDGER_COLLECTIONS
@@ -23,6 +26,7 @@ from .stripe import DEFAULT_KEY, Stripe
 from .stripe.catalog import COLLECTIONS
 
 GITHUB_LIMITS = ("rate", "anonymous_rate", "points_rate", "writes_rate", "concurrency")
+HUBSPOT_LIMITS = ("burst", "oauth_burst", "search_rate", "daily")
 
 
 def arguments() -> argparse.Namespace:
@@ -58,38 +62,53 @@ def arguments() -> argparse.Namespace:
         counts.add_argument(*sorted(names), dest=f"ledger_{collection.name}", type=int, metavar="N")
     for each in GITHUB_COLLECTIONS:
         counts.add_argument(f"--github-{each.name.replace('_', '-')}", type=int, metavar="N")
+    for name in HUBSPOT_COUNTED:
+        counts.add_argument(f"--hubspot-{name.replace('_', '-')}", type=int, metavar="N")
     return parser.parse_args()
 
 
 def counts_of(options: argparse.Namespace, prefix: str, collections: Iterable[Any]) -> dict[str, int]:
     """How many objects of each collection; `prefix` of the option that says so."""
-    counts = {}
-    for collection in collections:
-        given = getattr(options, f"{prefix}_{collection.name}")
-        scale = 0 if options.empty else 1 if collection.parent else options.scale
-        counts[collection.name] = round(collection.count * scale) if given is None else given
-    return counts
+    return {
+        each.name: _count(options, f"{prefix}_{each.name}", each.count, bool(each.parent))
+        for each in collections
+    }
+
+
+def _count(options: argparse.Namespace, option: str, usual: int, nested: bool = False) -> int:
+    given = getattr(options, option)
+    scale = 0 if options.empty else 1 if nested else options.scale
+    return round(usual * scale) if given is None else given
 
 
 async def serve(options: argparse.Namespace) -> None:
     clock = Clock(options.now)
     fake = Fake(clock, options.seed)
-    stripe = Stripe(
-        clock,
-        options.seed,
-        counts_of(options, "stripe", COLLECTIONS),
-        events=not options.no_events,
-        api_version=options.api_version,
-    )
-    ledger = Ledger(clock, options.seed, counts_of(options, "ledger", LEDGER_COLLECTIONS))
-    github = GitHub(clock, options.seed, counts_of(options, "github", GITHUB_COLLECTIONS))
+    # Wherever the time is a fixed one, so are the objects, however long they take to make.
+    with clock.held():
+        stripe = Stripe(
+            clock,
+            options.seed,
+            counts_of(options, "stripe", COLLECTIONS),
+            events=not options.no_events,
+            api_version=options.api_version,
+        )
+        ledger = Ledger(clock, options.seed, counts_of(options, "ledger", LEDGER_COLLECTIONS))
+        github = GitHub(clock, options.seed, counts_of(options, "github", GITHUB_COLLECTIONS))
+        hubspot = HubSpot(
+            clock,
+            options.seed,
+            {name: _count(options, f"hubspot_{name}", usual) for name, usual in HUBSPOT_COUNTED.items()},
+        )
     if options.no_limits:
         stripe.configure({"global_rate": None, "endpoint_rate": None})
         ledger.configure({"quota": None, "cost": None})
         github.configure(dict.fromkeys(GITHUB_LIMITS))
+        hubspot.configure(dict.fromkeys(HUBSPOT_LIMITS))
     fake.mount(stripe)
     fake.mount(ledger)
     fake.mount(github)
+    fake.mount(hubspot)
     if options.oauth:
         fake.mount(OAuth(clock, options.seed))
 
@@ -107,6 +126,7 @@ async def serve(options: argparse.Namespace) -> None:
             "stripe": {"base_url": f"{url}/stripe", "api_key": DEFAULT_KEY},
             "ledger": {"base_url": f"{url}/ledger", "api_key": LEDGER_KEY},
             "github": {"base_url": f"{url}/github", "api_key": DEFAULT_TOKEN},
+            "hubspot": {"base_url": f"{url}/hubspot", "api_key": HUBSPOT_TOKEN},
             **({"oauth": {"base_url": f"{url}/oauth"}} if options.oauth else {}),
         },
     }

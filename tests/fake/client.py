@@ -12,6 +12,7 @@ from urllib.parse import urlencode, urlsplit
 
 KEY = "sk_test_fake"
 TOKEN = "ghp_fake"
+HUBSPOT_TOKEN = "pat-fake"
 
 
 @dataclass(frozen=True)
@@ -129,6 +130,52 @@ class GitHubClient(Requests):
     def all(self, path: str, headers: dict[str, str] | None = None, **query: Any) -> list[dict[str, Any]]:
         """Every object of a list that is not wrapped."""
         return [each for page in self.pages(path, headers, **query) for each in page.json]
+
+
+class HubSpotClient(Requests):
+    """HubSpot's. A path is below /hubspot/crm/v3/ unless it begins with a slash."""
+
+    def __init__(self, url: str, key: str | None = HUBSPOT_TOKEN) -> None:
+        super().__init__(url, key)
+
+    def send(self, method: str, path: str, body: Any = None, **query: Any) -> Answer:
+        data = None if body is None else json.dumps(body).encode()
+        address = path if path.startswith("/") else f"/hubspot/crm/v3/{path}"
+        return self.request(method, address + _query(query), data, {"Content-Type": "application/json"})
+
+    def get(self, path: str, **query: Any) -> Answer:
+        return self.send("GET", path, **query)
+
+    def post(self, path: str, body: Any) -> Answer:
+        return self.send("POST", path, body)
+
+    def pages(self, path: str, **query: Any) -> Iterator[list[dict[str, Any]]]:
+        """Every page of a list."""
+        while True:
+            answer = self.get(path, **query)
+            assert answer.status == 200, answer.body
+            yield answer.json["results"]
+            if "paging" not in answer.json:
+                return
+            query["after"] = answer.json["paging"]["next"]["after"]
+
+    def all(self, path: str, **query: Any) -> list[dict[str, Any]]:
+        query.setdefault("limit", 100)
+        return [each for page in self.pages(path, **query) for each in page]
+
+    def search(self, type: str, **given: Any) -> Iterator[dict[str, Any]]:
+        """Every page of a search, as it is."""
+        while True:
+            answer = self.post(f"objects/{type}/search", given)
+            assert answer.status == 200, answer.body
+            yield answer.json
+            if "paging" not in answer.json:
+                return
+            given["after"] = answer.json["paging"]["next"]["after"]
+
+    def found(self, type: str, **given: Any) -> list[dict[str, Any]]:
+        given.setdefault("limit", 200)
+        return [each for page in self.search(type, **given) for each in page["results"]]
 
 
 def links(answer: Answer) -> dict[str, str]:

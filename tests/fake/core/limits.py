@@ -20,9 +20,7 @@ class Window:
 
     def wait(self, now: float, weight: int = 1) -> float:
         """Seconds until a request would be let in; 0 when it is let in now. Counts nothing."""
-        times = self._times
-        while times and times[0] <= now - self.interval:
-            times.popleft()
+        times = self._current(now)
         over = len(times) + weight - self.allowed
         if over <= 0:
             return 0.0
@@ -30,6 +28,16 @@ class Window:
 
     def take(self, now: float, weight: int = 1) -> None:
         self._times.extend([now] * weight)
+
+    def left(self, now: float) -> int:
+        """How many requests would be let in now."""
+        return max(0, self.allowed - len(self._current(now)))
+
+    def _current(self, now: float) -> deque[float]:
+        times = self._times
+        while times and times[0] <= now - self.interval:
+            times.popleft()
+        return times
 
 
 class Windows:
@@ -49,3 +57,7 @@ class Windows:
     def take(self, key: str, now: float, weight: int = 1) -> None:
         if self.allowed is not None:
             self._windows[key].take(now, weight)
+
+    def left(self, key: str, now: float) -> int | None:
+        """How many requests of the key would be let in now; None: as many as it likes."""
+        return None if self.allowed is None else self._windows[key].left(now)

@@ -9,11 +9,11 @@ from typing import Any
 from urllib.parse import urlencode
 
 from ..core.http import Page, Request, Response
+from ..core.opaque import Cursors
 from ..core.store import Item
 from .books import Books, Shelf
 from .errors import expired_cursor, invalid, not_found
 from .moments import whole_seconds
-from .opaque import Cursors
 from .parameters import Parameters
 
 ENDLESS = float("inf")

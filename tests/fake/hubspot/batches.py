@@ -1,0 +1,140 @@
+"""Up to a hundred records at once. What was asked for comes in an order of its own."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+from zlib import crc32
+
+from ..core.http import Request, Response
+from .catalog import ObjectType
+from .errors import ApiError, invalid_body, invalid_parameter
+from .parameters import body, flag, inputs, texts
+from .portal import Portal
+from .records import render, shown_properties
+from .times import iso
+from .writes import Values, Writes, no_duplicates
+
+Errors = list[dict[str, Any]]
+
+
+class Batches:
+    def __init__(self, portal: Portal, writes: Writes) -> None:
+        self._portal = portal
+        self._writes = writes
+
+    def answer(self, request: Request, type: ObjectType, verb: str) -> Response:
+        given = body(request)
+        wanted = inputs(given)
+        match verb:
+            case "read":
+                return self._read(request, type, given, wanted)
+            case "create":
+                # What is wrong with one of them is known before any is made, but for what is taken.
+                checked = [self._writes.checked(type, each) for each in wanted]
+                made = [self._writes.make(type, *each) for each in checked]
+                shown = zip(made, wanted, strict=True)
+                return self._answer(
+                    201, [self._writes.shown(type, id, each["properties"]) for id, each in shown]
+                )
+            case "update":
+                return self._update(type, wanted)
+            case "upsert":
+                return self._upsert(type, wanted)
+        for id in [_id(each) for each in wanted]:
+            if self._portal.shelves[type.name].live(id) is not None:
+                self._portal.archive(type.name, id, self._portal.now())
+        return Response(204)
+
+    def _read(
+        self, request: Request, type: ObjectType, given: dict[str, Any], wanted: list[dict[str, Any]]
+    ) -> Response:
+        shelf, archived, now = self._portal.shelves[type.name], flag(request, "archived"), self._portal.now()
+        properties = shown_properties(self._portal, type, texts(given, "properties"))
+        key = given.get("idProperty")
+        found, missing = {}, []
+        for id in [_id(each) for each in wanted]:
+            document = shelf.archived(id, now) if archived else self._live(type, id, key)
+            if document is None:
+                missing.append(id)
+            else:
+                found[document["id"]] = document
+        order = sorted(found, key=lambda id: crc32(id.encode()))
+        shown = [render(self._portal, type, found[id], properties) for id in order]
+        return self._answer(200, shown, _not_there(type, missing))
+
+    def _live(self, type: ObjectType, id: str, key: str | None) -> dict[str, Any] | None:
+        try:
+            return self._portal.existing(type.name, self._writes.found(type, id, key))
+        except ApiError as error:
+            if error.status != 404:
+                raise
+            return None
+
+    def _update(self, type: ObjectType, wanted: list[dict[str, Any]]) -> Response:
+        no_duplicates([_id(each) for each in wanted])
+        changes: list[tuple[str, Values]] = []
+        missing = []
+        for each in wanted:
+            values = self._writes.values(type, each.get("properties"))
+            document = self._live(type, _id(each), each.get("idProperty"))
+            if document is None:
+                missing.append(_id(each))
+            else:
+                changes.append((document["id"], values))
+        for id, values in changes:
+            self._writes.update(type, id, values)
+        return self._answer(
+            200, [self._writes.shown(type, id, values) for id, values in changes], _not_there(type, missing)
+        )
+
+    def _upsert(self, type: ObjectType, wanted: list[dict[str, Any]]) -> Response:
+        """By a property with unique values: what is not there is made."""
+        no_duplicates([_id(each).lower() for each in wanted])
+        keys = {each.get("idProperty") for each in wanted}
+        if len(keys) != 1 or not isinstance(key := keys.pop(), str):
+            raise invalid_parameter("idProperty", "each input must name the same one")
+        self._writes.unique(type, key)
+        changes = [
+            (_id(each), self._writes.values(type, {**each.get("properties", {}), key: _id(each)}))
+            for each in wanted
+        ]
+        shown = []
+        for value, values in changes:
+            document = self._live(type, value, key)
+            if document is None:
+                id = self._writes.make(type, values, [])
+            else:
+                id = document["id"]
+                self._writes.update(type, id, values)
+            shown.append(self._writes.shown(type, id, values, new=document is None))
+        return self._answer(200, shown)
+
+    def _answer(self, status: int, results: list[bytes], errors: Errors | None = None) -> Response:
+        return answer(self._portal, status, results, errors or [])
+
+
+def answer(portal: Portal, status: int, results: list[bytes], errors: Errors) -> Response:
+    """With errors, 207: a success for whoever looks no further."""
+    now = iso(portal.now())
+    rest: dict[str, Any] = {"status": "COMPLETE", "startedAt": now, "completedAt": now}
+    if errors:
+        status, rest = 207, rest | {"numErrors": len(errors), "errors": errors}
+    return Response(status, b'{"results":[%b],%b' % (b",".join(results), json.dumps(rest).encode()[1:]))
+
+
+def _not_there(type: ObjectType, ids: list[str]) -> Errors:
+    """One error, however many are missing."""
+    if not ids:
+        return []
+    message = (
+        f"Could not get some {type.name.upper()} objects, they may be deleted or not exist. "
+        "Check that ids are valid."
+    )
+    return [{"status": "error", "category": "OBJECT_NOT_FOUND", "message": message, "context": {"ids": ids}}]
+
+
+def _id(given: dict[str, Any]) -> str:
+    if not isinstance(given.get("id"), str | int):
+        raise invalid_body("each input must have an id")
+    return str(given["id"])
