@@ -44,7 +44,12 @@ extension_sql_file!("../sql/schema/read_stream.sql", name = "read_stream", requi
 extension_sql_file!(
     "../sql/schema/catalogue.sql",
     name = "catalogue",
-    requires = [catalogue::declared_providers, catalogue::declared_collections]
+    requires = [catalogue::declared_providers, catalogue::declared_collections, catalogue::declared_fields]
+);
+extension_sql_file!(
+    "../sql/schema/views.sql",
+    name = "views",
+    requires = ["records", values::as_bigint, values::as_timestamptz]
 );
 extension_sql_file!(
     "../sql/schema/status.sql",
@@ -59,7 +64,9 @@ extension_sql_file!(
     requires = [
         backfills::cancel_backfill,
         backfills::start_backfill,
+        catalogue::collection_id,
         catalogue::declared_collections,
+        catalogue::declared_fields,
         catalogue::declared_providers,
         credentials::create_credential,
         credentials::delete_credential,
@@ -82,6 +89,13 @@ extension_sql_file!(
         syncs::resume_sync,
         syncs::sync_id,
         syncs::update_sync,
+        values::as_bigint,
+        values::as_boolean,
+        values::as_date,
+        values::as_double_precision,
+        values::as_numeric,
+        values::as_timestamptz,
+        values::as_uuid,
         waiting::announce_change,
         waiting::announce_extension,
         waiting::announce_work,

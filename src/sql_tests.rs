@@ -714,6 +714,58 @@ mod tests {
     }
 
     #[pg_test]
+    fn a_member_of_an_object_is_a_value_or_null() {
+        for (condition, text) in [
+            ("sequin.as_bigint($1) = 9223372036854775807", "9223372036854775807"),
+            ("sequin.as_bigint($1) IS NULL", "9223372036854775808"),
+            ("sequin.as_numeric($1) = 0.1", "0.1"),
+            ("sequin.as_numeric($1) IS NULL", "NaN"),
+            ("sequin.as_double_precision($1) = -0.5", "-0.5"),
+            ("sequin.as_double_precision($1) IS NULL", "Infinity"),
+            ("sequin.as_boolean($1)", "true"),
+            ("sequin.as_boolean($1) IS NULL", "t"),
+            ("sequin.as_date($1) = '2024-02-29'", "2024-02-29"),
+            ("sequin.as_date($1) IS NULL", "2026-02-29"),
+            (
+                "sequin.as_uuid($1) = '00000000-0000-0000-0000-00000000000a'",
+                "00000000-0000-0000-0000-00000000000A",
+            ),
+            ("sequin.as_uuid($1) IS NULL", "a"),
+            ("sequin.as_timestamptz($1) = '2026-01-02 03:04:05.5Z'", "2026-01-02T05:04:05.5+0200"),
+            ("sequin.as_timestamptz($1, 'unix_milliseconds') = '1970-01-01 00:00:01.5Z'", "1500"),
+            ("sequin.as_timestamptz($1, 'unix_seconds') IS NULL", "99999999999999"),
+        ] {
+            is_true(&condition.replace("$1", &format!("'{text}'")));
+        }
+        is_true("sequin.as_bigint(NULL) IS NULL");
+        assert_refused("SELECT sequin.as_timestamptz('0', 'unix')", "22023", "unix_seconds");
+    }
+
+    #[pg_test]
+    fn a_view_has_a_column_for_each_field() {
+        make_sync();
+        apply(
+            DAY_1,
+            r#"ARRAY['{"id": "a", "balance": 7, "created": 86400, "email": null}', '{"id": "b"}']"#,
+            false,
+        );
+        assert_eq!(text("SELECT sequin.create_view('customer')"), "stripe.customer");
+        is_true(
+            "(SELECT id = 'a' AND balance = 7 AND created = '1970-01-02 00:00Z' AND email IS NULL AND _parent_id IS NULL
+              FROM stripe.customer WHERE _upstream_id = 'a')",
+        );
+        apply(DAY_2, r#"ARRAY['{"id": "b"}']"#, true);
+        is_true("(SELECT count(*) = 1 FROM stripe.customer)");
+        assert_refused("SELECT sequin.create_view('custmer', columns => '{id}')", "42704", "\"customer\"");
+        assert_refused("SELECT sequin.create_view('customer', columns => '{idd}')", "42703", "columns");
+        assert_refused("SELECT sequin.create_view('customer', name => '')", "22023", "63");
+        is_true(
+            "(SELECT fields @> '[{\"name\": \"id\", \"type\": \"text\", \"source\": \"declared\"}]'
+              FROM sequin.collections WHERE collection_id = 'stripe:customer')",
+        );
+    }
+
+    #[pg_test]
     fn nobody_but_the_owner_may_use_anything() {
         run("CREATE ROLE sequin_nobody");
         assert_eq!(

@@ -154,5 +154,20 @@ COMMENT ON FUNCTION sequin._failure_hint(text) IS 'What would help against a fai
 COMMENT ON FUNCTION sequin._declared_providers() IS
     'The providers: those that sequin comes with, and those that were registered.';
 COMMENT ON FUNCTION sequin._declared_collections() IS 'The collections of all providers.';
+COMMENT ON FUNCTION sequin._declared_fields(text) IS
+    'The fields that are declared of a collection: name and type, the path to it in an object, how a time is written, and '
+    'whether it is what upstream_id holds. Errors: undefined_object.';
+COMMENT ON FUNCTION sequin._collection_id(text) IS
+    'The identifier of a collection; the provider may be left out where only one has such a collection. '
+    'Errors: undefined_object; ambiguous_parameter.';
+COMMENT ON FUNCTION sequin.as_boolean(text) IS 'Whether the text is true or false; NULL: neither.';
+COMMENT ON FUNCTION sequin.as_bigint(text) IS 'The whole number that the text is; NULL: none, or too large.';
+COMMENT ON FUNCTION sequin.as_double_precision(text) IS 'About the number that the text is; NULL: none, or too large.';
+COMMENT ON FUNCTION sequin.as_numeric(text) IS 'The number that the text is, in digits without an exponent; NULL: none.';
+COMMENT ON FUNCTION sequin.as_timestamptz(text, text) IS
+    'The time that the text is; NULL: none. format: iso8601 (without an offset it is taken for UTC), unix_seconds or '
+    'unix_milliseconds. Errors: invalid_parameter_value for another format.';
+COMMENT ON FUNCTION sequin.as_date(text) IS 'The date that the text is, such as 2026-02-28; NULL: none.';
+COMMENT ON FUNCTION sequin.as_uuid(text) IS 'The UUID that the text is; NULL: none.';
 
 SELECT sequin._announce_extension();

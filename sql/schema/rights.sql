@@ -102,7 +102,15 @@ GRANT SELECT ON sequin._granted_consumers, sequin.consumers, sequin.dead_letters
 -- Reading. Which streams, the policies say, and the views themselves: see grants.sql.
 GRANT EXECUTE ON FUNCTION
     sequin.read_stream(text, bigint, int, jsonb),
-    sequin.record_json(sequin.records)
+    sequin.record_json(sequin.records),
+    sequin.create_view(text, text, text, text, text, text[]),
+    sequin.as_boolean(text),
+    sequin.as_bigint(text),
+    sequin.as_double_precision(text),
+    sequin.as_numeric(text),
+    sequin.as_timestamptz(text, text),
+    sequin.as_date(text),
+    sequin.as_uuid(text)
 TO sequin_admin, sequin_reader;
 GRANT SELECT ON
     sequin._granted_streams,
@@ -118,6 +126,11 @@ TO sequin_reader;
 -- What the functions above call, and the views, with the rights of the caller.
 GRANT EXECUTE ON FUNCTION
     sequin._stream_id(text),
+    sequin._sync_id(text),
+    sequin._collection_id(text),
+    sequin._discovered_fields(text, uuid),
+    sequin._column_names(text[], text[]),
+    sequin._field_expression(text, text[], text),
     sequin._check_filter(jsonb, uuid),
     sequin._filter_names(jsonb, text),
     sequin._filter_syncs(text[])
@@ -129,6 +142,7 @@ GRANT EXECUTE ON FUNCTION
                               timestamptz)
 TO sequin_admin, sequin_reader, sequin_consumer;
 GRANT EXECUTE ON FUNCTION
+    sequin._declared_fields(text),
     sequin._check_intervals(text, text, text),
     sequin._failure_hint(text),
     sequin._health_of(text, int)

@@ -1,9 +1,15 @@
 //! What can be synced: the providers that are declared, for the views `sequin.providers` and `sequin.collections`.
 
-use crate::{error::Result, store};
+use crate::{
+    error::{Result, error, unknown},
+    store,
+};
 use pgrx::{JsonB, prelude::*};
 use sequin_domain::collection::CollectionId;
-use sequin_provider::{catalogue, declaration::Collection};
+use sequin_provider::{
+    catalogue,
+    declaration::{Collection, CollectionRef, FieldType},
+};
 
 #[allow(clippy::type_complexity, reason = "the columns of the function")]
 #[pg_extern(name = "_declared_providers", stable, parallel_restricted)]
@@ -69,6 +75,76 @@ fn declared_collections() -> Result<
         });
         rows.collect::<Vec<_>>()
     })))
+}
+
+/// The identifier of a collection, for the functions that are written in SQL.
+#[pg_extern(name = "_collection_id", stable, parallel_restricted)]
+fn collection_id(collection: &str) -> Result<String> {
+    find(collection).map(|found| found.id().as_str().to_owned())
+}
+
+/// The fields of a collection, with where they are and how they are written; by name.
+#[allow(clippy::type_complexity, reason = "the columns of the function")]
+#[pg_extern(name = "_declared_fields", stable, parallel_restricted)]
+fn declared_fields(
+    collection: &str,
+) -> Result<
+    TableIterator<
+        'static,
+        (
+            name!(name, String),
+            name!(field_type, String),
+            name!(path, Vec<String>),
+            name!(moment_format, Option<String>),
+            name!(is_id, bool),
+        ),
+    >,
+> {
+    let collection = find(collection)?;
+    let id = collection.shape().id;
+    let fields = collection.fields.iter().map(|(name, field)| {
+        let pointer = field.pointer(name);
+        (
+            name.clone(),
+            field.field_type.name().to_owned(),
+            pointer.keys().to_vec(),
+            field.moment_format().map(|format| format.name().to_owned()),
+            field.field_type == FieldType::Text && *pointer == id,
+        )
+    });
+    Ok(TableIterator::new(fields.collect::<Vec<_>>()))
+}
+
+/// The collection that `given` names; the provider may be left out where no other one has such a collection.
+fn find(given: &str) -> Result<CollectionRef> {
+    let all = store::providers::all()?;
+    let mut found: Vec<CollectionRef> =
+        all.iter().filter_map(|declaration| CollectionRef::of_id(declaration, given)).collect();
+    match found.len() {
+        1 => Ok(found.swap_remove(0)),
+        0 => {
+            let ids = all.iter().flat_map(|declaration| {
+                declaration
+                    .collections
+                    .iter()
+                    .map(move |of| CollectionId::new(&declaration.provider, &of.name))
+            });
+            let ids: Vec<CollectionId> = ids.collect();
+            let otherwise = "SELECT collection_id FROM sequin.collections lists those there are.";
+            let as_given: fn(&CollectionId) -> &str =
+                if given.contains(':') { CollectionId::as_str } else { CollectionId::name };
+            Err(unknown("collection", given, ids.iter().map(as_given), otherwise))
+        }
+        _ => {
+            let ids: Vec<String> = found.iter().map(|found| found.id().to_string()).collect();
+            Err(error(
+                PgSqlErrorCode::ERRCODE_AMBIGUOUS_PARAMETER,
+                format!("several providers have a collection {given:?}"),
+            )
+            .set_detail(format!("These are {}.", ids.join(", ")))
+            .set_hint("Give the provider too, as they are written here."))
+        }
+    }
 }
 
 /// How changes are noticed, in words.

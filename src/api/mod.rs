@@ -14,6 +14,7 @@ mod rejected;
 pub mod schedule;
 mod streams;
 mod syncs;
+mod values;
 pub mod waiting;
 
 use crate::{

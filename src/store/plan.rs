@@ -242,7 +242,7 @@ pub fn last_noted() -> Result<Option<Timestamp>> {
 /// PostgreSQL counts from the year 2000.
 const EPOCH: i64 = 946_684_800_000_000;
 
-pub(super) fn to_postgres(time: Timestamp) -> Option<TimestampWithTimeZone> {
+pub(crate) fn to_postgres(time: Timestamp) -> Option<TimestampWithTimeZone> {
     TimestampWithTimeZone::try_from(time.unix_micros() - EPOCH).ok()
 }
 

@@ -147,6 +147,7 @@ SPEC = declaration(
     query={"expand": "all"},
     updated={"from": "since", "format": "iso8601"},
     record={"updated_at": {"at": "/updated_at", "format": "iso8601"}},
+    fields={"name": "text", "seen": {"type": "timestamptz", "format": "iso8601", "at": "/dates/seen"}},
 )
 DOCUMENTS: dict[str, tuple[str, Any]] = {
     "spec": ("SELECT sequin.register_provider(%s)", {**SPEC, "headers": {"X-Version": "1"}}),

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from fake.client import Answer, GitHubClient
-from fake.github.jwt import PublicKey
+from fake.core.jwt import PublicKey
 from harness import Fake
 from harness.signing import APP, Key, encoded
 

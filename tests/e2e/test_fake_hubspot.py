@@ -397,7 +397,12 @@ def test_every_operator(small: HubSpotClient) -> None:
         ([*where("name", "EQ", "Beta"), *where("name", "EQ", "Gamma")], {b, c}),
     ):
         assert set(ids(small.found("companies", filterGroups=filters))) == expected, filters
-    for filters in (where("name", "LIKE", "x"), where("name", "EQ"), where("name", "IN", "x")):
+    for filters in (
+        where("name", "LIKE", "x"),
+        where("name", ["EQ"], "x"),
+        where("name", "EQ"),
+        where("name", "IN", "x"),
+    ):
         assert small.post("objects/companies/search", {"filterGroups": filters}).status == 400
 
 
@@ -535,6 +540,9 @@ def test_batches_by_another_property(small: HubSpotClient) -> None:
         "objects/contacts/batch/read", {"idProperty": "firstname", "inputs": [{"id": "a"}]}
     )
     assert not_unique.status == 400
+    for bad in ({"idProperty": ["email"]}, {}, {**key, "properties": "x"}):
+        inputs = [{"id": "a@example.com", "properties": {}, **bad}]
+        assert small.post("objects/contacts/batch/upsert", {"inputs": inputs}).status == 400
 
 
 def test_a_batch_with_something_wrong_does_nothing(small: HubSpotClient) -> None:
@@ -580,6 +588,7 @@ def test_an_email_is_somebodys(small: HubSpotClient) -> None:
         ("contacts", {"renewal_date": "1704067200001"}, "INVALID_DATE"),
         ("contacts", {"hs_email_optout": "yes"}, "INVALID_BOOLEAN"),
         ("deals", {"amount": "much"}, "INVALID_INTEGER"),
+        ("deals", {"amount": "NaN"}, "INVALID_INTEGER"),
     ],
 )
 def test_values_are_checked(hubspot: HubSpotClient, type: str, properties: dict[str, str], code: str) -> None:

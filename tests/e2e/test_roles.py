@@ -30,9 +30,14 @@ EXECUTE = {
     ),
     **among(set(), "rotate_key"),
     **among({ADMIN, CONSUMER}, "consume ack nack extend fetch"),
-    **among({ADMIN, READER}, "read_stream record_json _stream_id _check_filter _filter_names _filter_syncs"),
+    **among(
+        {ADMIN, READER},
+        """read_stream record_json _stream_id _sync_id _check_filter _filter_names _filter_syncs
+           create_view _collection_id _discovered_fields _column_names _field_expression
+           as_boolean as_bigint as_double_precision as_numeric as_timestamptz as_date as_uuid""",
+    ),
     **among({ADMIN, READER, CONSUMER}, "_record_json _sync_json _build_record_json"),
-    **among({ADMIN, OPERATOR, READER}, "_check_intervals _failure_hint _health_of"),
+    **among({ADMIN, OPERATOR, READER}, "_check_intervals _failure_hint _health_of _declared_fields"),
 }
 
 # These run as their owner, whoever calls them.
@@ -334,6 +339,9 @@ def test_a_search_path_leads_nowhere(evil: Database, as_role: As) -> None:
     assert one(consumer, "SELECT sequin.extend('q', %s, '1 min')", tokens[4:5]) == 1
     assert len(consumer.execute("SELECT * FROM sequin.fetch('b', 10)").fetchall()) == 10
     admin.execute("SELECT sequin.replay('q'), sequin.requeue('q')")
+    evil.sql(f"CREATE SCHEMA views AUTHORIZATION {ADMIN}")
+    admin.execute("SELECT sequin.create_view('customer', schema => 'views')")
+    assert len(admin.execute("SELECT * FROM views.customer").fetchall()) == 50
     admin.execute("SELECT * FROM sequin.consumer_status")
     admin.execute("SELECT * FROM sequin.status")
     admin.execute(f"SELECT sequin.revoke_stream('s', '{READER}'), sequin.revoke_consumer('q', '{CONSUMER}')")

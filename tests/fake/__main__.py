@@ -8,6 +8,7 @@ import json
 import signal
 import ssl
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 from .core.app import Fake
@@ -22,9 +23,14 @@ from .ledger import DEFAULT_KEY as LEDGER_KEY
 from .ledger import Ledger
 from .ledger.catalog import COLLECTIONS as LEDGER_COLLECTIONS
 from .oauth import OAuth
+from .salesforce import DEFAULT_TOKEN as SALESFORCE_TOKEN
+from .salesforce import Salesforce
+from .salesforce.catalog import OBJECTS as SALESFORCE_OBJECTS
+from .shopify.catalog import COLLECTIONS as SHOPIFY_COLLECTIONS
 from .stripe import DEFAULT_KEY, Stripe
 from .stripe.catalog import COLLECTIONS
 
+SHOPIFY_TOKEN = "shpat_fake"
 GITHUB_LIMITS = ("rate", "anonymous_rate", "points_rate", "writes_rate", "concurrency")
 HUBSPOT_LIMITS = ("burst", "oauth_burst", "search_rate", "daily")
 
@@ -50,6 +56,13 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--oauth", action="store_true", help="an authorization server as well, and an API behind it"
     )
+    parser.add_argument(
+        "--shopify",
+        nargs="+",
+        type=Path,
+        metavar="FILE",
+        help="Shopify as well, by introspections of its schema (admin_<version>.json.gz); needs graphql-core",
+    )
     parser.add_argument("--api-version", default="2024-04-10", help="the Stripe account's default version")
     counts = parser.add_argument_group("objects of each collection (nested ones: at most so many a parent)")
     for collection in COLLECTIONS:
@@ -64,6 +77,11 @@ def arguments() -> argparse.Namespace:
         counts.add_argument(f"--github-{each.name.replace('_', '-')}", type=int, metavar="N")
     for name in HUBSPOT_COUNTED:
         counts.add_argument(f"--hubspot-{name.replace('_', '-')}", type=int, metavar="N")
+    for each in SALESFORCE_OBJECTS:
+        counts.add_argument(f"--salesforce-{each.name}", type=int, metavar="N")
+    for each in SHOPIFY_COLLECTIONS:
+        if not each.own:
+            counts.add_argument(f"--shopify-{each.name.replace('_', '-')}", type=int, metavar="N")
     return parser.parse_args()
 
 
@@ -76,7 +94,7 @@ def counts_of(options: argparse.Namespace, prefix: str, collections: Iterable[An
 
 
 def _count(options: argparse.Namespace, option: str, usual: int, nested: bool = False) -> int:
-    given = getattr(options, option)
+    given = getattr(options, option, None)
     scale = 0 if options.empty else 1 if nested else options.scale
     return round(usual * scale) if given is None else given
 
@@ -100,17 +118,30 @@ async def serve(options: argparse.Namespace) -> None:
             options.seed,
             {name: _count(options, f"hubspot_{name}", usual) for name, usual in HUBSPOT_COUNTED.items()},
         )
+        salesforce = Salesforce(clock, options.seed, counts_of(options, "salesforce", SALESFORCE_OBJECTS))
     if options.no_limits:
         stripe.configure({"global_rate": None, "endpoint_rate": None})
         ledger.configure({"quota": None, "cost": None})
         github.configure(dict.fromkeys(GITHUB_LIMITS))
         hubspot.configure(dict.fromkeys(HUBSPOT_LIMITS))
+        salesforce.configure({"daily": None, "concurrency": None})
     fake.mount(stripe)
     fake.mount(ledger)
     fake.mount(github)
     fake.mount(hubspot)
+    fake.mount(salesforce)
     if options.oauth:
         fake.mount(OAuth(clock, options.seed))
+    if options.shopify:
+        # Imported here: nothing else needs what it needs.
+        from .shopify.provider import Shopify
+
+        shopify = Shopify(
+            clock, options.seed, options.shopify, counts_of(options, "shopify", SHOPIFY_COLLECTIONS)
+        )
+        if options.no_limits:
+            shopify.configure({"cost": None})
+        fake.mount(shopify)
 
     stopped = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -127,7 +158,13 @@ async def serve(options: argparse.Namespace) -> None:
             "ledger": {"base_url": f"{url}/ledger", "api_key": LEDGER_KEY},
             "github": {"base_url": f"{url}/github", "api_key": DEFAULT_TOKEN},
             "hubspot": {"base_url": f"{url}/hubspot", "api_key": HUBSPOT_TOKEN},
+            "salesforce": {"base_url": f"{url}/salesforce", "api_key": SALESFORCE_TOKEN},
             **({"oauth": {"base_url": f"{url}/oauth"}} if options.oauth else {}),
+            **(
+                {"shopify": {"base_url": f"{url}/shopify", "api_key": SHOPIFY_TOKEN}}
+                if options.shopify
+                else {}
+            ),
         },
     }
     if options.tls:

@@ -13,6 +13,9 @@ from urllib.parse import urlencode, urlsplit
 KEY = "sk_test_fake"
 TOKEN = "ghp_fake"
 HUBSPOT_TOKEN = "pat-fake"
+SESSION = "00Dfake"
+SHOPIFY_TOKEN = "shpat_fake"
+SHOPIFY_VERSION = "2026-10"
 
 
 @dataclass(frozen=True)
@@ -176,6 +179,98 @@ class HubSpotClient(Requests):
     def found(self, type: str, **given: Any) -> list[dict[str, Any]]:
         given.setdefault("limit", 200)
         return [each for page in self.search(type, **given) for each in page["results"]]
+
+
+class SalesforceClient(Requests):
+    """Salesforce's. A path is below the newest version unless it begins with a slash."""
+
+    def __init__(self, url: str, key: str | None = SESSION) -> None:
+        super().__init__(url, key)
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        headers: dict[str, str] | None = None,
+        **query: Any,
+    ) -> Answer:
+        data = None if body is None else json.dumps(body).encode()
+        address = path if path.startswith("/") else f"/salesforce/services/data/v68.0/{path}"
+        return self.request(method, address + _query(query), data, headers)
+
+    def get(self, path: str, headers: dict[str, str] | None = None, **query: Any) -> Answer:
+        return self.send("GET", path, None, headers, **query)
+
+    def query(self, soql: str, headers: dict[str, str] | None = None, every: bool = False) -> Answer:
+        return self.get("queryAll" if every else "query", headers, q=soql)
+
+    def batches(
+        self, soql: str, headers: dict[str, str] | None = None, every: bool = False
+    ) -> Iterator[dict[str, Any]]:
+        """Every batch of a query, by what each says of the next one."""
+        answer = self.query(soql, headers, every)
+        while True:
+            assert answer.status == 200, answer.body
+            yield answer.json
+            if answer.json["done"]:
+                return
+            answer = self.get(answer.json["nextRecordsUrl"], headers)
+
+    def all(
+        self, soql: str, headers: dict[str, str] | None = None, every: bool = False
+    ) -> list[dict[str, Any]]:
+        return [record for batch in self.batches(soql, headers, every) for record in batch["records"]]
+
+    def token(self, headers: dict[str, str] | None = None, **form: str) -> Answer:
+        typed = {"Content-Type": "application/x-www-form-urlencoded", **(headers or {})}
+        return self.request("POST", "/salesforce/services/oauth2/token", urlencode(form).encode(), typed)
+
+
+class ShopifyClient(Requests):
+    """Shopify's. Its token is in a header of its own."""
+
+    def __init__(self, url: str, token: str | None = SHOPIFY_TOKEN, version: str = SHOPIFY_VERSION) -> None:
+        super().__init__(url, None)
+        self.token = token
+        self.version = version
+
+    def ask(self, query: str, /, headers: dict[str, str] | None = None, **variables: Any) -> Answer:
+        body = json.dumps({"query": query, "variables": variables}).encode()
+        given = {"Content-Type": "application/json", **(headers or {})}
+        if self.token is not None:
+            given["X-Shopify-Access-Token"] = self.token
+        return self.request("POST", f"/shopify/admin/api/{self.version}/graphql.json", body, given)
+
+    def data(self, query: str, /, **variables: Any) -> dict[str, Any]:
+        """The answer to a query that there is nothing wrong with."""
+        answer = self.ask(query, **variables)
+        assert answer.status == 200, answer.body
+        assert "errors" not in answer.json, answer.body[:3000]
+        return answer.json["data"]
+
+    def errors(self, query: str, /, **variables: Any) -> list[dict[str, Any]]:
+        answer = self.ask(query, **variables)
+        assert answer.status == 200, answer.body
+        return answer.json["errors"]
+
+    def all(
+        self, field: str, selection: str = "id", size: int = 50, **arguments: str
+    ) -> list[dict[str, Any]]:
+        """Every object of a list at the root, page by page; arguments as GraphQL has them."""
+        more = "".join(f", {name}: {value}" for name, value in arguments.items())
+        query = (
+            f"query($first: Int!, $after: String) {{ {field}(first: $first, after: $after{more})"
+            f" {{ nodes {{ {selection} }} pageInfo {{ hasNextPage endCursor }} }} }}"
+        )
+        found: list[dict[str, Any]] = []
+        after = None
+        while True:
+            page = self.data(query, first=size, after=after)[field]
+            found += page["nodes"]
+            if not page["pageInfo"]["hasNextPage"]:
+                return found
+            after = page["pageInfo"]["endCursor"]
 
 
 def links(answer: Answer) -> dict[str, str]:

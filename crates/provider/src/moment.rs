@@ -19,16 +19,21 @@ pub enum MomentFormat {
 }
 
 impl MomentFormat {
+    pub const ALL: [Self; 3] = [Self::UnixSeconds, Self::UnixMilliseconds, Self::Iso8601];
+
     /// The instant in a JSON value; what is not in the format counts as absent, as it is in the data anyway.
     pub(crate) fn read(self, raw: &RawValue) -> Option<Timestamp> {
         let text = raw.get();
-        let quoted;
-        let text = if text.starts_with('"') {
-            quoted = serde_json::from_str::<String>(text).ok()?;
-            quoted.trim()
+        if text.starts_with('"') {
+            self.read_text(&serde_json::from_str::<String>(text).ok()?)
         } else {
-            text
-        };
+            self.read_text(text)
+        }
+    }
+
+    /// The instant in what a JSON string says, or in a JSON number.
+    pub fn read_text(self, text: &str) -> Option<Timestamp> {
+        let text = text.trim();
         match self {
             Self::UnixSeconds => decimal(text, 6),
             Self::UnixMilliseconds => decimal(text, 3),
@@ -51,6 +56,20 @@ impl MomentFormat {
                 }
             }
         }
+    }
+
+    /// What it is called in a declaration.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::UnixSeconds => "unix_seconds",
+            Self::UnixMilliseconds => "unix_milliseconds",
+            Self::Iso8601 => "iso8601",
+        }
+    }
+
+    /// The format of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|format| format.name() == name)
     }
 
     /// Whether the two instants are written alike.

@@ -32,6 +32,11 @@ impl Pointer {
         Self(vec![key.to_owned()])
     }
 
+    /// The keys that it leads through.
+    pub fn keys(&self) -> &[String] {
+        &self.0
+    }
+
     /// Whether it is the pointer to the whole text.
     pub(crate) fn is_root(&self) -> bool {
         self.0.is_empty()

@@ -5,8 +5,9 @@ use http::{HeaderMap, HeaderName, StatusCode};
 use sequin_domain::{failure::FailureClass, timestamp::Timestamp};
 use sequin_provider::{
     answer::Answer,
-    declaration::{CollectionRef, Declaration},
+    declaration::{CollectionRef, Declaration, FieldType},
     listing::{Listing, Page},
+    moment::MomentFormat,
     object,
     position::Position,
 };
@@ -43,6 +44,10 @@ fn token(declaration: &mut Value, place: &str, value: Value) {
     let token = &mut declaration["authentication"][0]["token"];
     *token = json!({"url": "/token", "grant": "client_credentials"});
     token[&place[1..]] = value;
+}
+
+fn fields(declaration: &mut Value, fields: Value) {
+    declaration["collections"][0]["fields"] = fields;
 }
 
 fn listing(change: impl FnOnce(&mut Value)) -> Listing {
@@ -309,6 +314,50 @@ fn a_quota_that_is_used_up_says_how_long_to_wait() {
 }
 
 #[test]
+fn a_field_has_a_type_and_a_place() {
+    let declaration = declare(|d| {
+        let moment = json!({"type": "timestamptz", "format": "unix_seconds", "at": "/meta/created"});
+        fields(d, json!({"a/b": "double precision", "created": moment, "updated": "timestamptz"}));
+    });
+    let declaration = Arc::new(declaration.unwrap());
+    let item = CollectionRef::new(&declaration, "item").unwrap();
+    let found: Vec<_> = item
+        .fields
+        .iter()
+        .map(|(name, field)| {
+            let format = field.moment_format().map(MomentFormat::name);
+            (field.field_type.name(), field.pointer(name).to_string(), format)
+        })
+        .collect();
+    assert_eq!(
+        found,
+        [
+            ("double precision", "/a~1b".to_owned(), None),
+            ("timestamptz", "/meta/created".to_owned(), Some("unix_seconds")),
+            ("timestamptz", "/updated".to_owned(), Some("iso8601")),
+        ]
+    );
+    // Nothing of it changes where a walk goes on.
+    let without = Arc::new(declare(|_| {}).unwrap());
+    assert!(item.lists_as(&CollectionRef::new(&without, "item").unwrap()));
+}
+
+#[test]
+fn fields_can_stand_in_a_document_of_their_own() {
+    let with = |json: &str| declare(|_| {}).unwrap().with_fields(json).map_err(|invalid| invalid.to_string());
+    let declaration = with(r#"{"item": {"a": "text"}}"#).unwrap();
+    assert_eq!(declaration.collections[0].fields["a"].field_type, FieldType::Text);
+    for (json, place) in [
+        (r#"{"items": {}}"#, "/items: there is no such collection"),
+        (r#"{"item": {"a": "int"}}"#, "/item/a: unknown variant"),
+        (r#"{"item": {"": "text"}}"#, "/item/: "),
+    ] {
+        let refused = with(json).unwrap_err();
+        assert!(refused.starts_with(place), "{refused}");
+    }
+}
+
+#[test]
 fn what_a_declaration_must_not_say_is_named_by_its_place() {
     type Change = fn(&mut Value);
     let cases: &[(Change, &str)] = &[
@@ -378,6 +427,17 @@ fn what_a_declaration_must_not_say_is_named_by_its_place() {
         (
             |d| d["collections"][0]["deleted"] = json!({"path": "/gone", "id": "/id"}),
             "/collections/0/deleted: ",
+        ),
+        (|d| fields(d, json!({"": "text"})), "/collections/0/fields/: "),
+        (|d| fields(d, json!({"a": "int"})), "/collections/0/fields/a: unknown variant"),
+        (|d| fields(d, json!({"a": 1})), "/collections/0/fields/a: "),
+        (|d| fields(d, json!({"a": {"at": "/b"}})), "/collections/0/fields/a: missing field"),
+        (|d| fields(d, json!({"a": {"type": "int"}})), "/collections/0/fields/a/type: unknown variant"),
+        (|d| fields(d, json!({"a": {"type": "text", "at": "b"}})), "/collections/0/fields/a/at: "),
+        (|d| fields(d, json!({"a": {"type": "text", "at": ""}})), "/collections/0/fields/a/at: "),
+        (
+            |d| fields(d, json!({"a/b": {"type": "text", "format": "iso8601"}})),
+            "/collections/0/fields/a~1b/format: ",
         ),
     ];
     for (change, place) in cases {
@@ -503,6 +563,7 @@ fn the_schema_knows_the_same_fields() {
         item["deleted"] = json!({"path": "/gone", "id": "/id"});
         item["record"] = json!({});
         item["changes"] = json!({"poll": 5});
+        item["fields"] = json!({"full": {"type": "text"}});
         let mut child = d["collections"][0].clone();
         child["name"] = json!("child");
         child["parent"] = json!({"collection": "item"});
@@ -541,6 +602,7 @@ fn the_schema_knows_the_same_fields() {
         ("/collections/0/changes", "/$defs/collection/properties/changes"),
         ("/collections/2/path/0", "/$defs/option_path"),
         ("/options/shop", "/$defs/option"),
+        ("/collections/0/fields/full", "/$defs/field/else"),
         ("/collections/1/parent", "/$defs/collection/properties/parent"),
     ] {
         let refused = declare(|d| {
@@ -558,5 +620,9 @@ fn the_schema_knows_the_same_fields() {
     let classes = &schema["$defs"]["errors"]["properties"]["rules"]["items"]["properties"]["class"]["enum"];
     let refused = declare(|d| d["errors"]["rules"][0]["class"] = json!("zzz")).unwrap_err();
     let of_schema = classes.as_array().unwrap().iter().map(|class| class.as_str().unwrap().to_owned());
+    assert_eq!(expected_fields(&refused), of_schema.collect());
+    let types = schema["$defs"]["field_type"]["enum"].as_array().unwrap();
+    let refused = declare(|d| d["collections"][0]["fields"] = json!({"a": "zzz"})).unwrap_err();
+    let of_schema = types.iter().map(|field_type| field_type.as_str().unwrap().to_owned());
     assert_eq!(expected_fields(&refused), of_schema.collect());
 }

@@ -168,8 +168,10 @@ def rewrite(rule: Rule, response: Response, previous: list[bytes]) -> Response:
             at = {"first": 0, "middle": len(items) // 2, "last": len(items)}[action.get("position", "middle")]
             base = items[min(at, len(items) - 1)]
             if kind != "duplicate_id":
-                base = json.dumps({**json.loads(base), "id": f"odd_{rng.getrandbits(64):016x}"}).encode()
-            response.items = [*items[:at], odd.make(kind, base), *items[at:]]
+                base = json.dumps(
+                    {**json.loads(base), response.id: f"odd_{rng.getrandbits(64):016x}"}
+                ).encode()
+            response.items = [*items[:at], odd.make(kind, base, response.id), *items[at:]]
     return response
 
 

@@ -97,13 +97,14 @@ class Page(Response):
     """An answer that lists objects. Faults rewrite `items` and `has_more` before `wrap` makes the body.
 
     renew: what was shown of a list before as it is now, without what this list no longer has: no API repeats
-    what it has forgotten.
+    what it has forgotten. id: what the objects call their id.
     """
 
     items: list[bytes] = field(default_factory=list)
     has_more: bool = False
     wrap: Callable[[list[bytes], bool], bytes] | None = None
     renew: Callable[[list[bytes]], list[bytes]] = list
+    id: str = "id"
 
     def encode(self) -> bytes:
         if self.wrap is not None:

@@ -13,12 +13,12 @@ def _with(raw: bytes, member: bytes) -> bytes:
     return raw.rstrip()[:-1] + b"," + member + b"}"
 
 
-def _without_id(raw: bytes) -> bytes:
-    return _reencode({name: value for name, value in json.loads(raw).items() if name != "id"})
+def _without(raw: bytes, id: str) -> bytes:
+    return _reencode({name: value for name, value in json.loads(raw).items() if name != id})
 
 
-def _numeric_id(raw: bytes) -> bytes:
-    return _reencode({**json.loads(raw), "id": 4815162342})
+def _identified(raw: bytes, id: str, value: object) -> bytes:
+    return _reencode({**json.loads(raw), id: value})
 
 
 def _other_content(raw: bytes) -> bytes:
@@ -32,10 +32,6 @@ def _reencode(value: object) -> bytes:
 KINDS: dict[str, Callable[[bytes], bytes]] = {
     "nul": lambda raw: _with(raw, b'"odd":"before\\u0000after"'),
     "nul_key": lambda raw: _with(raw, b'"odd\\u0000":1'),
-    "no_id": _without_id,
-    "null_id": lambda raw: _reencode({**json.loads(raw), "id": None}),
-    "empty_id": lambda raw: _reencode({**json.loads(raw), "id": ""}),
-    "numeric_id": _numeric_id,
     "huge": lambda raw: _with(raw, b'"odd":"' + b"x" * HUGE + b'"'),
     "invalid_utf8": lambda raw: _with(raw, b'"odd":"caf\xe9 \xff"'),
     "lone_surrogate": lambda raw: _with(raw, b'"odd":"half \\ud83d of a pair"'),
@@ -50,13 +46,23 @@ KINDS: dict[str, Callable[[bytes], bytes]] = {
     "duplicate_id": _other_content,
     "not_an_object": lambda raw: b'"just a string"',
     "null": lambda raw: b"null",
-    "long_id": lambda raw: _reencode({**json.loads(raw), "id": "x" * 100_000}),
 }
 """Each kind turns a normal object's bytes into odd ones. `duplicate_id` belongs beside the normal object."""
+OF_ID: dict[str, Callable[[bytes, str], bytes]] = {
+    "no_id": _without,
+    "null_id": lambda raw, id: _identified(raw, id, None),
+    "empty_id": lambda raw, id: _identified(raw, id, ""),
+    "numeric_id": lambda raw, id: _identified(raw, id, 4815162342),
+    "long_id": lambda raw, id: _identified(raw, id, "x" * 100_000),
+}
+"""Those that are odd in their id, given its name."""
 
 
-def make(kind: str, raw: bytes) -> bytes:
-    """Raises ValueError for an unknown kind."""
+def make(kind: str, raw: bytes, id: str = "id") -> bytes:
+    """`id` is what the API calls it. Raises ValueError for an unknown kind."""
+    if kind in OF_ID:
+        return OF_ID[kind](raw, id)
     if kind not in KINDS:
-        raise ValueError(f"no odd record is called {kind!r}; there are {', '.join(sorted(KINDS))}")
+        known = ", ".join(sorted({*KINDS, *OF_ID}))
+        raise ValueError(f"no odd record is called {kind!r}; there are {known}")
     return KINDS[kind](raw)

@@ -9,9 +9,9 @@ from typing import Any
 
 from ..core.data import Refused
 from ..core.http import Request
+from ..core.jwt import PublicKey, claims
 from .errors import ApiError, bad_credentials, invalid_field, not_found
 from .hub import Hub
-from .jwt import PublicKey, claims
 from .objects.accounts import short
 from .objects.maker import API, WEB, node_id
 from .times import iso

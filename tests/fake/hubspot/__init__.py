@@ -156,8 +156,9 @@ class HubSpot:
                 return Response.of_json(200, self._usage(request))
             case "owner":
                 check_scope(seen, "owner")
-                find = self._lists.owner if route.id else None
-                return find(request, route.id) if find else self._lists.owners(request)
+                if route.id:
+                    return self._lists.owner(request, route.id)
+                return self._lists.owners(request)
             case "schema":
                 check_scope(seen, "schema")
                 return self._lists.whole(request, "schema", None, route.id)

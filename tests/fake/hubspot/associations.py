@@ -42,7 +42,8 @@ class Associations:
 
     def add(self, one: tuple[str, str], other: tuple[str, str], primary: bool) -> None:
         for (type, id), origin in ((one, other), (other, one)):
-            self._links.setdefault(origin, {}).setdefault(type, {})[id] = primary
+            known = self._links.setdefault(origin, {}).setdefault(type, {})
+            known[id] = primary or known.get(id, False)
 
     def of(self, type: str, id: str, target: str) -> list[tuple[str, bool]]:
         """The ids of those of the type `target`, ascending, and whether each is the primary one."""

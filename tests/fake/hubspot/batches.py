@@ -12,7 +12,7 @@ from .errors import ApiError, invalid_body, invalid_parameter
 from .parameters import body, flag, inputs, texts
 from .portal import Portal
 from .records import render, shown_properties
-from .times import iso
+from .values import iso
 from .writes import Values, Writes, no_duplicates
 
 Errors = list[dict[str, Any]]
@@ -91,14 +91,13 @@ class Batches:
     def _upsert(self, type: ObjectType, wanted: list[dict[str, Any]]) -> Response:
         """By a property with unique values: what is not there is made."""
         no_duplicates([_id(each).lower() for each in wanted])
-        keys = {each.get("idProperty") for each in wanted}
-        if len(keys) != 1 or not isinstance(key := keys.pop(), str):
+        key = self._writes.unique(type, wanted[0].get("idProperty"))
+        if any(each.get("idProperty") != key for each in wanted):
             raise invalid_parameter("idProperty", "each input must name the same one")
-        self._writes.unique(type, key)
-        changes = [
-            (_id(each), self._writes.values(type, {**each.get("properties", {}), key: _id(each)}))
-            for each in wanted
-        ]
+        changes = []
+        for each in wanted:
+            values = self._writes.values(type, each.get("properties", {}))
+            changes.append((_id(each), values | self._writes.values(type, {key: _id(each)})))
         shown = []
         for value, values in changes:
             document = self._live(type, value, key)

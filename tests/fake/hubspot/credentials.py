@@ -13,7 +13,7 @@ from ..core.http import Request, Response
 from ..core.requestlog import masked
 from .errors import ApiError, expired, missing_scopes, no_credentials
 from .limits import Limits
-from .times import iso
+from .values import iso
 
 DEFAULT_TOKEN = "pat-fake"
 CLIENT = ("hubspot-fake-client", "hubspot-fake-secret-01")

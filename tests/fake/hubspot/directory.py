@@ -11,7 +11,7 @@ from .catalog import DIRECTORY, STAGES, ObjectType
 from .errors import PORTAL
 from .objects import FIRST, LAST
 from .properties import FIELD_TYPES, Property
-from .times import iso
+from .values import iso
 
 FIRST_OWNER, FIRST_USER = 41_629_779, 9_586_504
 METADATA: dict[str, tuple[str, str]] = {

@@ -14,7 +14,7 @@ from zlib import crc32
 
 from .errors import invalid, invalid_body
 from .properties import Property
-from .times import instant
+from .values import instant, number
 
 Predicate = Callable[[dict[str, str]], bool]
 Comparable = Any
@@ -118,9 +118,10 @@ class Filters:
                 words = str(given.get("value", "")).lower().split()
                 inside = operator == "CONTAINS_TOKEN"
                 return lambda values: name in values and contains(values[name], words) == inside
-        if operator not in COMPARED:
+        compare = COMPARED.get(str(operator))
+        if compare is None:
             raise invalid_body(f"{operator!r} is no operator")
-        bound, compare = self._given(known, given.get("value")), COMPARED[operator]
+        bound = self._given(known, given.get("value"))
         return lambda values: (own := self._own(known, values)) is not None and compare(own, bound)
 
     def _given(self, known: Property, value: Any, lower: bool = True) -> Comparable:
@@ -143,10 +144,7 @@ class Filters:
             return text
         match known.type:
             case "number":
-                try:
-                    return float(text)
-                except ValueError:
-                    return None
+                return number(text)
             case "datetime" | "date":
                 return instant(text)
             case "enumeration":

@@ -54,10 +54,10 @@ class Lists:
             return self._wrapped(request, kind, shown, [at, not last] if more else None)
 
         def renew(shown: list[bytes]) -> list[bytes]:
-            there = (
-                each for each in map(id_in, shown) if each in shelf.documents and int(each) in set(numbers)
-            )
-            return [show(each) for each in there]
+            def there(id: str) -> bool:
+                return (shelf.archived(id, portal.now()) if archived else shelf.live(id)) is not None
+
+            return [show(each) for each in map(id_in, shown) if there(each)]
 
         more = unfinished or low + count < len(numbers)
         return Page(200, items=whole, has_more=more, wrap=wrap, renew=renew)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from .catalog import ObjectType
 from .properties import Property
-from .times import iso
+from .values import iso
 
 FIRST = (
     "Ada",

@@ -17,7 +17,7 @@ from .directory import Directory
 from .index import Index
 from .objects import Draw, derive, make
 from .properties import FIELD_TYPES
-from .times import instant, iso
+from .values import instant, iso
 
 FIRST_ID = 951
 """So that before long ids have one more digit: in the order of texts they are in another one then."""

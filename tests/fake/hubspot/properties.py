@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from .times import iso
+from .values import iso
 
 FIELD_TYPES = {
     "string": "text",

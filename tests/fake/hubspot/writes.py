@@ -14,7 +14,7 @@ from .parameters import body, flag, names
 from .portal import Portal, Taken
 from .properties import Property
 from .records import associated_types, render, shown_properties
-from .times import instant, iso
+from .values import instant, iso, number
 
 Values = dict[str, str | None]
 DAY = 86_400_000
@@ -95,12 +95,12 @@ class Writes:
             raise not_found()
         return id
 
-    def unique(self, type: ObjectType, name: str) -> str:
+    def unique(self, type: ObjectType, name: Any) -> str:
         """A property that tells records apart. Raises ApiError for another."""
-        known = self._portal.directory.properties[type.name].get(name)
+        known = self._portal.directory.properties[type.name].get(str(name))
         if known is None or not known.unique:
             raise invalid(f"The property {name!r} of {type.plural} does not have unique values")
-        return name
+        return known.name
 
     def checked(self, type: ObjectType, given: dict[str, Any]) -> tuple[Values, list[tuple[str, str, bool]]]:
         """Of a new record the properties, and what it is associated with."""
@@ -191,11 +191,8 @@ def problem(property: Property, text: str) -> tuple[str, str] | None:
     """(code, message) for a value that is not of the property's type."""
     name = property.name
     match property.type:
-        case "number":
-            try:
-                float(text)
-            except ValueError:
-                return "INVALID_INTEGER", f"{text} was not a valid number."
+        case "number" if number(text) is None:
+            return "INVALID_INTEGER", f"{text} was not a valid number."
         case "bool" if text not in ("true", "false"):
             return "INVALID_BOOLEAN", f"{text} is neither true nor false."
         case "datetime" | "date" if (moment := instant(text)) is None or (

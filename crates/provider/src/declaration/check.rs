@@ -1,6 +1,8 @@
 //! What a declaration must not say.
 
-use super::{Changes, Collection, Declaration, Feed, Invalid, MOST_LEVELS, OptionPath, Pagination, Paths};
+use super::{
+    Changes, Collection, Declaration, Feed, Invalid, MOST_LEVELS, OptionPath, Pagination, Paths, fields,
+};
 use crate::template::Template;
 use http::{HeaderName, HeaderValue};
 use std::collections::BTreeMap;
@@ -99,6 +101,7 @@ impl Declaration {
                 );
             }
         }
+        fields::check(&at("/fields"), &collection.fields)?;
         self.check_paths(place, collection)?;
         if collection.scoped && collection.parent.is_none() {
             return refuse(at("/scoped"), "it needs a parent");

@@ -1,6 +1,6 @@
 //! Collections: where they are listed, what their records look like, how changes and deletes are noticed.
 
-use super::Pagination;
+use super::{Fields, Pagination};
 use crate::{moment::MomentFormat, pointer::Pointer, template::Template};
 use serde::{
     Deserialize, Deserializer,
@@ -37,6 +37,9 @@ pub struct Collection {
     pub changes: Changes,
     /// The list of what has been deleted.
     pub deleted: Option<Tombstones>,
+    /// What its objects have; none where nothing is known of that.
+    #[serde(default)]
+    pub fields: Fields,
 }
 
 /// Where a collection is listed: a path, or an array.

@@ -5,6 +5,7 @@ mod check;
 mod check_token;
 mod collection;
 mod errors;
+mod fields;
 mod limits;
 mod options;
 mod pagination;
@@ -17,6 +18,7 @@ pub use collection::{
     UpdatedBound,
 };
 pub use errors::{ErrorRule, Errors, HeaderValue, StatusPattern};
+pub use fields::{Field, FieldType, Fields};
 pub use limits::{Cost, Limits, QuotaHeaders, ResetFormat};
 pub use options::{OptionValues, SyncOption};
 pub use pagination::{PageSize, Pagination};
@@ -24,7 +26,7 @@ pub use token::{Algorithm, Authorize, ClientAuthentication, Grant, Jwt, TokenAns
 
 use crate::pointer::Pointer;
 use sequin_domain::collection::CollectionId;
-use serde::Deserialize;
+use serde::{Deserialize, de::DeserializeOwned};
 use std::{collections::BTreeMap, ops::Deref, sync::Arc, time::Duration};
 
 #[derive(Debug, Clone, Deserialize)]
@@ -94,10 +96,7 @@ pub struct Invalid {
 impl Declaration {
     /// Reads and checks a declaration.
     pub fn parse(json: &str) -> Result<Self, Invalid> {
-        let mut deserializer = serde_json::Deserializer::from_str(json);
-        let declaration: Self = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
-            Invalid { at: json_pointer(error.path()), problem: without_place(&error.inner().to_string()) }
-        })?;
+        let declaration: Self = read(json)?;
         declaration.check()?;
         Ok(declaration)
     }
@@ -116,6 +115,14 @@ impl Declaration {
     pub fn authentication(&self, kind: &str) -> Option<&Authentication> {
         self.authentication.iter().find(|authentication| authentication.kind == kind)
     }
+}
+
+fn read<T: DeserializeOwned>(json: &str) -> Result<T, Invalid> {
+    let mut deserializer = serde_json::Deserializer::from_str(json);
+    serde_path_to_error::deserialize(&mut deserializer).map_err(|error| Invalid {
+        at: json_pointer(error.path()),
+        problem: without_place(&error.inner().to_string()),
+    })
 }
 
 /// A path of serde's as a JSON pointer.
@@ -198,7 +205,7 @@ impl CollectionRef {
             parents => parents.iter().all(Option::is_none),
         };
         is_same_parent
-            && **self == **other
+            && self.without_fields() == other.without_fields()
             && self.pagination() == other.pagination()
             && self.shape() == other.shape()
     }

@@ -1,8 +1,18 @@
-"""Moments as HubSpot writes and reads them. Everywhere else they are milliseconds since 1970."""
+"""Values as HubSpot writes and reads them. Moments are milliseconds since 1970 everywhere else."""
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, datetime
+
+
+def number(text: str) -> float | None:
+    """None for what is no number, or none that is finite."""
+    try:
+        found = float(text)
+    except ValueError:
+        return None
+    return found if math.isfinite(found) else None
 
 
 def iso(milliseconds: int) -> str:
