@@ -17,6 +17,7 @@ use sequin_provider::{
     position::Position,
     probe::Identity,
     record::{Record, Rejected},
+    request,
     token::Granted,
 };
 use std::{
@@ -138,17 +139,16 @@ impl Interpretation for Answered {
 impl Question {
     /// The task that asks it. The answer is read on the network thread.
     pub fn into_task(self, id: u64, priority: Priority, target: &Target) -> Result<Task<Answered>, Failure> {
-        let url = self.url(&target.base).ok_or_else(|| {
+        let asked = self.request(&target.base).ok_or_else(|| {
             Failure::new(FailureClass::BadRequest, "the declaration of the provider doesn't say where to ask")
         })?;
         let mut headers = target.headers.clone();
-        if let Self::Page { listing, position, .. } | Self::Children { listing, position } = &self {
-            headers.extend(listing.headers(position));
-        }
+        headers.extend(asked.headers);
         if let Some(etag) = self.known().and_then(|known| HeaderValue::from_str(&known.etag).ok()) {
             headers.insert(IF_NONE_MATCH, etag);
         }
-        let request = Request { method: Method::GET, url, headers, body: None, timeout: target.timeout };
+        let (method, url, body) = (asked.method, asked.url, asked.body);
+        let request = Request { method, url, headers, body, timeout: target.timeout };
         let secrets = target.secrets.clone();
         let interpret = Box::new(move |outcome: Result<Response, sequin_net::Failure>| {
             self.interpret(outcome).without(&secrets)
@@ -163,14 +163,15 @@ impl Question {
         }
     }
 
-    fn url(&self, base: &Url) -> Option<Url> {
+    fn request(&self, base: &Url) -> Option<request::Request> {
+        let get = |url| request::Request { method: Method::GET, url, headers: HeaderMap::new(), body: None };
         match self {
             Self::Page { listing, position, .. } | Self::Children { listing, position } => {
-                Some(listing.url(base, position))
+                Some(listing.request(base, position))
             }
-            Self::Object { collection, upstream_id } => object::url(base, collection, upstream_id),
+            Self::Object { collection, upstream_id } => object::url(base, collection, upstream_id).map(get),
             Self::Events { declaration, feed, since, after } => {
-                Some(event::url(base, declaration, declaration.feeds.get(feed)?, *since, after))
+                Some(get(event::url(base, declaration, declaration.feeds.get(feed)?, *since, after)))
             }
         }
     }

@@ -130,7 +130,9 @@ pub fn missing(
                 let due = due(row.polled_at, every);
                 Some(Job::Walk(Box::new(Walk::poll(sync.clone(), collection.clone(), row, every, due))))
             });
-            if collection.deleted.is_some() {
+            if let Some(deleted) = &collection.deleted {
+                let every =
+                    deleted.poll.map_or(every, |own| sync.poll_interval.max(Duration::from_secs(own)));
                 let role = Role::Deletes { sync: sync_id, collection_id: collection_id.clone() };
                 add(role, &|| {
                     let due = due(row.deletes_polled_at, every);

@@ -280,7 +280,7 @@ impl Walk {
         if let (Purpose::Poll(poll), Some((listing, position))) = (&mut self.purpose, range.asks()) {
             poll.remember(listing, position, &page);
         }
-        let is_ordered = || page.records.iter().filter_map(|record| record.updated_at).is_sorted();
+        let is_ordered = || page.changed.iter().flatten().is_sorted();
         if range.is_ascending() && !is_ordered() {
             let problem = "the list is declared to come oldest change first (updated.ascending), and doesn't";
             self.failed(Tag::Page(no), Failure::new(FailureClass::BadData, problem), orders);

@@ -72,7 +72,7 @@ fn start() -> Position {
 }
 
 fn url(listing: &Listing, position: &Position) -> Url {
-    listing.url(&Url::parse(BASE).unwrap(), position)
+    listing.request(&Url::parse(BASE).unwrap(), position).url
 }
 
 /// Walks through `answers`, each a header and a body; gives what was asked, and the ids that came.
@@ -165,7 +165,7 @@ fn a_position_is_not_followed_to_where_the_api_no_longer_is() {
     let next = [("link", "<https://api.example.com/base/items?page=2>; rel=next")];
     let first = url(&links, &start());
     let position = links.interpret(&start(), &answer(&first, 200, &next, "[]")).unwrap().next.unwrap();
-    let moved = links.url(&Url::parse("https://other.example.com").unwrap(), &position);
+    let moved = links.request(&Url::parse("https://other.example.com").unwrap(), &position).url;
     assert_eq!(moved.as_str(), "https://other.example.com/items");
 }
 

@@ -118,6 +118,7 @@ impl Declaration {
                 return refuse(at("/retrieve"), problem);
             }
         }
+        self.check_requests(place, collection)?;
         self.check_changes(place, collection)
     }
 
@@ -192,7 +193,10 @@ impl Declaration {
             return refuse(at("/changes/of_parents"), "it needs a poll, and a parent with updated");
         }
         let Changes { feed, sweep, .. } = changes;
-        for (key, seconds) in [("/changes/poll", poll), ("/changes/sweep", *sweep)] {
+        let deletes = collection.deleted.as_ref().and_then(|deleted| deleted.poll);
+        for (key, seconds) in
+            [("/changes/poll", poll), ("/changes/sweep", *sweep), ("/deleted/poll", deletes)]
+        {
             if seconds == Some(0) {
                 return refuse(at(key), "it must be at least a second");
             }
