@@ -496,6 +496,7 @@ impl Engine {
             Job::Walk(walk) => walk.drive(now, &mut orders),
             Job::Feed(feed) => feed.drive(now, &mut orders),
             Job::Refetch(refetch) => refetch.drive(now, &mut orders),
+            Job::Describe(describe) => describe.drive(now, &mut orders),
             Job::Retention(retention) => retention.drive(now, &mut orders),
             Job::Sweep(timer) if timer.due > now => orders.wake_at(timer.due),
             Job::Sweep(timer) if !timer.ordered => {
@@ -585,6 +586,7 @@ impl Engine {
             Some((_, Job::Walk(walk))) => walk.give_back(tag),
             Some((_, Job::Feed(feed))) => feed.give_back(tag),
             Some((_, Job::Refetch(refetch))) => refetch.give_back(tag),
+            Some((_, Job::Describe(describe))) => describe.give_back(),
             Some((_, Job::Retention(_) | Job::Sweep(_))) | None => {}
         }
     }
@@ -652,6 +654,7 @@ impl Engine {
             Job::Walk(walk) => walk.answered(tag, answered, &mut orders),
             Job::Feed(feed) => feed.answered(tag, answered, &mut orders),
             Job::Refetch(refetch) => refetch.answered(tag, answered, &mut orders),
+            Job::Describe(describe) => describe.answered(answered, &mut orders),
             Job::Retention(_) | Job::Sweep(_) => {}
         }
         if refused {
@@ -724,6 +727,7 @@ impl Engine {
             Some((_, Job::Walk(walk))) => walk.done(then, done, &mut orders),
             Some((_, Job::Feed(feed))) => feed.done(then, done, &mut orders),
             Some((_, Job::Refetch(refetch))) => refetch.done(then, done),
+            Some((_, Job::Describe(_))) => matches!(then, Then::Described { .. }),
             Some((_, Job::Retention(retention))) => {
                 retention.done(then, done);
                 false

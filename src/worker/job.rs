@@ -21,6 +21,8 @@ pub enum Tag {
     /// A page of the range of this number.
     Page(i32),
     Events,
+    /// Which properties objects have.
+    Properties,
     /// An object that a sweep has missed, or that was set aside.
     Check(String),
     /// Something that an event has called to mind.
@@ -154,6 +156,11 @@ pub enum Then {
     /// Some of what is too old goes. `from`: there is nothing older.
     Expire {
         from: Option<Timestamp>,
+    },
+    /// The objects of a collection have these properties.
+    Described {
+        collection_id: String,
+        properties: Vec<String>,
     },
     /// The feed no longer reaches back to where it was left.
     Gap {

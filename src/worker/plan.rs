@@ -1,10 +1,11 @@
 //! What the tables ask for, made ready to be worked on.
 
-use super::{credential::CredentialContext, leases::Leases};
+use super::{credential::CredentialContext, leases::Leases, range::hash};
 use crate::{
     error::Result,
     settings::Settings,
     store::{
+        discovered::{self, Discovered},
         keys,
         listeners::{self, Listener},
         pages::Place,
@@ -20,7 +21,7 @@ use sequin_provider::{
 };
 use std::{
     cell::RefCell,
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     rc::Rc,
     sync::Arc,
     time::{Duration, SystemTime},
@@ -34,6 +35,8 @@ pub struct SyncContext {
     pub declaration: Arc<Declaration>,
     /// What it says of what it is to read.
     options: Arc<OptionValues>,
+    /// What the API has told of its collections, by their identifier.
+    described: BTreeMap<String, Description>,
     pub frequency: Frequency,
     /// What all that uses the credential may ask for.
     pub budget: RateLimit,
@@ -50,6 +53,13 @@ pub struct SyncContext {
     pub max_age: Option<Duration>,
 }
 
+/// What an API has told of the objects of a collection.
+struct Description {
+    properties: Arc<[String]>,
+    /// `None`: it is to be asked again at once.
+    at: Option<Timestamp>,
+}
+
 impl SyncContext {
     /// Where its requests go, and with what.
     pub fn credential(&self) -> Rc<CredentialContext> {
@@ -63,7 +73,19 @@ impl SyncContext {
 
     /// All of a collection.
     pub fn whole(&self, collection: &CollectionRef) -> Listing {
-        Listing { options: self.options.clone(), ..Listing::whole(collection.clone()) }
+        let described = self.described.get(collection.id().as_str());
+        let properties = described.map(|described| described.properties.clone()).unwrap_or_default();
+        Listing { options: self.options.clone(), properties, ..Listing::whole(collection.clone()) }
+    }
+
+    /// Whether enough is known of a collection to read it.
+    pub fn is_described(&self, collection: &CollectionRef) -> bool {
+        collection.properties.is_none() || self.described.contains_key(collection.id().as_str())
+    }
+
+    /// When the API has told of a collection, where it need not be asked again at once.
+    pub fn described_at(&self, collection_id: &str) -> Option<Timestamp> {
+        self.described.get(collection_id)?.at
     }
 
     /// Where the records of a collection go.
@@ -151,6 +173,7 @@ impl Plan {
                 Some((id, Rc::new(CredentialContext::new(row, declaration, settings, lane))))
             })
             .collect();
+        let discovered = discovered::known()?;
         let pollers = pollers(&rows, &declarations, &collections, &feeds);
         let mut syncs = HashMap::new();
         for row in rows {
@@ -170,6 +193,7 @@ impl Plan {
                 .map(|collection| collection.collection_id.as_str())
                 .collect();
             ids.sort_unstable();
+            let described = describe(&discovered, row.credential_id, &ids);
             let context = SyncContext {
                 credential: RefCell::new(credential.clone()),
                 id: row.id,
@@ -180,10 +204,12 @@ impl Plan {
                 frequency,
                 budget: *budget,
                 version: format!(
-                    "{} {} {settings:?} {budget:?} {poll_interval:?} {ids:?}",
+                    "{} {} {settings:?} {budget:?} {poll_interval:?} {ids:?} {}",
                     row.version,
-                    credential.version()
+                    credential.version(),
+                    version_of(&described)
                 ),
+                described,
                 poll_interval,
                 poll_share,
                 max_age: row.max_age,
@@ -211,6 +237,25 @@ impl Plan {
             excess,
         })
     }
+}
+
+/// What is known of these collections with a credential.
+fn describe(discovered: &[Discovered], credential_id: Uuid, ids: &[&str]) -> BTreeMap<String, Description> {
+    let own = discovered
+        .iter()
+        .filter(|row| row.credential_id == credential_id && ids.contains(&row.collection_id.as_str()));
+    let description = |row: &Discovered| Description {
+        properties: row.properties.as_slice().into(),
+        at: row.discovered_at,
+    };
+    own.map(|row| (row.collection_id.clone(), description(row))).collect()
+}
+
+/// Changes with the properties, and where they are to be asked for again at once.
+fn version_of(described: &BTreeMap<String, Description>) -> u64 {
+    let parts =
+        described.iter().map(|(id, description)| (id, &description.properties, description.at.is_none()));
+    hash(&parts.collect::<Vec<_>>())
 }
 
 /// The budget of each credential: what its syncs were given, or else half of what the API documents.

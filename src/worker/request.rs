@@ -16,6 +16,7 @@ use sequin_provider::{
     pages::After,
     position::Position,
     probe::Identity,
+    properties,
     record::{Record, Rejected},
     request,
     token::Granted,
@@ -87,6 +88,10 @@ pub enum Question {
         collection: CollectionRef,
         upstream_id: String,
     },
+    /// Which properties have its objects?
+    Properties {
+        collection: CollectionRef,
+    },
     Events {
         declaration: Arc<Declaration>,
         feed: String,
@@ -102,6 +107,8 @@ pub enum Reply {
         is_parent_gone: bool,
     },
     Object(Result<Record, Rejected>),
+    /// The names of properties.
+    Properties(Vec<String>),
     Events(Events),
     /// A token for the credential itself.
     Granted(Box<Granted>),
@@ -170,6 +177,7 @@ impl Question {
                 Some(listing.request(base, position))
             }
             Self::Object { collection, upstream_id } => object::url(base, collection, upstream_id).map(get),
+            Self::Properties { collection } => properties::url(base, collection).map(get),
             Self::Events { declaration, feed, since, after } => {
                 Some(get(event::url(base, declaration, declaration.feeds.get(feed)?, *since, after)))
             }
@@ -179,7 +187,7 @@ impl Question {
     fn declaration(&self) -> &Declaration {
         match self {
             Self::Page { listing, .. } | Self::Children { listing, .. } => &listing.collection.declaration,
-            Self::Object { collection, .. } => &collection.declaration,
+            Self::Object { collection, .. } | Self::Properties { collection } => &collection.declaration,
             Self::Events { declaration, .. } => declaration,
         }
     }
@@ -212,6 +220,9 @@ impl Question {
             }
             Self::Object { collection, upstream_id } => {
                 object::interpret(&collection, &upstream_id, answer).map(Reply::Object)
+            }
+            Self::Properties { collection } => {
+                properties::interpret(&collection, answer).map(Reply::Properties)
             }
             Self::Events { declaration, feed, after, .. } => match declaration.feeds.get(&feed) {
                 Some(feed) => event::interpret(&declaration, feed, &after, answer).map(Reply::Events),

@@ -1,6 +1,7 @@
 //! Which jobs there are, and which the plan asks for.
 
 use super::{
+    describe::Describe,
     feed::{FeedJob, Troubled},
     job::Retry,
     plan::{Plan, SyncContext},
@@ -26,6 +27,7 @@ pub enum Role {
     Poll { sync: Uuid, collection_id: String },
     Deletes { sync: Uuid, collection_id: String },
     Refetch { sync: Uuid, collection_id: String },
+    Describe { sync: Uuid, collection_id: String },
     Retention { sync: Uuid },
     Sweep { sync: Uuid, collection_id: String },
 }
@@ -38,6 +40,7 @@ impl Role {
             | Self::Poll { sync, .. }
             | Self::Deletes { sync, .. }
             | Self::Refetch { sync, .. }
+            | Self::Describe { sync, .. }
             | Self::Retention { sync }
             | Self::Sweep { sync, .. } => *sync,
         }
@@ -48,6 +51,7 @@ pub enum Job {
     Walk(Box<Walk>),
     Feed(Box<FeedJob>),
     Refetch(Box<Refetch>),
+    Describe(Box<Describe>),
     Retention(Box<Retention>),
     Sweep(SweepTimer),
 }
@@ -66,6 +70,7 @@ impl Job {
             Self::Walk(walk) => walk.sync(),
             Self::Feed(feed) => feed.sync(),
             Self::Refetch(refetch) => refetch.sync(),
+            Self::Describe(describe) => describe.sync(),
             Self::Retention(retention) => retention.sync(),
             Self::Sweep(timer) => &timer.sync,
         }
@@ -122,6 +127,16 @@ pub fn missing(
         let Some(sync) = syncs.get(&row.sync_id) else { continue };
         let Some(collection) = sync.collection(&row.collection_id) else { continue };
         let (sync_id, collection_id) = (sync.id, row.collection_id.clone());
+        if collection.properties.is_some() {
+            let last = sync.described_at(&collection_id);
+            add(Role::Describe { sync: sync_id, collection_id: collection_id.clone() }, &|| {
+                let describe = Describe::new(sync.clone(), collection.clone(), last, retry_of(Some(row)));
+                Some(Job::Describe(Box::new(describe)))
+            });
+        }
+        if !sync.is_described(&collection) {
+            continue;
+        }
         // From the beginning on: what is new does not wait for the backfill.
         if let Some(every) = collection.changes.poll {
             let every = sync.poll_interval.max(Duration::from_secs(every));
@@ -189,7 +204,7 @@ fn feed(
 }
 
 fn backfill(sync: &Rc<SyncContext>, row: &Backfill, state: Option<&Collection>) -> Option<Job> {
-    let collection = sync.collection(&row.collection_id)?;
+    let collection = sync.collection(&row.collection_id).filter(|each| sync.is_described(each))?;
     Some(Job::Walk(Box::new(Walk::backfill(sync.clone(), collection, row, retry_of(state)))))
 }
 

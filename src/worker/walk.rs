@@ -345,7 +345,7 @@ impl Walk {
                     range.give_back();
                 }
             }
-            Tag::Events | Tag::Fetch(_) => {}
+            Tag::Events | Tag::Properties | Tag::Fetch(_) => {}
         }
     }
 

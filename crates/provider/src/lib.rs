@@ -21,6 +21,7 @@ pub mod pages;
 pub mod pointer;
 pub mod position;
 pub mod probe;
+pub mod properties;
 pub mod record;
 pub mod request;
 mod template;

@@ -75,6 +75,8 @@ pub struct Listing {
     pub collection: CollectionRef,
     /// What the sync says of what it is to read.
     pub options: Arc<OptionValues>,
+    /// What its objects have, where the API tells that.
+    pub properties: Arc<[String]>,
     /// Which objects, by the time of their creation, where the API can tell; in a nested collection, which of the
     /// outermost.
     pub span: Span,
@@ -101,6 +103,7 @@ impl Listing {
         Self {
             collection,
             options: Arc::default(),
+            properties: Arc::default(),
             span: Span::default(),
             children_since: None,
             changed_since: None,

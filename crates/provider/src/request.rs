@@ -166,6 +166,7 @@ impl Listing {
     fn batch(&self, base: &Url, batch: &Batch, ids: &[String]) -> Request {
         let mut draft = Draft::new(at_path(base, &batch.path), Some(&batch.body));
         draft.parameter("ids", Some(ids.into()));
+        draft.parameter("properties", Some(self.properties[..].into()));
         draft.whole()
     }
 }

@@ -32,7 +32,15 @@ impl Declaration {
                 return refuse(at("/batch"), "it is for collections that are in one list");
             }
             constant_path(&at("/batch/path"), &batch.path)?;
-            check_body(&at("/batch/body"), &batch.body, None, vec!["ids".to_owned()])?;
+            let names = ["ids"].into_iter().chain(collection.properties.as_ref().map(|_| "properties"));
+            check_body(&at("/batch/body"), &batch.body, None, names.map(str::to_owned).collect())?;
+        }
+        match &collection.properties {
+            Some(_) if collection.batch.is_none() => {
+                return refuse(at("/properties"), "they go with a batch, which names them");
+            }
+            Some(properties) => constant_path(&at("/properties/path"), &properties.path)?,
+            None => {}
         }
         Ok(())
     }

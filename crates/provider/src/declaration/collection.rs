@@ -28,6 +28,8 @@ pub struct Collection {
     pub pagination: Option<Pagination>,
     /// How objects are read of which lists show no more than the ids.
     pub batch: Option<Batch>,
+    /// Where the API tells which properties its objects have, which a batch has to name.
+    pub properties: Option<PropertyList>,
     /// How the list is limited to what was created within a span of time.
     pub created: Option<CreatedBounds>,
     /// How the list is limited to what was changed from an instant on.
@@ -191,12 +193,22 @@ pub struct Ties {
     pub first: String,
 }
 
+/// A list of properties, which comes whole.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PropertyList {
+    pub path: String,
+    pub items: Pointer,
+    /// Where in a property its name is.
+    pub name: Pointer,
+}
+
 /// How many objects are read in one go.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Batch {
     pub path: String,
-    /// With `{ids}` in an element of an array.
+    /// With `{ids}` in an element of an array, and `{properties}` in one where the API tells them.
     pub body: Body,
     /// Where the objects are in the answer; it may be silent about those that are gone.
     pub items: Pointer,
