@@ -26,7 +26,7 @@ def hubspot(fake: Fake) -> Iterator[Upstream]:
 
 
 class Portal(Sync):
-    """Compares what has a value: the truth says nothing of properties without one, nor where to see a record."""
+    """Compares what has a value: the truth has no properties without one, nor where to see a record."""
 
     def live(self, collection: str) -> dict[str, dict[str, Any]]:
         def valued(data: dict[str, Any]) -> dict[str, Any]:

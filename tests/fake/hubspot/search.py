@@ -34,8 +34,9 @@ View = tuple[list[str | None], int]
 class Searches:
     """lexicographic_ids: `hs_object_id` is compared and sorted as a text.
 
-    cap: so many results can be paged to. total_cap: `total` says no more than that; None: whatever there is. empty_pages: how likely it is, every
-    few hundred results, that some are missing from their page, or all of it.
+    cap: so many results can be paged to. total_cap: `total` says no more than that; None: whatever there
+    is. empty_pages: how likely it is, every few hundred results, that some are missing from their page, or
+    all of it.
     """
 
     def __init__(self, portal: Portal, seed: int) -> None:
