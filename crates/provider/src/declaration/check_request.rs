@@ -11,11 +11,10 @@ impl Declaration {
         let at = |key: &str| format!("{place}{key}");
         let pagination = collection.pagination.as_ref().unwrap_or(&self.pagination);
         let is_one_list = collection.parent.is_none() && matches!(collection.path, Paths::One(_));
-        let bounds = |updated: Option<&UpdatedBound>| updated.and_then(|updated| updated.from.clone());
         if let Some(body) = &collection.body {
             let created = collection.created.iter().flat_map(|created| [&created.from, &created.before]);
-            let updated = bounds(collection.updated.as_ref().filter(|updated| updated.path.is_none()));
-            let names = created.flatten().cloned().chain(updated).collect();
+            let updated = collection.updated.iter().filter(|updated| updated.path.is_none());
+            let names = created.chain(updated.map(|updated| &updated.from)).flatten().cloned().collect();
             check_body(&at("/body"), body, Some(pagination), names)?;
         }
         if let Some(updated) = &collection.updated {
