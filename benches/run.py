@@ -26,6 +26,7 @@ import idle  # noqa: E402
 import latency  # noqa: E402
 import many  # noqa: E402
 import memory  # noqa: E402
+import mutations  # noqa: E402
 from report import Report  # noqa: E402
 
 MODULES = (
@@ -42,6 +43,7 @@ MODULES = (
     backlog,
     crowd,
     delivery,
+    mutations,
 )
 BENCHMARKS = {each.__name__: each for each in MODULES}
 

@@ -39,6 +39,17 @@ extension_sql_file!(
     name = "consumer_status",
     requires = ["consume", "grants"]
 );
+extension_sql_file!(
+    "../sql/schema/mutations.sql",
+    name = "mutations",
+    requires = [
+        "consume",
+        "grants",
+        mutations::announce_mutations,
+        mutations::check_mutation,
+        waiting::failure_hint
+    ]
+);
 extension_sql_file!("../sql/schema/read_stream.sql", name = "read_stream", requires = ["consumer_feed"]);
 
 extension_sql_file!(
@@ -75,6 +86,11 @@ extension_sql_file!(
         guard::confirm_deletes,
         keys::current_key,
         keys::rotate_key,
+        mutations::announce_mutations,
+        mutations::cancel_mutation,
+        mutations::check_mutation,
+        mutations::dismiss_mutation,
+        mutations::retry_mutation,
         names::check_name,
         providers::delete_provider,
         providers::register_provider,

@@ -20,6 +20,7 @@ static REQUEST_TIMEOUT: GucSetting<i32> = GucSetting::<i32>::new(60_000);
 static MAX_RESPONSE_SIZE: GucSetting<i32> = GucSetting::<i32>::new(64 * 1024);
 static WORKER_MEMORY: GucSetting<i32> = GucSetting::<i32>::new(256 * 1024);
 static DELETE_GUARD: GucSetting<f64> = GucSetting::<f64>::new(0.5);
+static MUTATION_RETENTION: GucSetting<i32> = GucSetting::<i32>::new(7 * 24 * 3600);
 static SYNC_LOG_LIMIT: GucSetting<i32> = GucSetting::<i32>::new(1_000);
 
 /// To be called when the library is loaded. `most_workers`: how many workers a database can have.
@@ -124,6 +125,16 @@ pub fn define(most_workers: usize) {
         GucContext::Sighup,
         GucFlags::default(),
     );
+    GucRegistry::define_int_guc(
+        c"sequin.mutation_retention",
+        c"How long mutations are kept that are finished.",
+        c"Those whose outcome is uncertain stay until somebody has decided about them.",
+        &MUTATION_RETENTION,
+        1,
+        315_360_000,
+        GucContext::Sighup,
+        GucFlags::UNIT_S,
+    );
     // Only the functions in SQL read it.
     GucRegistry::define_int_guc(
         c"sequin.sync_log_limit",
@@ -148,6 +159,7 @@ pub struct Settings {
     pub max_response_bytes: u64,
     pub max_memory: u64,
     pub delete_guard: f64,
+    pub mutation_retention: Duration,
 }
 
 impl Settings {
@@ -164,6 +176,7 @@ impl Settings {
             max_response_bytes: bytes(&MAX_RESPONSE_SIZE),
             max_memory: bytes(&WORKER_MEMORY),
             delete_guard: DELETE_GUARD.get(),
+            mutation_retention: Duration::from_secs(MUTATION_RETENTION.get().unsigned_abs().into()),
         }
     }
 }

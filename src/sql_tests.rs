@@ -766,6 +766,85 @@ mod tests {
     }
 
     #[pg_test]
+    fn what_could_never_be_sent_is_refused_when_it_is_asked_for() {
+        make_sync();
+        let insert = |values: &str| {
+            format!(
+                "INSERT INTO sequin.mutations (sync, collection_id, action, upstream_id, data) VALUES ({values})"
+            )
+        };
+        for (values, code, words) in [
+            ("'t', 'customer', 'create', NULL, '{}'", "42704", "Did you mean \"s\"?"),
+            ("NULL, 'customer', 'create', NULL, '{}'", "22004", "sync"),
+            ("'s', 'custmer', 'create', NULL, '{}'", "42704", "customer"),
+            ("'s', 'price', 'create', NULL, '{}'", "42704", "sequin.update_sync"),
+            ("'s', 'customer', 'replace', NULL, '{}'", "22023", "upsert"),
+            ("'s', 'customer', 'upsert', 'cus_1', '{}'", "0A000", "create, update, delete"),
+            ("'s', 'customer', 'create', 'cus_1', '{}'", "22023", "upstream_id"),
+            ("'s', 'customer', 'update', NULL, '{}'", "22004", "upstream_id"),
+            ("'s', 'customer', 'update', '', '{}'", "22023", "upstream_id"),
+            ("'s', 'customer', 'update', repeat('x', 1001), '{}'", "22023", "1001"),
+            ("'s', 'customer', 'update', 'cus_1', NULL", "22004", "data"),
+            ("'s', 'customer', 'create', NULL, '[1]'", "22023", "[1]"),
+            (
+                "'s', 'customer', 'create', NULL, (repeat('[', 99) || repeat(']', 99))::jsonb",
+                "22023",
+                "object",
+            ),
+            (
+                "'s', 'customer', 'create', NULL, jsonb_build_object('a', repeat('x', 1048576))",
+                "54000",
+                "1048576",
+            ),
+        ] {
+            assert_refused(&insert(values), code, words);
+        }
+        is_true("NOT EXISTS (SELECT FROM sequin.mutations)");
+    }
+
+    #[pg_test]
+    fn a_mutation_is_completed_and_can_be_taken_back() {
+        make_sync();
+        let id: pgrx::Uuid =
+            get("SELECT sequin.mutate('s', 'customer', 'update', 'cus_1', '{\"name\": \"Ada\"}')").unwrap();
+        is_true(
+            "(SELECT (m.sync_id, m.collection_id, m.state, m.key, m.attempts, m.created_by)
+                   = (s.id, 'stripe:customer', 'pending', m.id, 0, current_user)
+              FROM sequin.mutations AS m, sequin.syncs AS s)",
+        );
+        assert_refused(&format!("SELECT sequin.await_mutation('{id}')"), "25001", "Commit");
+        assert_refused(&format!("SELECT sequin.retry_mutation('{id}')"), "55000", "pending");
+        run(
+            "UPDATE sequin.mutations SET state = 'failed', finished_at = now(), error = 'no', sent_at = now()",
+        );
+        is_true(&format!("NOT sequin.cancel_mutation('{id}')"));
+        run(&format!("SELECT sequin.retry_mutation('{id}')"));
+        is_true(
+            "(SELECT state = 'pending' AND key <> id AND finished_at IS NULL AND sent_at IS NULL
+              FROM sequin.mutations)",
+        );
+        is_true(&format!("sequin.cancel_mutation('{id}')"));
+        is_true(
+            "(SELECT state = 'cancelled' AND finished_at IS NOT NULL AND error = 'no' FROM sequin.mutations)",
+        );
+        assert_refused(&format!("SELECT sequin.dismiss_mutation('{id}')"), "55000", "cancelled");
+        run("SELECT sequin.delete_sync('s')");
+        is_true("NOT EXISTS (SELECT FROM sequin.mutations)");
+        assert_refused(&format!("SELECT sequin.cancel_mutation('{id}')"), "42704", &id.to_string());
+    }
+
+    #[pg_test]
+    fn what_a_restore_brings_stays_as_it_was() {
+        make_sync();
+        run(
+            "INSERT INTO sequin.mutations (sync, sync_id, collection_id, action, data, state, key, finished_at, created_by)
+             SELECT 's', id, 'stripe:customer', 'create', '{}', 'done', gen_random_uuid(), now(), 'somebody'
+             FROM sequin.syncs",
+        );
+        is_true("(SELECT state = 'done' AND key <> id AND created_by = 'somebody' FROM sequin.mutations)");
+    }
+
+    #[pg_test]
     fn nobody_but_the_owner_may_use_anything() {
         run("CREATE ROLE sequin_nobody");
         assert_eq!(

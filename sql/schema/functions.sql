@@ -30,9 +30,14 @@ ALTER FUNCTION sequin.cancel_backfill(uuid) SECURITY DEFINER SET search_path = p
 ALTER FUNCTION sequin.confirm_deletes(text, text) SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
 ALTER FUNCTION sequin.retry_rejected(text, text) SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
 
--- These look at the caller's rights first, then do the same for themselves, and keep their statements out of the log too.
+-- These look at the caller's rights first, then do the same for themselves; the first two keep their statements out of the
+-- log too.
 ALTER FUNCTION sequin.create_credential(text, text, jsonb, jsonb) SET search_path = pg_catalog, pg_temp;
 ALTER FUNCTION sequin.update_credential(text, jsonb, jsonb) SET search_path = pg_catalog, pg_temp;
+
+ALTER FUNCTION sequin.retry_mutation(uuid) SET search_path = pg_catalog, pg_temp;
+ALTER FUNCTION sequin.dismiss_mutation(uuid) SET search_path = pg_catalog, pg_temp;
+ALTER FUNCTION sequin.cancel_mutation(uuid) SET search_path = pg_catalog, pg_temp;
 
 COMMENT ON FUNCTION sequin.create_stream(text, jsonb) IS
     'Makes a stream. name: unique among streams. metadata: a JSON object of the user''s. Returns its id. '
@@ -129,6 +134,18 @@ COMMENT ON FUNCTION sequin.retry_rejected(text, text) IS
     'Has objects that were set aside fetched again, one by one, and stored if they can be now. sync: its name. '
     'collection: NULL for all of the sync''s. Returns how many objects that is; a notice tells which have no id or can''t '
     'be asked for, so that only a backfill can bring them. Errors: undefined_object.';
+COMMENT ON FUNCTION sequin.retry_mutation(uuid) IS
+    'Has a mutation sent once more that has failed, or whose outcome is uncertain; to the API it is another request. '
+    'Errors: undefined_object; object_not_in_prerequisite_state.';
+COMMENT ON FUNCTION sequin.dismiss_mutation(uuid) IS
+    'Gives up a mutation that has failed, or whose outcome is uncertain: it becomes cancelled and keeps its error, and what '
+    'follows of the same record goes on. Errors: undefined_object; object_not_in_prerequisite_state.';
+COMMENT ON FUNCTION sequin.cancel_mutation(uuid) IS
+    'Takes a mutation back that is pending. Returns false where it is too late. Errors: undefined_object.';
+COMMENT ON FUNCTION sequin._check_mutation(text, text, text, text, jsonb) IS
+    'The ids of the sync and the collection that a mutation names. Refuses what could never be sent.';
+COMMENT ON FUNCTION sequin._announce_mutations() IS
+    'Has the workers of this database look for mutations, once the transaction has committed.';
 COMMENT ON FUNCTION sequin._check_intervals(text, text, text) IS
     'The seconds between two looks at the feed that a collection listens to, between two polls and between two sweeps '
     'of it, in a sync of this frequency; NULL for what it doesn''t have.';

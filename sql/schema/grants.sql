@@ -1,4 +1,4 @@
--- What is granted of a stream or a consumer, and to whom. A role that is gone is not dumped: its number could be that of
+-- What is granted of a stream, a consumer or a sync, and to whom. A role that is gone is not dumped: its number could be that of
 -- another one where the dump is restored.
 CREATE TABLE sequin._stream_grants (
     stream_id uuid    NOT NULL REFERENCES sequin.streams ON DELETE CASCADE,
@@ -11,9 +11,16 @@ CREATE TABLE sequin._consumer_grants (
     grantee     regrole NOT NULL,
     PRIMARY KEY (consumer_no, grantee)
 );
+CREATE TABLE sequin._mutation_grants (
+    sync_id uuid    NOT NULL REFERENCES sequin.syncs ON DELETE CASCADE,
+    grantee regrole NOT NULL,
+    PRIMARY KEY (sync_id, grantee)
+);
 SELECT pg_catalog.pg_extension_config_dump('sequin._stream_grants',
                                            'WHERE grantee IN (SELECT r.oid FROM pg_catalog.pg_roles AS r)');
 SELECT pg_catalog.pg_extension_config_dump('sequin._consumer_grants',
+                                           'WHERE grantee IN (SELECT r.oid FROM pg_catalog.pg_roles AS r)');
+SELECT pg_catalog.pg_extension_config_dump('sequin._mutation_grants',
                                            'WHERE grantee IN (SELECT r.oid FROM pg_catalog.pg_roles AS r)');
 
 CREATE VIEW sequin.grants AS
@@ -23,8 +30,12 @@ JOIN sequin.streams AS s ON s.id = g.stream_id
 UNION ALL
 SELECT 'consumer', c.name, g.grantee, 'consume'
 FROM sequin._consumer_grants AS g
-JOIN sequin.consumers AS c ON c.no = g.consumer_no;
-COMMENT ON VIEW sequin.grants IS 'Which streams and consumers are granted to which roles.';
+JOIN sequin.consumers AS c ON c.no = g.consumer_no
+UNION ALL
+SELECT 'sync', s.name, g.grantee, 'mutate'
+FROM sequin._mutation_grants AS g
+JOIN sequin.syncs AS s ON s.id = g.sync_id;
+COMMENT ON VIEW sequin.grants IS 'Which streams, consumers and syncs are granted to which roles.';
 
 -- What the role that asks has been granted. pg_has_role looks at the role that runs the query, also within a view of
 -- another owner; within a SECURITY DEFINER function it would look at that function's owner.
@@ -43,6 +54,13 @@ WHERE EXISTS (SELECT FROM sequin._consumer_grants AS g
               WHERE g.stream_id = c.stream_id AND g.privilege = 'consume'
                 AND pg_catalog.pg_has_role(g.grantee::oid, 'USAGE'));
 COMMENT ON VIEW sequin._granted_consumers IS 'The consumers that the current role may take records from.';
+
+CREATE VIEW sequin._granted_mutations WITH (security_barrier) AS
+SELECT s.id AS sync_id, s.name AS sync
+FROM sequin._mutation_grants AS g
+JOIN sequin.syncs AS s ON s.id = g.sync_id
+WHERE pg_catalog.pg_has_role(g.grantee::oid, 'USAGE');
+COMMENT ON VIEW sequin._granted_mutations IS 'The syncs through which the current role may have changes made.';
 
 CREATE VIEW sequin._visible_streams AS
 SELECT s.id
@@ -191,3 +209,35 @@ $$;
 COMMENT ON FUNCTION sequin.revoke_consumer(text, regrole) IS
     'Takes back what sequin.grant_consumer has granted; what has been granted of the whole stream stays. What the role has '
     'in flight expires. Errors: undefined_object; null_value_not_allowed.';
+
+CREATE FUNCTION sequin.grant_mutations(sync text, role regrole) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+BEGIN
+    PERFORM sequin._check_grant('grant_mutations', 'sync', sync, role);
+    INSERT INTO sequin._mutation_grants (sync_id, grantee) VALUES (sequin._sync_id(sync), role) ON CONFLICT DO NOTHING;
+    PERFORM sequin._tell_of_membership(role, 'sequin_writer');
+END
+$$;
+COMMENT ON FUNCTION sequin.grant_mutations(text, regrole) IS
+    'Lets a role have changes made at the API of a sync, in all of its collections, and see what came of them. sync: its '
+    'name. role: a member of sequin_writer. Errors: undefined_object; null_value_not_allowed.';
+
+CREATE FUNCTION sequin.revoke_mutations(sync text, role regrole) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+    the_sync uuid;
+BEGIN
+    PERFORM sequin._check_grant('revoke_mutations', 'sync', sync, role);
+    the_sync := sequin._sync_id(sync);
+    DELETE FROM sequin._mutation_grants AS g WHERE g.sync_id = the_sync AND g.grantee = role;
+END
+$$;
+COMMENT ON FUNCTION sequin.revoke_mutations(text, regrole) IS
+    'Takes back what sequin.grant_mutations has granted. What has been asked for is still done. Errors: undefined_object; '
+    'null_value_not_allowed.';

@@ -25,7 +25,8 @@ REVOKE ALL ON SCHEMA sequin FROM PUBLIC;
 REVOKE ALL ON ALL TABLES IN SCHEMA sequin FROM PUBLIC;
 REVOKE ALL ON ALL SEQUENCES IN SCHEMA sequin FROM PUBLIC;
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA sequin FROM PUBLIC;
-GRANT USAGE ON SCHEMA sequin TO sequin_worker, sequin_admin, sequin_operator, sequin_consumer, sequin_reader;
+GRANT USAGE ON SCHEMA sequin
+    TO sequin_worker, sequin_admin, sequin_operator, sequin_consumer, sequin_reader, sequin_writer;
 
 -- Managing. An administrator is an operator too; the sealed secrets are nobody's to read.
 GRANT EXECUTE ON FUNCTION
@@ -49,7 +50,9 @@ GRANT EXECUTE ON FUNCTION
     sequin.grant_stream(text, regrole, text),
     sequin.revoke_stream(text, regrole, text),
     sequin.grant_consumer(text, regrole),
-    sequin.revoke_consumer(text, regrole)
+    sequin.revoke_consumer(text, regrole),
+    sequin.grant_mutations(text, regrole),
+    sequin.revoke_mutations(text, regrole)
 TO sequin_admin;
 GRANT SELECT ON sequin.records, sequin.rejected_records, sequin.dead_letters, sequin.grants TO sequin_admin;
 
@@ -84,10 +87,14 @@ GRANT SELECT ON
     sequin.backfills,
     sequin.backfill_progress,
     sequin.consumers,
-    sequin.consumer_status
+    sequin.consumer_status,
+    sequin.mutation_status
 TO sequin_operator;
 GRANT SELECT (id, stream_id, sync_id, collection_id, upstream_id, reason, first_seen_at, retry_requested_at, retry_error)
     ON sequin.rejected_records TO sequin_operator;
+GRANT SELECT (id, sync, sync_id, collection_id, action, upstream_id, state, no, key, attempts, created_at, created_by,
+              sent_at, retry_at, finished_at, error, error_class, error_code, status, updated_idx, in_line)
+    ON sequin.mutations TO sequin_operator;
 
 -- Consuming. Which consumers, these functions ask sequin._granted_consumers.
 GRANT EXECUTE ON FUNCTION
@@ -122,6 +129,21 @@ GRANT SELECT ON
     sequin.sync_collections,
     sequin.status
 TO sequin_reader;
+
+-- Having APIs changed. Through which syncs, the policies say, and the functions ask sequin._granted_mutations. What nobody
+-- may give, the trigger fills in.
+GRANT INSERT (id, sync, collection_id, action, upstream_id, data) ON sequin.mutations TO sequin_admin, sequin_writer;
+GRANT SELECT ON sequin.mutations TO sequin_admin, sequin_writer;
+GRANT SELECT ON sequin._granted_mutations TO sequin_writer;
+GRANT EXECUTE ON FUNCTION
+    sequin.mutate(text, text, text, text, jsonb),
+    sequin.await_mutation(uuid, interval, text[]),
+    sequin.retry_mutation(uuid),
+    sequin.dismiss_mutation(uuid),
+    sequin.cancel_mutation(uuid),
+    sequin._find_mutation(uuid),
+    sequin._await_mutation(uuid, interval, text[])
+TO sequin_admin, sequin_writer;
 
 -- What the functions above call, and the views, with the rights of the caller.
 GRANT EXECUTE ON FUNCTION

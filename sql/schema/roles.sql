@@ -26,7 +26,8 @@ BEGIN
             ('sequin_admin', 'May manage streams, credentials, syncs and consumers of sequin, and see all they hold.'),
             ('sequin_operator', 'May look at the syncs and consumers of sequin, pause and resume them, start backfills.'),
             ('sequin_consumer', 'May take records of sequin, from the consumers that are granted to it.'),
-            ('sequin_reader', 'May read records of sequin, of the streams that are granted to it.')
+            ('sequin_reader', 'May read records of sequin, of the streams that are granted to it.'),
+            ('sequin_writer', 'May have APIs changed by sequin, through the syncs that are granted to it.')
         ) AS made (name, purpose)
     LOOP
         BEGIN

@@ -6,6 +6,7 @@ mod consumers;
 mod credentials;
 mod guard;
 mod keys;
+mod mutations;
 pub mod names;
 mod oauth;
 mod options;

@@ -95,8 +95,10 @@ fn start_oauth(
     state: default!(Option<&str>, "NULL"),
     properties: default!(Option<Document>, "'{}'"),
 ) -> Result<String> {
+    let app = required("app", app)?;
+    store::oauth::hold_app(app)?;
     store::keys::share()?;
-    let app = find_app(required("app", app)?)?;
+    let app = find_app(app)?;
     let redirect_uri = check_redirect(required("redirect_uri", redirect_uri)?)?;
     let scopes = check_scopes(required("scopes", scopes)?)?;
     let state = check_state(state.unwrap_or_default())?;

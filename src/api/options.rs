@@ -20,27 +20,27 @@ pub(super) fn check(
     given: Option<Document>,
 ) -> Result<JsonB> {
     let options = Value::Object(object("options", given)?);
-    let values = declaration.read_options(&options).map_err(|(name, problem)| {
-        invalid(format!("invalid option {name:?}"))
-            .set_detail(format!("Of the option {name:?}: {problem}."))
-            .set_hint(known(declaration))
-    })?;
-    check_scope(declaration, collections, &values)?;
+    check_stored(declaration, collections, &options)?;
     Ok(JsonB(options))
 }
 
-/// Whether the options of a sync, as they are stored, will do for these collections.
+/// Whether these options of a sync, as they are stored, will do for these collections.
 pub(super) fn check_stored(
     declaration: &Arc<Declaration>,
     collections: &[String],
     options: &Value,
 ) -> Result<()> {
-    check_scope(declaration, collections, &declaration.read_options(options).unwrap_or_default())
+    let values = declaration.read_options(options).map_err(|(name, problem)| {
+        invalid(format!("invalid option {name:?}"))
+            .set_detail(format!("Of the option {name:?}: {problem}."))
+            .set_hint(known(declaration))
+    })?;
+    check_scope(declaration, collections, values)
 }
 
 /// A collection that is found by options needs one of them.
-fn check_scope(declaration: &Arc<Declaration>, collections: &[String], values: &OptionValues) -> Result<()> {
-    let options = Arc::new(values.clone());
+fn check_scope(declaration: &Arc<Declaration>, collections: &[String], values: OptionValues) -> Result<()> {
+    let options = Arc::new(values);
     let lists_nothing = |id: &&String| {
         let collection = CollectionRef::of_id(declaration, id).map(Listing::whole);
         let listing = collection.map(|whole| Listing { options: options.clone(), ..whole });

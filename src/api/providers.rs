@@ -1,6 +1,6 @@
 //! Providers of the user's own: an API that is declared instead of programmed.
 
-use super::{kind_of, object};
+use super::{kind_of, object, options};
 use crate::{
     error::{Result, error, invalid, required, unknown},
     pg::{document::Document, transaction},
@@ -46,6 +46,7 @@ fn register_provider(spec: Option<Document>) -> Result<String> {
     }
     let synced = store::providers::collections(&name)?;
     check_collections(&declaration, &synced)?;
+    check_options(&declaration, &synced)?;
     store::providers::upsert(&name, JsonB(spec))?;
     transaction::giving_way(|| {
         synced.iter().try_for_each(|synced| follow(synced, &declaration, old.as_ref()))
@@ -189,4 +190,21 @@ fn check_collections(new: &Arc<Declaration>, synced: &[Synced]) -> Result<()> {
         .set_detail("/collections must have each collection that is synced.")
         .set_hint("Keep the collection, or take it out of the sync first with sequin.update_sync.")),
     }
+}
+
+/// What a sync is to read must still be found: nothing at all would be listed else.
+fn check_options(new: &Arc<Declaration>, synced: &[Synced]) -> Result<()> {
+    let is_lost = |synced: &&Synced| {
+        let collections = std::slice::from_ref(&synced.collection_id);
+        options::check_stored(new, collections, &synced.options.0).is_err()
+    };
+    let Some(lost) = synced.iter().find(is_lost) else { return Ok(()) };
+    let Synced { sync, collection_id, options, .. } = lost;
+    let options = options.0.to_string();
+    Err(error(
+        PgSqlErrorCode::ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST,
+        format!("the declaration can't do with the options by which sync {sync:?} brings {collection_id}"),
+    )
+    .set_detail(format!("They are {options:.200}."))
+    .set_hint("Keep the options and the paths by them, or change the sync first with sequin.update_sync."))
 }

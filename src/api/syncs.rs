@@ -169,7 +169,7 @@ pub(super) fn find(name: &str) -> Result<Sync> {
     store::syncs::find(name)?.ok_or_else(|| unknown_sync(name))
 }
 
-fn unknown_sync(name: &str) -> ErrorReport {
+pub(super) fn unknown_sync(name: &str) -> ErrorReport {
     match store::syncs::names() {
         Ok(names) => {
             let otherwise =

@@ -78,6 +78,8 @@ struct Worker {
     woken: AtomicBool,
     /// A session waits for a credential to be checked.
     asked: AtomicBool,
+    /// There are mutations that it has not seen.
+    called: AtomicBool,
 }
 
 #[repr(C)]
@@ -213,6 +215,17 @@ pub fn ask_workers() {
     }
 }
 
+/// There are mutations for the workers of this database.
+pub fn call_workers() {
+    // SAFETY: it is a plain global of this backend.
+    if let Some(slot) = slot_of(unsafe { pg_sys::MyDatabaseId }) {
+        for worker in &slot.workers {
+            worker.called.store(true, SeqCst);
+            set_latch_of(worker.pid.load(SeqCst));
+        }
+    }
+}
+
 impl Slot {
     pub fn database(&self) -> pg_sys::Oid {
         pg_sys::Oid::from(self.database.load(SeqCst))
@@ -268,6 +281,10 @@ impl Slot {
 
     pub fn take_asked(&self, ordinal: usize) -> bool {
         self.workers[ordinal].asked.swap(false, SeqCst)
+    }
+
+    pub fn take_called(&self, ordinal: usize) -> bool {
+        self.workers[ordinal].called.swap(false, SeqCst)
     }
 
     pub fn take_announced(&self) -> bool {

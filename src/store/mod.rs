@@ -9,6 +9,7 @@ pub mod history;
 pub mod keys;
 pub mod leases;
 pub mod listeners;
+pub mod mutations;
 pub mod oauth;
 pub mod pages;
 pub mod plan;

@@ -28,6 +28,11 @@ pub fn lock_app(name: &str) -> Result<()> {
     execute(statement!("oauth/lock_app"), &[name.into()]).map(drop)
 }
 
+/// Waits for whoever creates or changes the application of this name, and keeps it from others until the transaction ends.
+pub fn hold_app(name: &str) -> Result<()> {
+    execute(statement!("oauth/hold_app"), &[name.into()]).map(drop)
+}
+
 /// The application, which stays as it is until the transaction ends.
 pub fn find_app(name: &str) -> Result<Option<App>> {
     one(statement!("oauth/find_app"), &[name.into()], |row| {

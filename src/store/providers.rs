@@ -98,6 +98,8 @@ pub struct Synced {
     pub sync: String,
     pub collection_id: String,
     pub feed: Option<String>,
+    /// Those of the sync.
+    pub options: JsonB,
 }
 
 pub fn collections(provider: &str) -> Result<Vec<Synced>> {
@@ -107,6 +109,7 @@ pub fn collections(provider: &str) -> Result<Vec<Synced>> {
             sync: column(row, 2)?,
             collection_id: column(row, 3)?,
             feed: row.get(4)?,
+            options: column(row, 5)?,
         })
     })
 }

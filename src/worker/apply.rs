@@ -2,13 +2,17 @@
 
 use super::{
     job::{Batch, Done, Then, Work},
+    mutate,
     plan::SyncContext,
 };
 use crate::{
     error::Result,
     pg::transaction::{SqlError, subtransaction, transaction},
     settings::Settings,
-    store,
+    store::{
+        self,
+        mutations::{Settled, Words},
+    },
 };
 use pgrx::{Uuid, prelude::*};
 use sequin_domain::{
@@ -17,13 +21,17 @@ use sequin_domain::{
     timestamp::Timestamp,
 };
 use sequin_provider::record::{Record, Rejected};
-use std::{collections::HashSet, rc::Rc, time::SystemTime};
+use std::{
+    collections::HashSet,
+    rc::Rc,
+    time::{Duration, SystemTime},
+};
 
 /// How many objects that a sweep has missed are looked at in one go.
 const MISSING: i64 = 100;
 /// How many objects that were set aside are fetched again in one go.
 const REJECTED: i64 = 100;
-/// How many records that are too old are removed in one transaction.
+/// How many records or mutations that are too old are removed in one transaction.
 const EXPIRED: usize = 500;
 
 /// Does all of `works`, and gives what came of each.
@@ -233,6 +241,11 @@ fn follow(sync: &SyncContext, work: &Work, counts: &Counts, settings: &Settings)
                 }
             }
         }
+        Then::TakeMutations { limit, recovers } => return take_mutations(sync, *limit, *recovers),
+        Then::SettleMutation { id, settled, words } => {
+            settle_mutation(sync, *id, settled, words.as_ref())?;
+        }
+        Then::ForgetMutations => return forget_mutations(sync, settings),
         Then::Gap { feed } => {
             progress::reset_feed(sync.id, feed)?;
             for collection_id in store::plan::feed_collections(sync.id, feed)? {
@@ -285,6 +298,50 @@ fn expire(sync: &SyncContext, from: Option<Timestamp>) -> Result<Done> {
         }
         Err(problem) => Err(crate::error::error(problem.code, problem.message)),
     }
+}
+
+/// Hands over the next changes to be made; first, what an earlier job has left behind is dealt with.
+fn take_mutations(sync: &SyncContext, limit: usize, recovers: bool) -> Result<Done> {
+    use store::mutations;
+    if recovers {
+        for left_over in mutations::left_over(sync.id)? {
+            let (settled, words) = mutate::lost(sync, &left_over);
+            mutations::settle(left_over.id, sync.stream_id, &settled, Some(&words))?;
+        }
+    }
+    let are_free = mutations::let_go(sync.id)?;
+    let mutations::Taken { mutations: taken, seen } = mutations::take(sync.id, count(limit))?;
+    let has_more = seen >= limit;
+    let next = if has_more { None } else { mutations::next_retry(sync.id)? };
+    let next = next.or_else(|| (!are_free).then(|| SystemTime::now().into()));
+    Ok(Done::Taken { mutations: taken, has_more, next })
+}
+
+fn settle_mutation(sync: &SyncContext, id: Uuid, settled: &Settled, words: Option<&Words>) -> Result<()> {
+    let settle = |words: Option<&Words>| store::mutations::settle(id, sync.stream_id, settled, words);
+    let Some(given) = words.filter(|words| words.response.is_some()) else { return settle(words) };
+    match subtransaction(|| settle(Some(given))) {
+        // JSON that jsonb can't hold.
+        Err(problem) if problem.blames_data() => settle(Some(&Words { response: None, ..given.clone() })),
+        Err(problem) => Err(crate::error::error(problem.code, problem.message)),
+        Ok(()) => Ok(()),
+    }
+}
+
+/// Removes some of the mutations that were finished too long ago.
+fn forget_mutations(sync: &SyncContext, settings: &Settings) -> Result<Done> {
+    use store::mutations;
+    let before = Timestamp::from(SystemTime::now()).minus(settings.mutation_retention);
+    let due_in = |oldest: Timestamp| {
+        let micros = u64::try_from(oldest.unix_micros() - before.unix_micros()).unwrap_or(0);
+        Duration::from_micros(micros)
+    };
+    let oldest = mutations::oldest(sync.id)?;
+    if oldest.is_none_or(|oldest| oldest >= before) {
+        return Ok(Done::Forgotten { has_more: false, due_in: oldest.map(due_in) });
+    }
+    let has_more = mutations::forget(sync.id, before, count(EXPIRED))? == EXPIRED;
+    Ok(Done::Forgotten { has_more, due_in: mutations::oldest(sync.id)?.map(due_in) })
 }
 
 /// The ids that a page has shown, those of objects set aside among them.

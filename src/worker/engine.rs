@@ -9,9 +9,10 @@ use super::{
     job::{Batch, Done, Orders, Tag, Then, Work},
     keeper::{Keeper, Means, Step},
     leases::Leases,
+    mutate::Mutate,
     network,
     notifier::Notifier,
-    plan::{Plan, SyncContext},
+    plan::{Plan, SyncContext, lane},
     request::Answered,
     roster::{self, Job, Role},
     watch::Watch,
@@ -25,7 +26,7 @@ use crate::{
     },
     secret,
     settings::Settings,
-    store::{checks, credentials, tokens},
+    store::{checks, credentials, mutations, tokens},
 };
 use pgrx::Uuid;
 use pgrx::prelude::*;
@@ -103,6 +104,8 @@ pub struct Engine {
     awaited: BTreeSet<Uuid>,
     /// Somebody may want a credential to be checked.
     has_been_asked: bool,
+    /// There may be new mutations.
+    is_called: bool,
     last_id: u64,
     plan_at: Option<Instant>,
     stumbles: u32,
@@ -142,6 +145,7 @@ impl Engine {
             watch: Watch::default(),
             awaited: BTreeSet::new(),
             has_been_asked: false,
+            is_called: false,
             last_id: 0,
             plan_at: None,
             stumbles: 0,
@@ -158,6 +162,11 @@ impl Engine {
     pub fn look_for_checks(&mut self) {
         self.has_been_asked = true;
         self.plan_anew();
+    }
+
+    /// There are new mutations, or some that wait for nothing any more.
+    pub fn look_for_mutations(&mut self) {
+        self.is_called = true;
     }
 
     /// The configuration was loaded: settings may have changed, and what secrets come from.
@@ -208,6 +217,12 @@ impl Engine {
             self.plan_anew();
             return true;
         }
+        if std::mem::take(&mut self.is_called) {
+            return self.call_writers().unwrap_or_else(|problem| {
+                self.stumble(&problem);
+                true
+            });
+        }
         self.ring_alarms();
         self.receive();
         if self.works.is_empty() {
@@ -223,7 +238,7 @@ impl Engine {
 
     /// Sleeps until there is something to do.
     pub fn wait(&self) {
-        if !self.works.is_empty() || self.unreceived {
+        if !self.works.is_empty() || self.unreceived || self.is_called {
             self.bell.wait(Some(Duration::ZERO));
             return;
         }
@@ -267,6 +282,32 @@ impl Engine {
             self.plan_anew();
         }
         Ok(step != Step::Gone)
+    }
+
+    /// Tells those jobs of new mutations that there are any for; false where the extension is gone.
+    fn call_writers(&mut self) -> Result<bool, SqlError> {
+        let Self { extension, syncs, .. } = self;
+        let waiting = transaction(|| {
+            if extension::oid() != Some(*extension) {
+                return Ok(None);
+            }
+            mutations::waiting(syncs.keys().copied().collect()).map(Some)
+        })?;
+        let Some(waiting) = waiting else { return Ok(false) };
+        for sync_id in waiting {
+            let role = Role::Mutate { sync: sync_id };
+            let known = self.roles.get(&role).copied();
+            let job = known.or_else(|| {
+                let sync = self.syncs.get(&sync_id)?.clone();
+                Some(self.add_job(role, Job::Mutate(Box::new(Mutate::new(sync)))))
+            });
+            let Some(id) = job else { continue };
+            if let Some((_, Job::Mutate(mutate))) = self.jobs.get_mut(&id) {
+                mutate.look();
+            }
+            self.drive(id);
+        }
+        Ok(true)
     }
 
     /// What failed because of a secret that is another one by now is tried again at once.
@@ -354,10 +395,13 @@ impl Engine {
         let outdated: Vec<JobId> =
             self.jobs.iter().filter(|(_, (role, job))| outdated(role, job)).map(|(id, _)| *id).collect();
         for id in outdated {
-            self.drop_job(id);
+            if !self.winds_up(id) {
+                self.drop_job(id);
+            }
         }
         // A token that is on its way is not given up: the provider may have replaced the old one.
-        let busy = self.keeper.busy_lanes();
+        let mut busy = self.keeper.busy_lanes();
+        busy.extend(self.writing().into_iter().map(lane));
         for lane in self.lanes.drain().filter(|lane| !plan.lanes.contains_key(lane) && !busy.contains(lane)) {
             self.net.remove_lane(lane);
         }
@@ -370,8 +414,29 @@ impl Engine {
         for credential in std::mem::take(&mut self.awaited) {
             self.drive_users(credential);
         }
-        plan.excess.retain(|credential| !self.keeper.is_busy(credential));
+        let writing = self.writing();
+        plan.excess.retain(|credential| !self.keeper.is_busy(credential) && !writing.contains(credential));
         plan.excess
+    }
+
+    /// Whether a job that the plan no longer asks for has to come to its end first, as a change that it has made would be
+    /// of unknown outcome.
+    fn winds_up(&mut self, id: JobId) -> bool {
+        let Some((_, Job::Mutate(mutate))) = self.jobs.get_mut(&id) else { return false };
+        let is_busy = mutate.wind_up();
+        if is_busy {
+            self.drive(id);
+        }
+        is_busy
+    }
+
+    /// The credentials with which changes are under way.
+    fn writing(&self) -> HashSet<Uuid> {
+        let busy = self.jobs.values().filter_map(|(_, job)| match job {
+            Job::Mutate(mutate) if mutate.is_busy() => Some(mutate.sync().credential_id),
+            _ => None,
+        });
+        busy.collect()
     }
 
     /// There may be a token for those who have waited for one.
@@ -498,6 +563,7 @@ impl Engine {
             Job::Refetch(refetch) => refetch.drive(now, &mut orders),
             Job::Describe(describe) => describe.drive(now, &mut orders),
             Job::Retention(retention) => retention.drive(now, &mut orders),
+            Job::Mutate(mutate) => mutate.drive(now, &mut orders),
             Job::Sweep(timer) if timer.due > now => orders.wake_at(timer.due),
             Job::Sweep(timer) if !timer.ordered => {
                 timer.ordered = true;
@@ -587,6 +653,7 @@ impl Engine {
             Some((_, Job::Feed(feed))) => feed.give_back(tag),
             Some((_, Job::Refetch(refetch))) => refetch.give_back(tag),
             Some((_, Job::Describe(describe))) => describe.give_back(),
+            Some((_, Job::Mutate(mutate))) => mutate.give_back(&tag),
             Some((_, Job::Retention(_) | Job::Sweep(_))) | None => {}
         }
     }
@@ -615,7 +682,7 @@ impl Engine {
         let answered = completion.value.unwrap_or_else(|_| {
             let failure =
                 Failure::new(FailureClass::Unknown, "a bug in sequin: reading the answer went wrong");
-            Answered::failed(SystemTime::now(), failure)
+            Answered::lost(SystemTime::now(), failure)
         });
         if self.keeper.expects(completion.id) {
             self.keeper.answered(completion.id, answered);
@@ -655,6 +722,7 @@ impl Engine {
             Job::Feed(feed) => feed.answered(tag, answered, &mut orders),
             Job::Refetch(refetch) => refetch.answered(tag, answered, &mut orders),
             Job::Describe(describe) => describe.answered(answered, &mut orders),
+            Job::Mutate(mutate) => mutate.answered(&tag, answered, &mut orders),
             Job::Retention(_) | Job::Sweep(_) => {}
         }
         if refused {
@@ -728,6 +796,7 @@ impl Engine {
             Some((_, Job::Feed(feed))) => feed.done(then, done, &mut orders),
             Some((_, Job::Refetch(refetch))) => refetch.done(then, done),
             Some((_, Job::Describe(_))) => matches!(then, Then::Described { .. }),
+            Some((_, Job::Mutate(mutate))) => mutate.done_with(then, done, &mut orders),
             Some((_, Job::Retention(retention))) => {
                 retention.done(then, done);
                 false

@@ -100,7 +100,7 @@ fn task(
                 let answer = Answer { status, headers, body, received_at: sent_at + elapsed, url };
                 let result = read(&answer);
                 let pause = result.as_ref().err().and_then(Failure::pause);
-                Answered { sent_at, pause, result }
+                Answered { sent_at, pause, has_arrived: true, refusal: None, result }
             }
             Err(sequin_net::Failure { error, sent_at }) => {
                 Answered::failed(sent_at.unwrap_or_else(SystemTime::now), classify(&error))

@@ -2,6 +2,7 @@
 
 use super::request::Question;
 use crate::store::{
+    mutations::{Mutation, Settled, Words},
     pages::Place,
     progress::{Piece, Standing},
     retention::Oldest,
@@ -27,6 +28,8 @@ pub enum Tag {
     Check(String),
     /// Something that an event has called to mind.
     Fetch(Key),
+    /// A change that is to be made.
+    Mutation(Uuid),
 }
 
 /// What an event makes necessary; collections by their identifier.
@@ -162,6 +165,19 @@ pub enum Then {
         collection_id: String,
         properties: Vec<String>,
     },
+    /// The next changes to be made are handed over, at most so many. `recovers`: what has been handed over before is lost.
+    TakeMutations {
+        limit: usize,
+        recovers: bool,
+    },
+    /// What has come of a change; `words`: what was wrong.
+    SettleMutation {
+        id: Uuid,
+        settled: Settled,
+        words: Option<Words>,
+    },
+    /// Some of the changes that were finished too long ago go.
+    ForgetMutations,
     /// The feed no longer reaches back to where it was left.
     Gap {
         feed: String,
@@ -197,6 +213,17 @@ pub enum Done {
         removed: Option<usize>,
         more: bool,
         oldest: Option<Oldest>,
+    },
+    /// `has_more`: there may be more to take at once. `next`: when there will be.
+    Taken {
+        mutations: Vec<Mutation>,
+        has_more: bool,
+        next: Option<Timestamp>,
+    },
+    /// `due_in`: how long until the next one is finished too long ago, where there is any.
+    Forgotten {
+        has_more: bool,
+        due_in: Option<Duration>,
     },
     /// What the work belongs to has been cancelled or deleted.
     Gone,

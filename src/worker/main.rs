@@ -87,6 +87,9 @@ fn run(engine: &mut Engine, slot: &Slot, ordinal: usize) {
         if slot.take_asked(ordinal) {
             engine.look_for_checks();
         }
+        if slot.take_called(ordinal) {
+            engine.look_for_mutations();
+        }
         process::report_activity(Some(c"syncing"));
         let alive = engine.step();
         process::report_activity(None);

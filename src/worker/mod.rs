@@ -11,6 +11,7 @@ mod keeper;
 mod launcher;
 mod leases;
 mod main;
+mod mutate;
 mod network;
 mod notifier;
 mod plan;

@@ -8,6 +8,7 @@ use crate::{
         discovered::{self, Discovered},
         keys,
         listeners::{self, Listener},
+        mutations,
         pages::Place,
         plan, providers, rejected,
     },
@@ -129,6 +130,8 @@ pub struct Plan {
     pub backfills: Vec<plan::Backfill>,
     /// The collections with objects that were set aside and are to be fetched again.
     pub rejected: Vec<(Uuid, String)>,
+    /// The syncs with any mutations.
+    pub mutating: Vec<Uuid>,
     pub listeners: Vec<Listener>,
     /// When workers last noted anything.
     pub last_noted: Option<Timestamp>,
@@ -231,6 +234,7 @@ impl Plan {
             feeds,
             backfills: plan::backfills()?,
             rejected: rejected::collections()?,
+            mutating: mutations::syncs()?,
             listeners: if leases.notifies() { listeners::all()? } else { Vec::new() },
             last_noted: plan::last_noted()?,
             keys: keys::ids()?,

@@ -20,7 +20,7 @@ use std::{
 
 /// How far the API's clock may be behind ours.
 const CLOCK_SLACK: Duration = Duration::from_secs(3600);
-/// How many answers of a poll are remembered; with one may come what is left to be read beneath a hundred parents.
+/// How many answers of a look are remembered. With one may come the parents on a page, whose children are to be listed.
 const MOST_KNOWN: usize = 1000;
 
 /// Looking for something again and again.
@@ -33,8 +33,9 @@ pub struct Poll {
     look: Option<Look>,
     /// When, and with which cursor, it was last written down how far looks have come.
     written: Option<(Instant, Option<Timestamp>)>,
-    /// Answers that the API need not give again, by what was asked.
+    /// Answers to the look before that the API need not give again, by what was asked; and those to the latest look.
     known: HashMap<u64, Arc<Known>>,
+    latest: HashMap<u64, Arc<Known>>,
 }
 
 /// What is looked for.
@@ -72,8 +73,7 @@ impl Poll {
         let by_changes = collection.updated.is_some() || collection.changes.of_parents;
         let aim = if by_changes { Aim::Changes } else { Aim::New };
         let cursor = row.cursor.or(Some(from_the_start(row)));
-        let lookback = collection.changes.lookback();
-        Self { aim, every, lookback, cursor, due, look: None, written: None, known: HashMap::new() }
+        Self::new(aim, every, collection.changes.lookback(), cursor, due)
     }
 
     /// Looks for what has been deleted.
@@ -85,16 +85,12 @@ impl Poll {
     ) -> Self {
         let cursor = row.deletes_cursor.or(Some(from_the_start(row)));
         let lookback = collection.deleted.as_ref().map(Tombstones::lookback).unwrap_or_default();
-        Self {
-            aim: Aim::Deletes,
-            every,
-            lookback,
-            cursor,
-            due,
-            look: None,
-            written: None,
-            known: HashMap::new(),
-        }
+        Self::new(Aim::Deletes, every, lookback, cursor, due)
+    }
+
+    fn new(aim: Aim, every: Duration, lookback: Duration, cursor: Option<Timestamp>, due: Instant) -> Self {
+        let (known, latest) = (HashMap::new(), HashMap::new());
+        Self { aim, every, lookback, cursor, due, look: None, written: None, known, latest }
     }
 
     pub fn due(&self) -> Instant {
@@ -111,6 +107,7 @@ impl Poll {
         let (first, reached) = (None, None);
         self.look = Some(Look { began, started, first, reached, found: false, requests: 0, closing: false });
         self.due = now + self.every;
+        self.known = std::mem::take(&mut self.latest);
         self.listing(whole)
     }
 
@@ -121,14 +118,15 @@ impl Poll {
         }
     }
 
-    /// Remembers what the answer was.
-    pub fn remember(&mut self, listing: &Listing, position: &Position, page: &Page) {
-        let Some(etag) = &page.etag else { return };
-        if self.known.len() >= MOST_KNOWN {
-            self.known.clear();
+    /// Remembers an answer that was of use.
+    fn remember(&mut self, listing: &Listing, position: &Position, page: &Page) {
+        // What is listed as deleted has to be looked for again: an older answer may bring it back meanwhile.
+        if let Some(known) = &page.known
+            && self.aim != Aim::Deletes
+            && self.latest.len() < MOST_KNOWN
+        {
+            self.latest.insert(page_hash(listing, position), known.clone());
         }
-        let known = Known { etag: etag.clone(), next: page.next.clone() };
-        self.known.insert(page_hash(listing, position), Arc::new(known));
     }
 
     /// Something is asked for the look. One that takes many requests is followed by a longer pause; `share`: for each.
@@ -179,15 +177,27 @@ impl Poll {
         }
     }
 
-    /// Takes a page of the look's list, and gives what is to be done with it.
-    pub fn take(&mut self, range: &mut Range, page: &mut Page, is_final: bool) -> Then {
+    /// Takes the page of the look's list that was at `position`, and gives what is to be done with it.
+    pub fn take(
+        &mut self,
+        range: &mut Range,
+        position: Option<&Position>,
+        page: &mut Page,
+        is_final: bool,
+    ) -> Then {
+        // A list that comes oldest change first goes on from what a page shows, and not by pages.
+        if let Some(position) = position.filter(|_| !range.is_ascending()) {
+            self.remember(range.listing(), position, page);
+        }
         let newest = match self.aim {
             Aim::New => page.records.iter().filter_map(|record| record.created_at).max(),
             Aim::Changes | Aim::Deletes => page.changed.iter().flatten().max().copied(),
         };
         // What is said to be still to come must not hide what comes before it.
         let newest = newest.map(|newest| newest.min(page.date));
-        let of_parents = range.collection().changes.of_parents;
+        // A parent has changed, whether it has any children or not.
+        let of_changed = range.collection().changes.of_parents
+            && position.is_some_and(|position| range.listing().is_own(position));
         if range.collection().is_one_list() {
             let reached = self.look.map_or(newest, |look| look.reached.max(newest));
             self.look = self.look.map(|look| Look { reached, ..look });
@@ -198,7 +208,7 @@ impl Poll {
             // A list that was read early may have changed by the time that the last one is: what is known of all is that
             // they were read since the first answer.
             let first = *look.first.get_or_insert(page.date);
-            look.found |= newest > self.cursor || (of_parents && !page.records.is_empty());
+            look.found |= newest > self.cursor || of_changed;
             if range.is_over() && look.found {
                 self.cursor = self.cursor.max(Some(first));
             }
@@ -224,7 +234,7 @@ impl Poll {
 
 fn page_hash(listing: &Listing, position: &Position) -> u64 {
     let Listing { changed_since, tied, children_since, span, .. } = listing;
-    hash(&(position, changed_since, tied, children_since, span))
+    hash(&(position.page(), changed_since, tied, children_since, span))
 }
 
 /// Before anything that a backfill could have missed, however the API's clock goes.

@@ -135,11 +135,6 @@ impl Range {
         Some(Question::Page { listing: self.listing.clone(), position, known: None })
     }
 
-    /// The list, and where the page is that is asked for.
-    pub fn asks(&self) -> Option<(&Arc<Listing>, &Position)> {
-        self.asked.as_ref().and(self.next.as_ref()).map(|position| (&self.listing, position))
-    }
-
     /// The page is to be asked for again.
     pub fn give_back(&mut self) {
         self.asked = None;
@@ -151,9 +146,9 @@ impl Range {
         waited.is_some_and(|waited| waited > patience)
     }
 
-    /// Takes the page that was asked for. Fails where the list leads back to where it was, or has long been showing
-    /// nothing new.
-    pub fn take(&mut self, page: &Page) -> Result<(), Failure> {
+    /// Takes the page that was asked for, and gives where that was. Fails where the list leads back to where it was, or has
+    /// long been showing nothing new.
+    pub fn take(&mut self, page: &Page) -> Result<Option<Position>, Failure> {
         self.census.note(page.listed.iter().map(hash));
         if page.next.is_some() && self.census.is_endless() {
             let (shown, different) = (self.census.shown(), self.census.different());
@@ -179,8 +174,11 @@ impl Range {
         }
         self.asked = None;
         self.pages += 1;
-        self.next.clone_from(&page.next);
-        Ok(())
+        Ok(std::mem::replace(&mut self.next, page.next.clone()))
+    }
+
+    pub fn listing(&self) -> &Listing {
+        &self.listing
     }
 
     pub fn collection(&self) -> &CollectionRef {

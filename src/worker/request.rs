@@ -20,6 +20,7 @@ use sequin_provider::{
     record::{Record, Rejected},
     request,
     token::Granted,
+    write::{Change, Refusal},
 };
 use std::{
     sync::Arc,
@@ -98,6 +99,7 @@ pub enum Question {
         since: Option<Timestamp>,
         after: After,
     },
+    Write(Box<Change>),
 }
 
 pub enum Reply {
@@ -110,6 +112,11 @@ pub enum Reply {
     /// The names of properties.
     Properties(Vec<String>),
     Events(Events),
+    /// What a change has made of an object.
+    Written {
+        object: Result<Record, Rejected>,
+        received_at: SystemTime,
+    },
     /// A token for the credential itself.
     Granted(Box<Granted>),
     /// Who the credential is.
@@ -122,18 +129,28 @@ pub struct Answered {
     pub sent_at: SystemTime,
     /// For how long the API wants nothing more to be asked.
     pub pause: Option<Duration>,
+    /// Whether the API may have received the request.
+    pub has_arrived: bool,
+    /// What it has said of a change that failed.
+    pub refusal: Option<Box<Refusal>>,
     pub result: Result<Reply, Failure>,
 }
 
 impl Answered {
-    /// No answer could be had.
+    /// No answer could be had, as nothing was sent.
     pub fn failed(sent_at: SystemTime, failure: Failure) -> Self {
-        Self { sent_at, pause: failure.pause(), result: Err(failure) }
+        Self { sent_at, pause: failure.pause(), has_arrived: false, refusal: None, result: Err(failure) }
+    }
+
+    /// No answer has come, or none that could be read.
+    pub fn lost(sent_at: SystemTime, failure: Failure) -> Self {
+        Self { has_arrived: true, ..Self::failed(sent_at, failure) }
     }
 
     /// The same with none of the secrets that the API was sent in its words.
     pub fn without(self, secrets: &Mask) -> Self {
-        Self { result: self.result.map_err(|failure| failure.without(secrets)), ..self }
+        let refusal = self.refusal.map(|refusal| Box::new(refusal.without(secrets)));
+        Self { result: self.result.map_err(|failure| failure.without(secrets)), refusal, ..self }
     }
 }
 
@@ -146,16 +163,7 @@ impl Interpretation for Answered {
 impl Question {
     /// The task that asks it. The answer is read on the network thread.
     pub fn into_task(self, id: u64, priority: Priority, target: &Target) -> Result<Task<Answered>, Failure> {
-        let asked = self.request(&target.base).ok_or_else(|| {
-            Failure::new(FailureClass::BadRequest, "the declaration of the provider doesn't say where to ask")
-        })?;
-        let mut headers = target.headers.clone();
-        headers.extend(asked.headers);
-        if let Some(etag) = self.known().and_then(|known| HeaderValue::from_str(&known.etag).ok()) {
-            headers.insert(IF_NONE_MATCH, etag);
-        }
-        let (method, url, body) = (asked.method, asked.url, asked.body);
-        let request = Request { method, url, headers, body, timeout: target.timeout };
+        let request = self.request(target)?;
         let secrets = target.secrets.clone();
         let interpret = Box::new(move |outcome: Result<Response, sequin_net::Failure>| {
             self.interpret(outcome).without(&secrets)
@@ -170,18 +178,34 @@ impl Question {
         }
     }
 
-    fn request(&self, base: &Url) -> Option<request::Request> {
+    fn request(&self, target: &Target) -> Result<Request, Failure> {
+        let base = &target.base;
         let get = |url| request::Request { method: Method::GET, url, headers: HeaderMap::new(), body: None };
-        match self {
+        let asked = match self {
             Self::Page { listing, position, .. } | Self::Children { listing, position } => {
                 Some(listing.request(base, position))
             }
             Self::Object { collection, upstream_id } => object::url(base, collection, upstream_id).map(get),
             Self::Properties { collection } => properties::url(base, collection).map(get),
-            Self::Events { declaration, feed, since, after } => {
-                Some(get(event::url(base, declaration, declaration.feeds.get(feed)?, *since, after)))
+            Self::Events { declaration, feed, since, after } => declaration
+                .feeds
+                .get(feed)
+                .map(|feed| get(event::url(base, declaration, feed, *since, after))),
+            Self::Write(change) => {
+                let asked = change.request(base);
+                Some(asked.map_err(|problem| Failure::new(FailureClass::BadRequest, problem.to_string()))?)
             }
+        };
+        let asked = asked.ok_or_else(|| {
+            Failure::new(FailureClass::BadRequest, "the declaration of the provider doesn't say where to ask")
+        })?;
+        let request::Request { method, url, headers: own, body } = asked;
+        let mut headers = target.headers.clone();
+        headers.extend(own);
+        if let Some(etag) = self.known().and_then(|known| HeaderValue::from_str(&known.etag).ok()) {
+            headers.insert(IF_NONE_MATCH, etag);
         }
+        Ok(Request { method, url, headers, body, timeout: target.timeout })
     }
 
     fn declaration(&self) -> &Declaration {
@@ -189,6 +213,15 @@ impl Question {
             Self::Page { listing, .. } | Self::Children { listing, .. } => &listing.collection.declaration,
             Self::Object { collection, .. } | Self::Properties { collection } => &collection.declaration,
             Self::Events { declaration, .. } => declaration,
+            Self::Write(change) => &change.collection.declaration,
+        }
+    }
+
+    /// What the API says in an answer that is a failure.
+    fn refusal(&self, answer: &Answer) -> Option<Box<Refusal>> {
+        match self {
+            Self::Write(change) => Some(Box::new(change.refusal(answer))),
+            _ => None,
         }
     }
 
@@ -197,20 +230,25 @@ impl Question {
             Ok(Response { url, status, headers, body, sent_at, elapsed }) => {
                 let answer = Answer { status, headers, body, received_at: sent_at + elapsed, url };
                 let until_reset = answer.pause(&self.declaration().rate_limit);
+                let refusal = self.refusal(&answer);
                 let result = self.read(&answer);
                 let asked_for = result.as_ref().err().and_then(Failure::pause);
-                Answered { sent_at, pause: asked_for.max(until_reset), result }
+                let refusal = refusal.filter(|_| result.is_err());
+                Answered { sent_at, pause: asked_for.max(until_reset), has_arrived: true, refusal, result }
             }
-            Err(sequin_net::Failure { error, sent_at }) => {
-                Answered::failed(sent_at.unwrap_or_else(SystemTime::now), classify(&error))
+            Err(sequin_net::Failure { error, sent_at: Some(sent_at) }) => {
+                Answered::lost(sent_at, classify(&error))
+            }
+            Err(sequin_net::Failure { error, sent_at: None }) => {
+                Answered::failed(SystemTime::now(), classify(&error))
             }
         }
     }
 
     fn read(self, answer: &Answer) -> Result<Reply, Failure> {
         match self {
-            Self::Page { known: Some(known), .. } if answer.status == StatusCode::NOT_MODIFIED => {
-                Ok(Reply::Page(Page::unchanged(&known, answer)))
+            Self::Page { known: Some(known), position, .. } if answer.status == StatusCode::NOT_MODIFIED => {
+                Ok(Reply::Page(Page::unchanged(known, &position, answer)))
             }
             Self::Page { listing, position, .. } => listing.interpret(&position, answer).map(Reply::Page),
             Self::Children { listing, position } => {
@@ -228,6 +266,9 @@ impl Question {
                 Some(feed) => event::interpret(&declaration, feed, &after, answer).map(Reply::Events),
                 None => Err(Failure::new(FailureClass::BadRequest, format!("there is no feed {feed:?}"))),
             },
+            Self::Write(change) => change
+                .interpret(answer)
+                .map(|object| Reply::Written { object, received_at: answer.received_at }),
         }
     }
 }

@@ -4,6 +4,7 @@ use super::{
     describe::Describe,
     feed::{FeedJob, Troubled},
     job::Retry,
+    mutate::Mutate,
     plan::{Plan, SyncContext},
     refetch::Refetch,
     retention::Retention,
@@ -29,6 +30,7 @@ pub enum Role {
     Refetch { sync: Uuid, collection_id: String },
     Describe { sync: Uuid, collection_id: String },
     Retention { sync: Uuid },
+    Mutate { sync: Uuid },
     Sweep { sync: Uuid, collection_id: String },
 }
 
@@ -42,6 +44,7 @@ impl Role {
             | Self::Refetch { sync, .. }
             | Self::Describe { sync, .. }
             | Self::Retention { sync }
+            | Self::Mutate { sync }
             | Self::Sweep { sync, .. } => *sync,
         }
     }
@@ -53,6 +56,7 @@ pub enum Job {
     Refetch(Box<Refetch>),
     Describe(Box<Describe>),
     Retention(Box<Retention>),
+    Mutate(Box<Mutate>),
     Sweep(SweepTimer),
 }
 
@@ -72,13 +76,18 @@ impl Job {
             Self::Refetch(refetch) => refetch.sync(),
             Self::Describe(describe) => describe.sync(),
             Self::Retention(retention) => retention.sync(),
+            Self::Mutate(mutate) => mutate.sync(),
             Self::Sweep(timer) => &timer.sync,
         }
     }
 
     /// Whether it has anything to ask the API.
     pub fn asks(&self) -> bool {
-        !matches!(self, Self::Retention(_))
+        match self {
+            Self::Retention(_) => false,
+            Self::Mutate(mutate) => mutate.asks(),
+            Self::Walk(_) | Self::Feed(_) | Self::Refetch(_) | Self::Describe(_) | Self::Sweep(_) => true,
+        }
     }
 }
 
@@ -122,6 +131,10 @@ pub fn missing(
         add(Role::Retention { sync: *sync_id }, &|| {
             Retention::new(sync.clone()).map(|retention| Job::Retention(Box::new(retention)))
         });
+    }
+    for sync_id in &plan.mutating {
+        let Some(sync) = syncs.get(sync_id) else { continue };
+        add(Role::Mutate { sync: *sync_id }, &|| Some(Job::Mutate(Box::new(Mutate::new(sync.clone())))));
     }
     for row in &plan.collections {
         let Some(sync) = syncs.get(&row.sync_id) else { continue };

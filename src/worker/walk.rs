@@ -277,19 +277,19 @@ impl Walk {
         let has_room = self.has_room(no, sent_at);
         let next_no = 1 + self.ranges.iter().map(Range::no).max().unwrap_or_default();
         let Some(range) = self.ranges.iter_mut().find(|range| range.no() == no) else { return };
-        if let (Purpose::Poll(poll), Some((listing, position))) = (&mut self.purpose, range.asks()) {
-            poll.remember(listing, position, &page);
-        }
         let is_ordered = || page.changed.iter().flatten().is_sorted();
         if range.is_ascending() && !is_ordered() {
             let problem = "the list is declared to come oldest change first (updated.ascending), and doesn't";
             self.failed(Tag::Page(no), Failure::new(FailureClass::BadData, problem), orders);
             return;
         }
-        if let Err(failure) = range.take(&page) {
-            self.failed(Tag::Page(no), failure, orders);
-            return;
-        }
+        let position = match range.take(&page) {
+            Ok(position) => position,
+            Err(failure) => {
+                self.failed(Tag::Page(no), failure, orders);
+                return;
+            }
+        };
         range.storing();
         let then = match &mut self.purpose {
             Purpose::Backfill(backfill) => {
@@ -303,7 +303,10 @@ impl Walk {
                 self.ranges.extend(piece);
                 Then::Advance { backfill: backfill.id, range: standing, cut, noted: backfill.sweep }
             }
-            Purpose::Poll(poll) => poll.take(range, &mut page, self.collection.retrieve.is_none()),
+            Purpose::Poll(poll) => {
+                let is_final = self.collection.retrieve.is_none();
+                poll.take(range, position.as_ref(), &mut page, is_final)
+            }
         };
         let recovered = self.recover(&Tag::Page(no));
         let batch = self.batch(page.records, page.rejected, sent_at);
@@ -345,7 +348,7 @@ impl Walk {
                     range.give_back();
                 }
             }
-            Tag::Events | Tag::Properties | Tag::Fetch(_) => {}
+            Tag::Events | Tag::Properties | Tag::Fetch(_) | Tag::Mutation(_) => {}
         }
     }
 
@@ -419,7 +422,7 @@ impl Walk {
             orders.work(Then::Complete { backfill });
         } else if self.collection.retrieve.is_some() {
             self.checks.waiting.extend(missing);
-        } else if self.collection.pagination().may_shift() && self.look_again(orders) {
+        } else if self.collection.may_shift() && self.look_again(orders) {
             // Nothing is deleted yet.
         } else {
             let records = missing.iter().map(|id| Record::gone(id)).collect();

@@ -7,7 +7,10 @@ from itertools import count
 import pytest
 from harness import Cluster, Database, Fake, Upstream
 from harness.consumers import CUSTOMER, OTHER_SYNC, Connection, make_stream, put
+from harness.fake import Request
 from harness.roles import As, connect_as, make_roles
+from harness.sync import Sync, start_sync
+from house.bodies import validate_body
 from house.test_providers import validate_request
 
 # What must never be in a server log. "terminated by signal" also covers a backend that aborted.
@@ -143,19 +146,37 @@ def fake() -> Iterator[Fake]:
 def stripe(fake: Fake) -> Iterator[Upstream]:
     """The fake's Stripe.
 
-    After the test, every request that it got must be one that Stripe documents, and no budget exceeded that
-    a sync was started with.
+    After the test, every request that it got must be one that Stripe documents, and so must the body of each
+    that it has not refused itself; and no budget exceeded that a sync was started with.
     """
     stripe = fake.upstream("stripe")
     yield stripe
     problems = {
         problem
         for request in stripe.requests()
-        for problem in validate_request(request.method, request.path, request.query)
+        for problem in (
+            *validate_request(request.method, request.path, request.query),
+            *_body_problems(request),
+        )
     }
     assert not problems, "\n".join(sorted(problems))
     overspent = stripe.overspent()
     assert not overspent, "\n".join(overspent)
+
+
+@pytest.fixture
+def synced(database: Database, stripe: Upstream) -> Sync:
+    """A sync "main" of five customers and two products, whose backfills have completed."""
+    stripe.seed(customer=5, product=2)
+    sync = start_sync(database, stripe, ["customer", "product"]).wait(20)
+    sync.converge()
+    return sync
+
+
+def _body_problems(request: Request) -> list[str]:
+    if not request.body or request.status == 400:
+        return []
+    return validate_body(request.method, request.path, request.headers.get("content-type", ""), request.body)
 
 
 @pytest.hookimpl(hookwrapper=True)

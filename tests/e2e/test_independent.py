@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 from harness import Database, eventually
 from harness.independent import LocalStripe, Server, StatefulMock
+from harness.mutations import mutate, reached
 from harness.sync import Sync, start_sync
+from house.bodies import validate_body
 from psycopg.types.json import Jsonb
 
 CARD = {"number": "4242424242424242", "exp_month": 12, "exp_year": 2030, "cvc": "123"}
@@ -284,3 +286,110 @@ def test_a_key_that_is_refused_and_then_replaced(database: Database, kind: type[
         database.sql(create, properties(server.api_key))
         sync.wait(20).converge()
         eventually(lambda: sync.health("customer") == "healthy", 15, what=database.status)
+
+
+# What a transaction asks for
+
+
+def in_step_after(sync: Sync, server: Server, asked: list[tuple[Any, ...]]) -> None:
+    """Asks for (collection, action, upstream id, data) one after another, and waits until each is done."""
+    for each in asked:
+        reached(sync.database, mutate(sync.database, *each))
+    sync.converge()
+    nothing_was_set_aside(sync)
+    problems = [
+        problem
+        for each in server.written()
+        for problem in validate_body(
+            each.ask.method,
+            each.ask.path,
+            dict(each.ask.headers).get("content-type", ""),
+            each.ask.body.decode(),
+        )
+    ]
+    assert not problems, problems
+    assert [each.status for each in server.written()] == [200] * len(asked)
+
+
+def test_what_is_asked_of_localstripe_is_done(database: Database, localstripe: LocalStripe) -> None:
+    kept, gone = (localstripe.create("/v1/customers", name=name) for name in ("kept", "gone"))
+    sync = start_sync(database, localstripe, ["customer", "product", "plan", "coupon"]).wait(20)
+    price = {"amount": 900, "currency": "eur", "interval": "month", "product": {"name": "within a plan"}}
+    odd = "10 % off/§"
+    in_step_after(
+        sync,
+        localstripe,
+        [
+            ("customer", "create", None, {"name": "Ada ☃", "email": "ada@example.com", "metadata": {"n": 1}}),
+            ("customer", "update", kept, {"description": "a & b = c", "metadata": {"plan": "gold"}}),
+            ("customer", "delete", gone),
+            ("product", "create", None, {"name": "thing", "active": False}),
+            ("coupon", "create", None, {"id": odd, "duration": "once", "percent_off": 12.5}),
+            ("plan", "create", None, price),
+        ],
+    )
+    [ada] = [each for each in localstripe.objects("customer").values() if each["name"] == "Ada ☃"]
+    assert (ada["email"], ada["metadata"]) == ("ada@example.com", {"n": "1"})
+    assert localstripe.objects("customer")[kept]["metadata"] == {"plan": "gold"}
+    assert gone not in localstripe.objects("customer")
+    assert localstripe.objects("coupon")[odd]["percent_off"] == 12.5
+    [plan] = localstripe.objects("plan").values()
+    assert (plan["amount"], plan["name"]) == (900, "within a plan")
+    # A key that it has been sent is lost on it, and none was sent twice.
+    keys = [dict(each.ask.headers).get("idempotency-key") for each in localstripe.written()]
+    assert len({key for key in keys if key}) == len([key for key in keys if key]) >= 5
+
+
+def test_what_is_asked_of_the_mock_is_done(database: Database, mock: StatefulMock) -> None:
+    known = mock.create("/v1/customers", email="known@example.com")
+    sync = start_sync(database, mock, ["customer", "price", "product", "tax_rate", "charge"]).wait(20)
+    in_step_after(
+        sync,
+        mock,
+        [
+            ("customer", "create", None, {"email": "ada@example.com", "metadata": {"n": 1, "yes": True}}),
+            ("customer", "update", known, {"description": "changed", "address": {"city": "Köln"}}),
+            ("tax_rate", "create", None, {"display_name": "VAT", "inclusive": True, "percentage": 12.5}),
+            ("charge", "create", None, {"amount": 900, "currency": "usd", "source": "tok_visa"}),
+        ],
+    )
+    found = {each["email"]: each for each in mock.objects("customer").values()}
+    assert found["ada@example.com"]["metadata"] == {"n": "1", "yes": "true"}
+    assert found["known@example.com"]["description"] == "changed"
+    [charge] = mock.objects("charge").values()
+    assert charge["amount"] == 900
+
+
+@pytest.mark.parametrize(
+    ("collection", "data", "code", "says"),
+    [
+        ("charge", {"amount": 5, "currency": "usd", "source": "tok_visa"}, "amount_too_small", "at least 50"),
+        ("plan", {"amount": 5}, "parameter_missing", "currency"),
+        (
+            "charge",
+            {"amount": 900, "currency": "usd", "source": "tok_chargeDeclined"},
+            "card_declined",
+            "declined",
+        ),
+    ],
+)
+def test_what_the_mock_refuses_has_its_words(
+    database: Database, mock: StatefulMock, collection: str, data: dict[str, Any], code: str, says: str
+) -> None:
+    start_sync(database, mock, ["charge", "plan"]).wait(20)
+    refused = reached(database, mutate(database, collection, "create", data=data), "failed")
+    assert refused.error_code == code
+    assert says in refused.error
+    assert refused.response["error"]["code"] == code
+    assert len(mock.written()) == 1
+
+
+def test_what_the_mock_has_done_is_not_done_again(database: Database, mock: StatefulMock) -> None:
+    """It knows keys: the answer is lost on its way, and what was asked is asked again under the same one."""
+    sync = start_sync(database, mock, ["customer"]).wait(20)
+    mock.lose_answers(2)
+    done = reached(database, mutate(database, "customer", "create", data={"email": "ada@example.com"}))
+    assert {dict(each.ask.headers)["idempotency-key"] for each in mock.written()} == {str(done.id)}
+    assert len(mock.written()) == 3
+    assert len(mock.objects("customer")) == 1
+    sync.converge()

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from harness import Cluster, Database, Upstream, eventually
+from harness.authorization import DECLARATION
 from harness.sync import create_credential, start_sync
 from psycopg import Connection, errors
 from psycopg.types.json import Jsonb
@@ -167,6 +168,22 @@ def test_who_waits_for_a_name_keeps_nobody_from_a_new_key(
     other.close()
     # The second one came after the rotation, and used the new key.
     assert [is_current for _, is_current in key_ids(database)] == [True]
+
+
+def test_who_waits_for_an_application_keeps_nobody_from_a_new_key(
+    cluster: Cluster, database: Database
+) -> None:
+    database.sql("SELECT sequin.register_provider(%s)", Jsonb(DECLARATION))
+    change = "SELECT sequin.create_oauth_app('app', 'fake_oauth', 'id', %s)"
+    database.sql(change, "first")
+    other = Database(cluster, database.name)
+    with ThreadPoolExecutor() as pool, database.connect() as session, session.transaction():
+        session.execute(change, ["second"])
+        begun = pool.submit(other.value, "SELECT sequin.start_oauth('app', 'https://app.example.com/back')")
+        eventually(lambda: database.sql("SELECT 1 FROM pg_locks WHERE NOT granted"), 20)
+        session.execute("SELECT sequin.rotate_key()")
+    assert begun.result().startswith("https://api.example.com/authorize")
+    other.close()
 
 
 def test_only_a_superuser_rotates(database: Database) -> None:

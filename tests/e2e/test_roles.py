@@ -3,7 +3,7 @@
 import pytest
 from harness import Cluster, Database, Upstream, eventually
 from harness.consumers import STREAM, one
-from harness.roles import ADMIN, ALL, CONSUMER, GROUPS, OPERATOR, OWNER, READER, STRANGER, As, refused
+from harness.roles import ADMIN, ALL, CONSUMER, GROUPS, OPERATOR, OWNER, READER, STRANGER, WRITER, As, refused
 from harness.sync import start_sync
 from psycopg import errors
 from psycopg.types.json import Jsonb
@@ -20,7 +20,7 @@ EXECUTE = {
         """create_stream delete_stream create_credential update_credential delete_credential
            create_oauth_app delete_oauth_app start_oauth finish_oauth register_provider delete_provider
            create_sync update_sync delete_sync create_consumer update_consumer delete_consumer
-           grant_stream revoke_stream grant_consumer revoke_consumer""",
+           grant_stream revoke_stream grant_consumer revoke_consumer grant_mutations revoke_mutations""",
     ),
     **among(
         {ADMIN, OPERATOR},
@@ -30,6 +30,11 @@ EXECUTE = {
     ),
     **among(set(), "rotate_key"),
     **among({ADMIN, CONSUMER}, "consume ack nack extend fetch"),
+    **among(
+        {ADMIN, WRITER},
+        """mutate await_mutation retry_mutation dismiss_mutation cancel_mutation
+           _find_mutation _await_mutation""",
+    ),
     **among(
         {ADMIN, READER},
         """read_stream record_json _stream_id _sync_id _check_filter _filter_names _filter_syncs
@@ -45,15 +50,15 @@ DEFINERS = {
     name
     for name, roles in EXECUTE.items()
     if (not name.startswith("_") and roles <= {ADMIN, OPERATOR}) or name == "_count_beyond"
-} - {"create_credential", "update_credential"}
+} - {"create_credential", "update_credential"} | {"_await_mutation", "_complete_mutation", "_call_writer"}
 
-# The same for tables and views. Nobody but the owner may do anything but SELECT.
+# The same for tables and views. Nobody but the owner may do anything but SELECT, and INSERT a request.
 SELECT = {
     **among({ADMIN}, "grants"),
     **among(
         {ADMIN, OPERATOR},
         """credentials oauth_apps providers collections sync_log workers backfills backfill_progress
-           consumer_status""",
+           consumer_status mutation_status""",
     ),
     **among({ADMIN, OPERATOR, READER}, "streams syncs sync_collections status _providers"),
     **among({ADMIN, READER}, "records rejected_records"),
@@ -61,9 +66,19 @@ SELECT = {
     **among({ADMIN, CONSUMER}, "dead_letters"),
     **among({READER}, "_granted_streams"),
     **among({CONSUMER}, "_granted_consumers"),
+    **among({ADMIN, WRITER}, "mutations"),
+    **among({WRITER}, "_granted_mutations"),
 }
-# What an operator may see of a table that is not granted as a whole: all but what the API sent.
-COLUMNS = {("rejected_records", OPERATOR): {"raw", "raw_hash"}}
+# What an operator may not see of a table that is not granted as a whole: what the API sent or is sent.
+COLUMNS = {
+    ("rejected_records", OPERATOR): {"raw", "raw_hash"},
+    ("mutations", OPERATOR): {"data", "response"},
+}
+# What may be given of a table that may be inserted into.
+INSERT = {
+    ("mutations", role): {"id", "sync", "collection_id", "action", "upstream_id", "data"}
+    for role in (ADMIN, WRITER)
+}
 
 # The lists
 
@@ -115,7 +130,22 @@ def test_columns_are_for_those_who_are_listed(roles: Database) -> None:
     assert hidden == COLUMNS
 
 
-def test_nobody_may_write_a_table_or_use_a_sequence(roles: Database) -> None:
+def test_who_may_insert_may_give_what_is_listed(roles: Database) -> None:
+    found: dict[tuple[str, str], set[str]] = {}
+    for relation, role, column in roles.sql(
+        """SELECT c.relname, r.rolname, a.attname
+           FROM pg_class AS c
+           JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+           JOIN pg_roles AS r ON r.rolname = ANY (%s)
+           WHERE c.relnamespace = 'sequin'::regnamespace AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
+             AND has_column_privilege(r.oid, c.oid, a.attnum, 'INSERT')""",
+        list(ALL),
+    ):
+        found.setdefault((relation, role), set()).add(column)
+    assert found == INSERT
+
+
+def test_nobody_may_change_a_table_or_use_a_sequence(roles: Database) -> None:
     tables = roles.sql(
         """SELECT c.relname, r.rolname
            FROM pg_class AS c, pg_roles AS r
@@ -125,7 +155,7 @@ def test_nobody_may_write_a_table_or_use_a_sequence(roles: Database) -> None:
                    WHEN 'i' THEN false
                    ELSE has_table_privilege(r.oid, c.oid,
                                             'INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER')
-                     OR has_any_column_privilege(r.oid, c.oid, 'INSERT, UPDATE, REFERENCES')
+                     OR has_any_column_privilege(r.oid, c.oid, 'UPDATE, REFERENCES')
                  END""",
         list(ALL),
     )
@@ -257,7 +287,7 @@ def test_views_that_hide_rows_are_barriers(database: Database) -> None:
     hiding = database.sql(
         """SELECT relname, 'security_barrier=true' = ANY (coalesce(reloptions, '{}')) FROM pg_class
            WHERE relnamespace = 'sequin'::regnamespace AND relkind = 'v'
-             AND pg_get_viewdef(oid) ~ '_visible_streams|_granted_streams|_granted_consumers|pg_has_role'
+             AND pg_get_viewdef(oid) ~ '_visible_streams|_granted_(streams|consumers|mutations)|pg_has_role'
              AND relname <> '_visible_streams'"""
     )
     assert len(hiding) >= 5
@@ -311,6 +341,9 @@ def test_a_search_path_leads_nowhere(evil: Database, as_role: As) -> None:
         "SELECT sequin.cancel_backfill(id) FROM sequin.backfills WHERE kind OPERATOR(pg_catalog.=) 'manual'"
     )
     admin.execute("SELECT sequin.retry_rejected('a')")
+    admin.execute("SELECT sequin.mutate('a', 'customer', 'create', data => '{}')")
+    admin.execute("SELECT sequin.cancel_mutation(id), sequin.await_mutation(id) FROM sequin.mutations")
+    admin.execute("SELECT * FROM sequin.mutation_status")
     admin.execute("SELECT sequin.refresh_collections('k')")
     admin.execute(
         "SELECT sequin.create_consumer('q', 's'), sequin.create_consumer('b', 's', mode => 'batch')"

@@ -10,6 +10,7 @@ import pytest
 from fake.client import Client
 from harness import Database, Fake, Upstream, eventually
 from harness.sync import Sync, start_sync
+from psycopg import errors
 from psycopg.types.json import Jsonb
 
 DECLARATION = json.loads(
@@ -118,6 +119,16 @@ def test_an_invoice_that_came_back_is_not_taken_for_deleted(database: Database, 
     looks = len(ledger.requests("^/deleted"))
     eventually(lambda: len(ledger.requests("^/deleted")) >= looks + 2)
     assert sync.live("invoice").keys() == {back}
+
+
+def test_options_that_a_sync_has_stay_declared(database: Database, ledger: Upstream) -> None:
+    declaration = deepcopy(DECLARATION) | {"options": {"branch": {"description": "Branches"}}}
+    database.sql("SELECT sequin.register_provider(%s)", Jsonb(declaration))
+    starts(database, ledger, "account", options={"branch": ["north", "south"]}).wait()
+    with pytest.raises(errors.DependentObjectsStillExist, match="options"):
+        register(database)
+    declaration["title"] = "The same with another title"
+    database.sql("SELECT sequin.register_provider(%s)", Jsonb(declaration))
 
 
 def test_a_cursor_that_has_grown_old_begins_anew(database: Database, ledger: Upstream) -> None:

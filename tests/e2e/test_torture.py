@@ -1,7 +1,7 @@
-"""Everything at once: an upstream that changes, an API that fails, a server that crashes, consumers that go.
+"""Everything at once: an upstream that changes, an API that fails, a server that crashes, users who write.
 
-At rest the stream equals the upstream, every consumer has had every final version, and no promise of
-docs/ARCHITECTURE.md was broken on the way.
+At rest the stream equals the upstream, every consumer has had every final version, what users have asked for
+in their transactions has been done once, and no promise of docs/ARCHITECTURE.md was broken on the way.
 
     make torture SEED=… MINUTES=…
 """
@@ -22,6 +22,7 @@ from torture.readers import HISTORY, Follower, Processor, clients, create_consum
 from torture.server import Terminator, Trouble
 from torture.verdict import converge, converged, judge_all
 from torture.world import World
+from torture.writers import Writer
 
 SECONDS = 60 * float(os.environ.get("SEQUIN_TORTURE_MINUTES") or "0.25")
 SEED = int(os.environ.get("SEQUIN_TORTURE_SEED") or random.randrange(1_000_000_000))
@@ -63,7 +64,9 @@ def test_nothing_is_lost_whatever_happens(cluster: Cluster, database: Database, 
 
     follower = Follower(world)
     trouble = [actor.thread for actor in (Trouble(world), Operator(world))]
+    writers = [Writer(world, number) for number in (1, 2)]
     others = [
+        *writers,
         Owner(world, far_back=SECONDS >= 60),
         Api(world, 1),
         Api(world, 2),
@@ -90,7 +93,7 @@ def test_nothing_is_lost_whatever_happens(cluster: Cluster, database: Database, 
         converge(world, PATIENCE + SECONDS / 4)
     world.at_rest.set()
     stuck += join([follower.thread], 30)
-    judge_all(world, follower)
+    judge_all(world, follower, writers)
     if stuck:
         world.problems.append(f"these did not come to their end: {stuck}")
     if world.problems:

@@ -8,6 +8,7 @@ import time
 import psycopg
 import pytest
 from harness import Cluster, Database, Upstream, eventually
+from harness.mutations import mutate, reached
 from harness.sync import Sync, start_sync
 
 # A backfill of 30 pages that takes about three seconds, two requests at a time: there is a middle to hit.
@@ -287,6 +288,7 @@ def test_idle_uses_no_xid_and_writes_no_wal(cluster: Cluster, database: Database
         start_sync(database, stripe, ["customer", "product"], name=f"sync {number}", frequency="4h")
     for number in range(10):
         Sync(database, stripe, f"sync {number}", "main", []).wait(30)
+    reached(database, mutate(database, "customer", "create", data={"name": "Ada"}, sync="sync 0"))
 
     def marks() -> tuple[str, str]:
         return database.sql(

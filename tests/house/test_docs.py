@@ -303,6 +303,18 @@ def test_the_table_of_stripe_is_its_declaration() -> None:
     assert table(providers_text(), "collection", "what", "list") == stripe_table()
 
 
+def test_what_can_be_changed_of_stripe_is_its_declaration() -> None:
+    declaration = json.loads((CHECKOUT / "providers" / "stripe.json").read_text(encoding="utf-8"))
+    expected = [
+        [f"`stripe:{collection['name']}`", ", ".join(collection["writes"])]
+        for collection in declaration["collections"]
+        if "writes" in collection
+    ]
+    assert table(providers_text(), "collection of Stripe", "actions") == expected
+    for document in ("README.md", "CHANGELOG.md"):
+        assert f"{len(expected)} " in (CHECKOUT / document).read_text(encoding="utf-8")
+
+
 # The readers themselves
 
 

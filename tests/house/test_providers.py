@@ -98,9 +98,14 @@ MAYBE_TIME = {"anyOf": [TIME, {"type": "null"}]}
 RECORD = {"id": POINTER, "created_at": MAYBE_TIME, "updated_at": MAYBE_TIME, "deleted": POINTER}
 PATH = {"type": "string", "pattern": r"^/v1/([a-z_]+|\{parent\.id\})(/([a-z_]+|\{parent\.id\}))*$"}
 SWEEP = {"sweep": POSITIVE}
+WRITE = _object(
+    "method path",
+    method={"enum": ["POST", "DELETE"]},
+    path={"type": "string", "pattern": r"^/v1/[a-z_/]+(/\{id\})?$"},
+)
 FORMAT = _object(
-    "provider title documentation base_url headers authentication rate_limit errors pagination record feeds "
-    "collections",
+    "provider title documentation base_url headers authentication rate_limit errors pagination record writes "
+    "feeds collections",
     provider=NAME,
     title={"type": "string"},
     documentation={"type": "string", "pattern": "^https://"},
@@ -164,6 +169,11 @@ FORMAT = _object(
         page_size=_object("parameter value", parameter={"type": "string"}, value=POSITIVE),
     ),
     record=_object("id created_at updated_at deleted", **RECORD),
+    writes=_object(
+        "encoding idempotency",
+        encoding={"const": "form"},
+        idempotency=_object("header lifetime", header={"type": "string"}, lifetime=POSITIVE),
+    ),
     feeds={
         "type": "object",
         "additionalProperties": _object(
@@ -182,7 +192,7 @@ FORMAT = _object(
         "type": "array",
         "items": _object(
             "name title path changes",
-            "retrieve query created parent record",
+            "retrieve query created parent record writes",
             name=NAME,
             title={"type": "string", "minLength": 1},
             path=PATH,
@@ -193,6 +203,7 @@ FORMAT = _object(
                 "collection", "embedded id_from", collection=NAME, embedded=POINTER, id_from=POINTER
             ),
             record=_object("", "id created_at updated_at deleted", **RECORD),
+            writes=_object("", "create update delete", create=WRITE, update=WRITE, delete=WRITE),
             changes={
                 "oneOf": [
                     _object("feed object", "sweep", feed=NAME, object={"type": "string"}, **SWEEP),
@@ -312,7 +323,7 @@ def validate_request(
     body is not looked at. Limits that the document states in prose only are checked too: 1 to 100 for
     `limit`, and one cursor at a time (https://docs.stripe.com/api/pagination).
     """
-    operations = _match(path)
+    operations = operations_of(path)
     if operations is None:
         return [f"{path}: no such path"]
     operation = operations.get(method.lower())
@@ -326,7 +337,7 @@ def validate_request(
         if name not in parameters:
             problems.append(f"{path}: unknown parameter {name}")
             continue
-        schema = _strict(parameters[name]["schema"])
+        schema = strict(parameters[name]["schema"])
         errors = Draft202012Validator(schema).iter_errors(_typed(value, schema))
         problems += [f"{path}: {name}={value!r}: {e.message}" for e in errors]
     problems += [
@@ -342,7 +353,8 @@ def validate_request(
     return problems
 
 
-def _match(path: str) -> Mapping[str, Any] | None:
+def operations_of(path: str) -> Mapping[str, Any] | None:
+    """What the document says of a path as Stripe would see it, by method; None where it has no such path."""
     segments = path.split("/")
     best: tuple[int, Mapping[str, Any] | None] = (len(segments) + 1, None)
     for shape, operations in _by_shape().items():
@@ -388,16 +400,16 @@ def _place(given: dict[str, Any], name: str, value: str) -> Iterator[str]:
         yield f"parameter {name} is given twice, or in two forms"
 
 
-def _strict(schema: Any) -> Any:
+def strict(schema: Any) -> Any:
     """The schema with no room for properties that it doesn't name."""
     if isinstance(schema, list):
-        return [_strict(s) for s in schema]
+        return [strict(s) for s in schema]
     if not isinstance(schema, dict):
         return schema
-    strict = {k: _strict(v) for k, v in schema.items()}
+    closed = {k: strict(v) for k, v in schema.items()}
     if isinstance(schema.get("properties"), dict):
-        strict.setdefault("additionalProperties", False)
-    return strict
+        closed.setdefault("additionalProperties", False)
+    return closed
 
 
 def _typed(value: Any, schema: Mapping[str, Any]) -> Any:
@@ -491,6 +503,24 @@ def test_error_pointers_and_classes() -> None:
     assert classify(429, "lock_timeout") == "transient"
     assert classify(409) == classify(500) == classify(503) == "transient"
     assert classify(302) == "unknown"
+
+
+WRITES = [
+    pytest.param(collection, action, id=f"{name}-{action}")
+    for name, collection in COLLECTIONS.items()
+    for action in collection.get("writes", {})
+]
+
+
+@pytest.mark.parametrize(("collection", "action"), WRITES)
+def test_writes_are_documented_and_answer_with_the_object(collection: dict[str, Any], action: str) -> None:
+    write = collection["writes"][action]
+    operation = _by_shape()[_shape(write["path"])][write["method"].lower()]
+    assert _object_types(_response(operation)) <= _object_types(_items(collection))
+
+
+def test_there_are_enough_writes() -> None:
+    assert len({param.values[0]["name"] for param in WRITES}) >= 15
 
 
 @pytest.mark.parametrize("feed", DECLARATION["feeds"].values(), ids=DECLARATION["feeds"].keys())

@@ -8,6 +8,7 @@ pub mod failure;
 pub mod feed;
 pub mod frequency;
 pub mod guard;
+pub mod mutation;
 pub mod name;
 pub mod observation;
 pub mod ranges;

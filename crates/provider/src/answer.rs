@@ -161,7 +161,7 @@ impl Original {
 }
 
 /// The bytes as a text of the same length, so that each part of it can be found among the bytes again.
-fn readable(bytes: &[u8]) -> Cow<'_, str> {
+pub(crate) fn readable(bytes: &[u8]) -> Cow<'_, str> {
     if let Ok(text) = std::str::from_utf8(bytes) {
         return Cow::Borrowed(text);
     }

@@ -18,7 +18,8 @@ impl Shown {
         let mut changed = page.changed.iter().flatten();
         let first = changed.next().copied();
         let last = changed.next_back().copied().or(first);
-        Self { first, last, last_id: page.listed.last().cloned() }
+        let last_id = page.listed.last().filter(|_| first.is_some()).cloned();
+        Self { first, last, last_id }
     }
 }
 

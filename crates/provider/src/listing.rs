@@ -33,38 +33,58 @@ pub struct Page {
     /// When each was changed, as the list says, in its order. Where the list does no more than name the objects, they are
     /// in pages behind it, and those say nothing of the list.
     pub changed: Vec<Option<Timestamp>>,
-    /// What of the list was shown: the ids of its objects; those of children behind their parent's, and that too.
+    /// What of the list was shown: the ids of its objects; those of children behind their parent's, and that too. Where the
+    /// answer shows nothing itself, which page it is.
     pub listed: Vec<String>,
     /// The API's clock when it answered.
     pub date: Timestamp,
-    /// What tells this version of the answer from others.
-    pub etag: Option<String>,
+    /// With what the API need not give the answer again. Whether there is another page by now need not show in this one: where
+    /// it could be, there is none of that.
+    pub known: Option<Arc<Known>>,
 }
 
 /// An answer that the API need not give again, as long as it is the same.
 #[derive(Debug, Clone)]
 pub struct Known {
+    /// What tells this version of the answer from others.
     pub etag: String,
-    /// Where the walk went on.
-    pub next: Option<Position>,
+    /// Where its list goes on.
+    after: Option<After>,
+    /// What there is to be listed beneath its objects.
+    beneath: VecDeque<Reading>,
 }
 
 impl Page {
     /// The page is as it is known.
-    pub fn unchanged(known: &Known, answer: &Answer) -> Self {
-        Self { next: known.next.clone(), ..Self::empty(answer) }
+    pub fn unchanged(known: Arc<Known>, position: &Position, answer: &Answer) -> Self {
+        let next = position.behind(known.after.clone(), known.beneath.clone());
+        Self { next, known: Some(known), ..Self::empty(position, answer) }
     }
 
-    fn empty(answer: &Answer) -> Self {
+    /// Nothing but where the walk goes on.
+    fn leading_to(
+        after: Option<After>,
+        beneath: VecDeque<Reading>,
+        position: &Position,
+        answer: &Answer,
+    ) -> Self {
+        let etag = answer.headers.get(ETAG).and_then(|etag| etag.to_str().ok());
+        let known = etag.map(|etag| {
+            Arc::new(Known { etag: etag.to_owned(), after: after.clone(), beneath: beneath.clone() })
+        });
+        Self { next: position.behind(after, beneath), known, ..Self::empty(position, answer) }
+    }
+
+    fn empty(position: &Position, answer: &Answer) -> Self {
         Self {
             records: Vec::new(),
             rejected: Vec::new(),
             next: None,
             created: Vec::new(),
             changed: Vec::new(),
-            listed: Vec::new(),
+            listed: vec![format!("{:?}", position.page())],
             date: answer.date(),
-            etag: answer.headers.get(ETAG).and_then(|etag| etag.to_str().ok()).map(str::to_owned),
+            known: None,
         }
     }
 }
@@ -135,13 +155,20 @@ impl Listing {
         }
     }
 
-    /// Whether the list can be cut: the API bounds it on both sides, and each object says when it was created.
+    /// Whether the list can be cut: the API bounds it on both sides, also in the middle, and each object says when it was
+    /// created.
     pub fn can_be_cut(&self) -> bool {
         self.collection.levels().first().is_some_and(|outermost| {
             outermost.is_one_list()
+                && outermost.pagination().takes_parameters()
                 && outermost.created.as_ref().is_some_and(|created| created.before.is_some())
                 && outermost.shape().created_at.is_some()
         })
+    }
+
+    /// Whether the page at `position` is one of the collection, and not of what it stands beneath.
+    pub fn is_own(&self, position: &Position) -> bool {
+        position.level() + 1 == self.collection.levels().len()
     }
 
     /// The list of changes that a level of the walk reads, and from when on; `None` where it reads all objects.
@@ -175,7 +202,7 @@ impl Listing {
             Ok(text) => text,
             Err(failure) if failure.class == FailureClass::Missing => {
                 return match position.past_missing() {
-                    Ok(next) => Ok(Page { next, ..Page::empty(answer) }),
+                    Ok(next) => Ok(Page { next, ..Page::empty(position, answer) }),
                     Err(NothingMissing) => Err(failure),
                 };
             }
@@ -192,7 +219,7 @@ impl Listing {
             let reader = Reader::new(&self.collection, original);
             return self.read_parents(&levels[level..], &reader, position, answer, text);
         }
-        let Reading { beneath, after } = position.reading();
+        let Reading { beneath, after, .. } = position.reading();
         if let (Beneath::Objects { ids }, Some(batch)) = (beneath, &self.collection.batch) {
             let reader = Reader::new(&self.collection, original);
             return read_batch(&reader, batch, ids, position, answer, text);
@@ -217,7 +244,6 @@ impl Listing {
             }
             (Subject::Objects, None) => {}
         }
-        let next = position.behind(next, named);
         let (created, listed) = match beneath.id() {
             None => (created, ids),
             Some(parent) => {
@@ -225,7 +251,9 @@ impl Listing {
                 (Vec::new(), std::iter::once(parent.to_owned()).chain(children).collect())
             }
         };
-        Ok(Page { records, rejected, next, created, changed, listed, ..Page::empty(answer) })
+        let page = Page::leading_to(next, named, position, answer);
+        let known = page.known.filter(|_| !pagination.is_full(&list));
+        Ok(Page { records, rejected, created, changed, listed, known, ..page })
     }
 
     /// Whether a page has nothing but what is too old, in a list that has the newest first.
@@ -257,27 +285,30 @@ impl Listing {
         text: &str,
     ) -> Result<Page, String> {
         let [parents, child, ..] = levels else { return Err("the collection is not nested".into()) };
-        let Reading { beneath, after } = position.reading();
+        let Reading { beneath, after, .. } = position.reading();
         let level = position.level();
         let list = read_list(parents, self.pagination(parents, level), beneath, answer, text)?;
         let pagination = child.pagination();
         let shape = parents.shape();
         let created_at = shape.created_at.as_ref();
-        let embedded = child.parent.as_ref().and_then(|parent| parent.embedded.as_ref());
+        // What is embedded are the children themselves, and not others that these stand beneath.
+        let embedded =
+            child.parent.as_ref().filter(|_| levels.len() == 2).and_then(|parent| parent.embedded.as_ref());
         let wanted = wanted_of_parents(child);
         let changed_since = self.changed_since.filter(|_| child.changes.of_parents && levels.len() == 2);
         let mut has_young = list.items.is_empty();
-        let mut page = Page::empty(answer);
+        let (mut records, mut rejected) = (Vec::<Record>::new(), Vec::<Rejected>::new());
         let mut unfinished = VecDeque::new();
+        let mut created = Vec::with_capacity(list.items.len());
         let mut ids = Vec::with_capacity(list.items.len());
         for item in &list.items {
             let updated_at = shape.updated_at.as_ref();
             let moments = [created_at, updated_at].map(|moment| moment.map(|moment| &moment.at));
             let pointers = [Some(&shape.id), embedded, moments[0], moments[1]];
-            let [id, children, created, updated] =
+            let [id, children, raw_created, updated] =
                 pointer::follow(item.get(), pointers).map_err(|error| error.to_string())?;
             let id = id.and_then(identifier).ok_or_else(|| format!("a {} has no id", parents.title))?;
-            page.created.push(created_at.zip(created).and_then(|(moment, raw)| moment.format.read(raw)));
+            created.push(created_at.zip(raw_created).and_then(|(moment, raw)| moment.format.read(raw)));
             let updated = updated_at.zip(updated).and_then(|(moment, raw)| moment.format.read(raw));
             if changed_since.zip(updated).is_some_and(|(since, updated)| updated < since) {
                 ids.push(id);
@@ -286,11 +317,10 @@ impl Listing {
             has_young = true;
             let start = match children.map(|children| pagination.read_embedded(children.get())) {
                 Some(Ok(children)) => {
-                    let Objects { records, rejected, next, .. } =
-                        read_objects(reader, pagination, &children, &After::start(), Some(&id))?;
-                    page.records.extend(records);
-                    page.rejected.extend(rejected);
-                    next
+                    let first = read_objects(reader, pagination, &children, &After::start(), Some(&id))?;
+                    records.extend(first.records);
+                    rejected.extend(first.rejected);
+                    first.next
                 }
                 // The parent doesn't carry the list, so it has to be asked for.
                 Some(Err(_)) | None => Some(After::start()),
@@ -298,7 +328,8 @@ impl Listing {
             if let Some(after) = start {
                 let values = values_of(item.get(), &wanted)
                     .map_err(|missing| format!("the {} {id} has nothing at {missing}", parents.title))?;
-                unfinished.push_back(Reading { beneath: Beneath::Object { id: id.clone(), values }, after });
+                let beneath = Beneath::Object { id: id.clone(), values };
+                unfinished.push_back(Reading::behind(beneath, after));
             }
             ids.push(id);
         }
@@ -307,17 +338,18 @@ impl Listing {
             true => None,
             false => self.pagination(parents, level).next(&list, &ids, after)?.filter(|_| !is_over),
         };
-        page.changed = page.records.iter().map(|record| record.updated_at).collect();
-        remove_repetitions(&mut page.records);
-        page.next = position.behind(then, unfinished);
-        page.listed = match beneath.id() {
+        let changed = records.iter().map(|record| record.updated_at).collect();
+        remove_repetitions(&mut records);
+        let listed = match beneath.id() {
             None => ids,
             Some(outer) => ids.iter().map(|id| format!("{outer} {id}")).collect(),
         };
         if !position.is_outermost() {
-            page.created.clear();
+            created.clear();
         }
-        Ok(page)
+        let page = Page::leading_to(then, unfinished, position, answer);
+        let known = page.known.filter(|_| !self.pagination(parents, level).is_full(&list));
+        Ok(Page { records, rejected, created, changed, listed, known, ..page })
     }
 }
 
@@ -375,7 +407,7 @@ struct Objects {
     /// Of each object that was listed, in the list's order.
     created: Vec<Option<Timestamp>>,
     changed: Vec<Option<Timestamp>>,
-    /// Of each that has one.
+    /// Of each that has one, as the list has it.
     ids: Vec<String>,
     next: Option<After>,
 }
@@ -395,13 +427,13 @@ fn read_objects(
     for item in &list.items {
         match reader.read(item.get(), parent) {
             Ok(record) => {
-                ids.push(record.upstream_id.clone());
+                ids.push(reader.own_id(&record.upstream_id).to_owned());
                 created.push(record.created_at);
                 changed.push(record.updated_at);
                 records.push(record);
             }
             Err(set_aside) => {
-                ids.extend(set_aside.upstream_id.clone());
+                ids.extend(set_aside.upstream_id.as_deref().map(|id| reader.own_id(id).to_owned()));
                 created.push(None);
                 changed.push(None);
                 rejected.push(set_aside);
@@ -427,8 +459,7 @@ fn read_batch(
     let Objects { mut records, rejected, .. } = read_objects(reader, &whole, &list, &After::start(), None)?;
     // An API may show, in place of what was asked for, the object that it was merged into.
     records.retain(|record| ids.contains(&record.upstream_id));
-    let next = position.behind(None, VecDeque::new());
-    Ok(Page { records, rejected, next, ..Page::empty(answer) })
+    Ok(Page { records, rejected, ..Page::leading_to(None, VecDeque::new(), position, answer) })
 }
 
 /// Of records with equal ids the last one stays.

@@ -163,6 +163,12 @@ impl Pagination {
         }
     }
 
+    /// Whether what is added next may stand on a page behind this one, which is the last, and leave this one as it is.
+    pub(crate) fn is_full(&self, list: &List<'_>) -> bool {
+        let has_all = |size: &PageSize| list.items.len() >= size.value as usize;
+        list.rest == Rest::Nothing && self.page_size().is_some_and(has_all)
+    }
+
     /// The first page of a list that stands in another object.
     pub(crate) fn read_embedded<'a>(&self, text: &'a str) -> Result<List<'a>, String> {
         let (items, more, _) = self.find(text, None)?;

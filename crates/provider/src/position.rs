@@ -1,7 +1,7 @@
 //! Where a walk through lists goes on.
 
 use crate::pages::After;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de::Error};
 use std::collections::{BTreeMap, VecDeque};
 
 /// Where a walk goes on. It is what a backfill keeps in the database.
@@ -11,9 +11,8 @@ use std::collections::{BTreeMap, VecDeque};
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Position {
     /// What is left to be read on each level, from the outermost on. The next page is the first list's of the last level.
+    #[serde(deserialize_with = "unfinished")]
     levels: Vec<VecDeque<Reading>>,
-    /// How often the outermost list had to be read from its start again.
-    restarts: u8,
 }
 
 /// A list, and where it goes on.
@@ -21,6 +20,13 @@ pub struct Position {
 pub struct Reading {
     pub(crate) beneath: Beneath,
     pub(crate) after: After,
+    /// How often it had to be read from its start again.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    restarts: u8,
+}
+
+fn is_zero(restarts: &u8) -> bool {
+    *restarts == 0
 }
 
 /// What a list belongs to.
@@ -39,6 +45,15 @@ pub enum Beneath {
     },
     /// Nothing but a list that names them: these objects, which are read in one go.
     Objects { ids: Vec<String> },
+}
+
+/// Levels as they were kept, in which there is a next page.
+fn unfinished<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<VecDeque<Reading>>, D::Error> {
+    let levels = Vec::<VecDeque<Reading>>::deserialize(deserializer)?;
+    match levels.last().is_some_and(|lists| !lists.is_empty()) {
+        true => Ok(levels),
+        false => Err(D::Error::custom("nothing is left to be read")),
+    }
 }
 
 /// How often a list is read from its start again because the API doesn't know where to go on.
@@ -72,7 +87,12 @@ impl Beneath {
 impl Reading {
     /// A list from its start on.
     pub(crate) fn of(beneath: Beneath) -> Self {
-        Self { beneath, after: After::start() }
+        Self::behind(beneath, After::start())
+    }
+
+    /// A list of which the first page is known.
+    pub(crate) fn behind(beneath: Beneath, after: After) -> Self {
+        Self { beneath, after, restarts: 0 }
     }
 }
 
@@ -80,13 +100,13 @@ impl Position {
     /// Before the first page of the first of these lists; `None` where there is none.
     pub(crate) fn at_start(lists: impl IntoIterator<Item = Beneath>) -> Option<Self> {
         let lists: VecDeque<Reading> = lists.into_iter().map(Reading::of).collect();
-        (!lists.is_empty()).then(|| Self { levels: vec![lists], restarts: 0 })
+        (!lists.is_empty()).then(|| Self { levels: vec![lists] })
     }
 
     /// The children of one parent, which stands beneath nothing else, from the first on.
     pub fn of_parent(id: &str) -> Self {
         let parent = Beneath::Object { id: id.to_owned(), values: BTreeMap::new() };
-        Self { levels: vec![VecDeque::new(), [Reading::of(parent)].into()], restarts: 0 }
+        Self { levels: vec![VecDeque::new(), [Reading::of(parent)].into()] }
     }
 
     /// On which level the next page is: 0 is the outermost.
@@ -97,6 +117,11 @@ impl Position {
     /// Whether the next page is one of the outermost list.
     pub fn is_outermost(&self) -> bool {
         self.level() == 0
+    }
+
+    /// Which page is the next, whatever else there is to be read: of which list, and on which level that is.
+    pub fn page(&self) -> (usize, &Reading) {
+        (self.level(), self.reading())
     }
 
     /// The list whose next page it is.
@@ -149,11 +174,9 @@ impl Position {
             // That a parent is gone is no wonder; what there is for all, or an option names, has to be there.
             return if is_outermost { Err(NothingMissing) } else { Ok(self.behind(None, VecDeque::new())) };
         }
-        if is_outermost && list.after.is_start() {
-            position.restarts += 1;
-        }
+        list.restarts += u8::from(list.after.is_start());
         // An API that never knows where to go on would be asked for ever.
-        if position.restarts > MOST_RESTARTS { Err(NothingMissing) } else { Ok(Some(position)) }
+        if list.restarts > MOST_RESTARTS { Err(NothingMissing) } else { Ok(Some(position)) }
     }
 }
 
@@ -201,6 +224,15 @@ mod tests {
         let next = children.past_missing().unwrap().unwrap();
         assert_eq!(next.reading().beneath.value("repositories"), Some("o/b"));
         assert_eq!(Position::at_start([]), None);
+        // A list that is read from its start once more leads back to nowhere, and that not for ever.
+        let mut again = children;
+        for _ in 0..MOST_RESTARTS {
+            let further = again.behind(given("page 2"), VecDeque::new()).unwrap();
+            let before = std::mem::replace(&mut again, further.past_missing().unwrap().unwrap());
+            assert!(again != before && again.reading().after.is_start());
+        }
+        let further = again.behind(given("page 2"), VecDeque::new()).unwrap();
+        assert_eq!(further.past_missing(), Err(NothingMissing));
     }
 
     #[test]
@@ -213,6 +245,9 @@ mod tests {
         for position in [start, within, Position::of_parent("sub_1")] {
             let text = serde_json::to_string(&position).unwrap();
             assert_eq!(serde_json::from_str::<Position>(&text).unwrap(), position);
+        }
+        for nothing in [r#"{"levels": []}"#, r#"{"levels": [[]]}"#] {
+            assert!(serde_json::from_str::<Position>(nothing).is_err());
         }
     }
 }

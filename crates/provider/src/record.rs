@@ -77,6 +77,14 @@ impl Reader {
         Self { shape, id_from: None, scoped: false, original }
     }
 
+    /// The id that a list has of the object: without the parent's in front.
+    pub(crate) fn own_id<'a>(&self, upstream_id: &'a str) -> &'a str {
+        match self.scoped {
+            true => unscoped(upstream_id).map_or(upstream_id, |(_, id)| id),
+            false => upstream_id,
+        }
+    }
+
     /// The record in `raw`, a whole JSON value and a part of the answer's text; `parent_id` where it is known from the
     /// request.
     pub fn read(&self, raw: &str, parent_id: Option<&str>) -> Result<Record, Rejected> {

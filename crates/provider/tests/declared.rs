@@ -50,6 +50,19 @@ fn fields(declaration: &mut Value, fields: Value) {
     declaration["collections"][0]["fields"] = fields;
 }
 
+/// Gives the API a form of writing in which requests are known again.
+fn idempotency(declaration: &mut Value, idempotency: Value) {
+    declaration["writes"] = json!({"encoding": "form", "idempotency": idempotency});
+}
+
+/// Gives the collection a request for a change, which is a POST unless it says otherwise.
+fn write(declaration: &mut Value, action: &str, mut write: Value) {
+    declaration["writes"] = json!({"encoding": "form"});
+    let write = write.as_object_mut().unwrap();
+    write.entry("method").or_insert(json!("POST"));
+    declaration["collections"][0]["writes"] = json!({action: write});
+}
+
 fn listing(change: impl FnOnce(&mut Value)) -> Listing {
     let declaration = Arc::new(declare(change).unwrap());
     Listing::whole(CollectionRef::new(&declaration, "item").unwrap())
@@ -358,6 +371,15 @@ fn fields_can_stand_in_a_document_of_their_own() {
 }
 
 #[test]
+fn a_position_stays_one_when_only_writes_change() {
+    let old = listing(|_| {}).collection;
+    let writing = listing(|d| write(d, "delete", json!({"path": "/items/{id}", "gone": true}))).collection;
+    let moved = listing(|d| d["collections"][0]["path"] = json!("/things")).collection;
+    assert!(old.lists_as(&writing) && writing.lists_as(&old));
+    assert!(!old.lists_as(&moved));
+}
+
+#[test]
 fn what_a_declaration_must_not_say_is_named_by_its_place() {
     type Change = fn(&mut Value);
     let cases: &[(Change, &str)] = &[
@@ -409,6 +431,26 @@ fn what_a_declaration_must_not_say_is_named_by_its_place() {
             "/collections/0/parent/collection: ",
         ),
         (|d| d["collections"][0]["scoped"] = json!(true), "/collections/0/scoped: "),
+        (
+            |d| {
+                nest(d);
+                d["collections"][1]["scoped"] = json!(true);
+            },
+            "/collections/2/parent/collection: ",
+        ),
+        (
+            |d| {
+                nest(d);
+                d["feeds"] = json!({"events": {"path": "/events", "since": "since", "id": "/id",
+                    "occurred_at": {"at": "/at", "format": "unix_seconds"}, "object_type": "/type",
+                    "object_id": "/of", "lookback": 60, "retention": 3600}});
+                let item = &mut d["collections"][2];
+                item["scoped"] = json!(true);
+                item["retrieve"] = json!("/shelves/{parent.id}/items/{id}");
+                item["changes"] = json!({"feed": "events", "object": "item"});
+            },
+            "/collections/2/scoped: ",
+        ),
         (|d| d["collections"][0]["path"] = json!([]), "/collections/0/path: "),
         (|d| by_option(d, json!({"option": "x", "path": "/x/{x}"})), "/collections/0/path/0/option: "),
         (|d| by_option(d, json!({"option": "of", "path": "/x"})), "/collections/0/path/0/path: "),
@@ -439,6 +481,40 @@ fn what_a_declaration_must_not_say_is_named_by_its_place() {
             |d| fields(d, json!({"a/b": {"type": "text", "format": "iso8601"}})),
             "/collections/0/fields/a~1b/format: ",
         ),
+        (|d| d["writes"] = json!({"encoding": "xml"}), "/writes/encoding: unknown variant"),
+        (|d| idempotency(d, json!({"header": "a b", "lifetime": 60})), "/writes/idempotency/header: "),
+        (|d| idempotency(d, json!({"header": "Key", "lifetime": 0})), "/writes/idempotency/lifetime: "),
+        (
+            |d| d["collections"][0]["writes"] = json!({"create": {"method": "POST", "path": "/items"}}),
+            "/writes: ",
+        ),
+        (|d| write(d, "create", json!({"path": "/items/{id}"})), "/collections/0/writes/create/path: "),
+        (|d| write(d, "update", json!({"path": "/items"})), "/collections/0/writes/update/path: "),
+        (|d| write(d, "update", json!({"path": "/{id}/{key}"})), "/collections/0/writes/update/path: "),
+        (|d| write(d, "delete", json!({"path": "items/{id}"})), "/collections/0/writes/delete/path: "),
+        (|d| write(d, "upsert", json!({"path": "/{parent.id}"})), "/collections/0/writes/upsert/path: "),
+        (
+            |d| write(d, "create", json!({"path": "/items", "method": "GET"})),
+            "/collections/0/writes/create/method: ",
+        ),
+        (
+            |d| write(d, "create", json!({"path": "/items", "gone": true})),
+            "/collections/0/writes/create/gone: ",
+        ),
+        (
+            |d| write(d, "create", json!({"path": "/items", "wrap": "/item"})),
+            "/collections/0/writes/create/wrap: ",
+        ),
+        (
+            |d| {
+                let mut child = d["collections"][0].clone();
+                child["name"] = json!("child");
+                d["collections"].as_array_mut().unwrap().push(child);
+                write(d, "create", json!({"path": "/items"}));
+                d["collections"][0]["parent"] = json!({"collection": "child"});
+            },
+            "/collections/0/writes/create: ",
+        ),
     ];
     for (change, place) in cases {
         let refused = declare(change).unwrap_err();
@@ -451,6 +527,47 @@ fn what_a_declaration_must_not_say_is_named_by_its_place() {
 fn by_option(declaration: &mut Value, path: Value) {
     declaration["options"] = json!({"of": {"description": "Whose"}});
     declaration["collections"][0]["path"] = json!([path]);
+}
+
+/// Items beneath shelves beneath shops, each list going on after its last id.
+fn nest(declaration: &mut Value) {
+    declaration["pagination"] = json!({"kind": "id_cursor", "items": "/data", "has_more": "/more",
+                                       "parameter": "after", "page_size": {"parameter": "limit", "value": 2}});
+    declaration["collections"] = json!([
+        {"name": "shop", "title": "Shops", "changes": {"sweep": 60}, "path": "/shops"},
+        {"name": "shelf", "title": "Shelves", "changes": {"sweep": 60}, "path": "/shops/{parent.id}/shelves",
+         "parent": {"collection": "shop", "embedded": "/shelves"}},
+        {"name": "item", "title": "Items", "changes": {"sweep": 60}, "path": "/shelves/{parent.id}/items",
+         "parent": {"collection": "shelf"}}]);
+}
+
+#[test]
+fn what_a_parent_has_embedded_is_nothing_that_stands_beneath_that() {
+    let items = listing(nest);
+    let shops = r#"{"more": false, "data": [{"id": 1, "shelves": {"more": false, "data": [{"id": "s"}]}}]}"#;
+    let shelves = r#"{"more": false, "data": [{"id": "s"}]}"#;
+    let answers: &[(&[(&str, &str)], &str)] =
+        &[(&[], shops), (&[], shelves), (&[], r#"{"more": false, "data": [{"id": "i"}]}"#)];
+    let (asked, ids) = walk(&items, answers).unwrap();
+    assert_eq!(asked, ["/shops?limit=2", "/shops/1/shelves?limit=2", "/shelves/s/items?limit=2"]);
+    assert_eq!(ids, ["i"]);
+}
+
+#[test]
+fn a_list_of_scoped_objects_goes_on_behind_their_own_ids() {
+    let items = listing(|d| {
+        nest(d);
+        d["collections"][2]["scoped"] = json!(true);
+    });
+    let shelves = r#"{"more": false, "data": [{"id": "s/1"}]}"#;
+    let answers: &[(&[(&str, &str)], &str)] = &[
+        (&[], r#"{"more": false, "data": [{"id": 1}]}"#),
+        (&[], shelves),
+        (&[], r#"{"more": true, "data": [{"id": "a/b"}]}"#),
+    ];
+    let (asked, ids) = walk(&items, answers).unwrap();
+    assert_eq!(asked.last().unwrap(), "/shelves/s%2F1/items?limit=2&after=a%2Fb");
+    assert_eq!(ids, ["s%2F1/a/b"]);
 }
 
 #[test]
@@ -528,6 +645,71 @@ fn a_list_that_has_the_newest_first_is_read_as_far_as_it_is_new() {
     assert!(asks_on(&links, &objects(&["2023-01-02", "2023-01-01"])), "everything is wanted");
 }
 
+#[test]
+fn a_last_page_that_is_full_is_always_asked_for() {
+    let links = paged(
+        json!({"kind": "link_header", "items": "", "page_size": {"parameter": "per_page", "value": 2}}),
+    );
+    let is_known = |link: Option<(&str, &str)>, body: &str| {
+        let headers: Vec<(&str, &str)> = [("etag", "\"1\"")].into_iter().chain(link).collect();
+        let page = links.interpret(&start(), &answer(&url(&links, &start()), 200, &headers, body));
+        page.unwrap().known.is_some()
+    };
+    let more = ("link", "<https://api.example.com/more>; rel=\"next\"");
+    assert!(is_known(None, r#"[{"id": 1}]"#) && is_known(Some(more), r#"[{"id": 1}, {"id": 2}]"#));
+    assert!(!is_known(None, r#"[{"id": 1}, {"id": 2}]"#), "a third one may stand on another page");
+}
+
+#[test]
+fn parents_that_may_be_missed_have_their_children_missed() {
+    let may_shift = |pagination: Value| {
+        let items = listing(|d| {
+            nest(d);
+            d["collections"][0]["pagination"] = pagination;
+        });
+        items.collection.may_shift()
+    };
+    assert!(!may_shift(Value::Null));
+    assert!(may_shift(json!({"kind": "page", "items": "/data", "parameter": "page"})));
+}
+
+#[test]
+fn what_goes_on_by_urls_is_not_cut() {
+    let can_be_cut = |pagination: Value| {
+        let items = listing(|d| {
+            d["pagination"] = pagination;
+            d["record"]["created_at"] = json!({"at": "/created", "format": "iso8601"});
+            d["collections"][0]["created"] = json!({"from": "from", "before": "before"});
+        });
+        items.can_be_cut()
+    };
+    assert!(can_be_cut(json!({"kind": "cursor", "items": "", "next": "/next", "parameter": "cursor"})));
+    assert!(!can_be_cut(json!({"kind": "link_header", "items": ""})));
+}
+
+#[test]
+fn an_answer_that_is_known_leads_to_the_same_lists() {
+    let items = listing(|d| {
+        nest(d);
+        d["pagination"] = json!({"kind": "link_header", "items": ""});
+        d["collections"][1]["parent"].as_object_mut().unwrap().remove("embedded");
+    });
+    let start = items.start().unwrap();
+    let first = url(&items, &start);
+    let headers = [("etag", "\"1\""), ("link", "<https://api.example.com/more>; rel=\"next\"")];
+    let page = items.interpret(&start, &answer(&first, 200, &headers, r#"[{"id": 1}, {"id": 2}]"#)).unwrap();
+    let known = page.known.unwrap();
+    assert_eq!(known.etag, "\"1\"");
+    let unchanged = Page::unchanged(known.clone(), &start, &answer(&first, 304, &[], ""));
+    assert_eq!(unchanged.next, page.next);
+    assert!(unchanged.known.is_some(), "it is known for another time");
+    // Such pages in a row are no list that shows the same for ever.
+    let second = Page::unchanged(known, &page.next.unwrap(), &answer(&first, 304, &[], ""));
+    assert_ne!(unchanged.listed, second.listed);
+    let missing = items.interpret(&unchanged.next.unwrap(), &answer(&first, 404, &[], "")).unwrap();
+    assert!(missing.known.is_none() && !missing.listed.is_empty());
+}
+
 /// The names in the message of an unknown field: `unknown field `zzz`, expected one of `a`, `b``.
 fn expected_fields(message: &str) -> BTreeSet<String> {
     message.split('`').skip(3).step_by(2).map(str::to_owned).collect()
@@ -564,10 +746,12 @@ fn the_schema_knows_the_same_fields() {
         item["record"] = json!({});
         item["changes"] = json!({"poll": 5});
         item["fields"] = json!({"full": {"type": "text"}});
+        item["writes"] = json!({"update": {"method": "PATCH", "path": "/items/{id}"}});
+        d["writes"] = json!({"encoding": "json", "idempotency": {"header": "Key", "lifetime": 60}});
         let mut child = d["collections"][0].clone();
         child["name"] = json!("child");
         child["parent"] = json!({"collection": "item"});
-        for key in ["updated", "deleted"] {
+        for key in ["updated", "deleted", "writes"] {
             child.as_object_mut().unwrap().remove(key);
         }
         child["changes"] = json!({"sweep": 60});
@@ -594,6 +778,8 @@ fn the_schema_knows_the_same_fields() {
         ("/record", "/$defs/record"),
         ("/record/updated_at", "/$defs/moment"),
         ("/feeds/events", "/$defs/feed"),
+        ("/writes", "/properties/writes"),
+        ("/writes/idempotency", "/properties/writes/properties/idempotency"),
         ("/collections/0", "/$defs/collection"),
         ("/collections/0/record", "/$defs/record"),
         ("/collections/0/created", "/$defs/collection/properties/created"),
@@ -603,6 +789,8 @@ fn the_schema_knows_the_same_fields() {
         ("/collections/2/path/0", "/$defs/option_path"),
         ("/options/shop", "/$defs/option"),
         ("/collections/0/fields/full", "/$defs/field/else"),
+        ("/collections/0/writes", "/$defs/collection/properties/writes"),
+        ("/collections/0/writes/update", "/$defs/write"),
         ("/collections/1/parent", "/$defs/collection/properties/parent"),
     ] {
         let refused = declare(|d| {

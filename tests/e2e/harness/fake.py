@@ -1,5 +1,6 @@
 """The fake APIs (tests/fake) in a process of their own, and one of them as a test's upstream."""
 
+import copy
 import json
 import os
 import re
@@ -100,7 +101,8 @@ class Fake:
 class Request:
     """A request that the fake received. `received` in epoch seconds; `answered` None while it is open.
 
-    credential: what the log shows of it, enough to tell it from others. rules: of the faults that it met.
+    credential: what the log shows of it, enough to tell it from others. headers: by names in lower case.
+    rules: of the faults that it met.
     """
 
     number: int
@@ -108,22 +110,43 @@ class Request:
     method: str
     path: str
     query: str
+    headers: dict[str, str]
+    body: str
     received: float
     answered: float | None
     status: int | None
     rules: list[int]
 
+    @property
+    def key(self) -> str | None:
+        """Its idempotency key."""
+        return self.headers.get("idempotency-key")
+
+    @property
+    def form(self) -> dict[str, str]:
+        """The body, where it is a form: names as they went over the wire."""
+        return dict(urllib.parse.parse_qsl(self.body, keep_blank_values=True))
+
 
 class Upstream:
-    """One provider of a fake: its data, its truth, its faults, and what it was asked."""
+    """One provider of a fake: its data, its truth, its faults, and what it was asked.
+
+    `declared` is what the database calls it: the same, unless a test declares it otherwise.
+    """
 
     def __init__(self, fake: Fake, provider: str) -> None:
         self.fake = fake
-        self.provider = provider
+        self.provider = self.declared = provider
         self.url = fake.providers[provider]["base_url"]
         self.api_key = fake.providers[provider]["api_key"]
         self.budgets = Budgets()
         self._names = _names(provider, fake.control("GET", "counts")[provider])
+
+    def declared_as(self, name: str) -> "Upstream":
+        """The same upstream, for syncs of a provider that was registered under another name."""
+        other = copy.copy(self)
+        other.declared = name
+        return other
 
     def _named(self, collection: str) -> str:
         return f"{self.provider}:{self._names[collection]}"
@@ -217,6 +240,10 @@ class Upstream:
             for entry in found
             if entry["provider"] == self.provider
         ]
+
+    def writes(self, path: str = "") -> list[Request]:
+        """Those of `requests` that ask for a change."""
+        return [each for each in self.requests(path) if each.method != "GET"]
 
     def rates(self, interval: float = 1.0) -> dict[str, Any]:
         """The most requests within any window of `interval` seconds; see the fake's README."""

@@ -63,6 +63,8 @@ class Ask:
     path: str
     query: tuple[tuple[str, str], ...] = ()
     headers: tuple[tuple[str, str], ...] = ()
+    method: str = "GET"
+    body: bytes = b""
 
     def get(self, name: str) -> str | None:
         return dict(self.query).get(name)
@@ -143,13 +145,14 @@ class Server(Program):
     `url` is the proxy, for the connector. `direct` is the server itself, for the test.
     """
 
-    provider = "stripe"
+    provider = declared = "stripe"
     api_key = "sk_test_independent"
     # Collection → its list, and what the list needs to be complete.
     lists: dict[str, str]
 
     def __init__(self, command: list[str]) -> None:
         self.relayed: list[Relayed] = []
+        self._losing = 0
         super().__init__(command)
         try:
             self._proxy = _Proxy(self)
@@ -207,7 +210,22 @@ class Server(Program):
             if each.ask.path == path and (not parameter or each.ask.get(parameter) is not None)
         ]
 
+    def written(self) -> list[Relayed]:
+        """What the connector asked to be changed."""
+        return [each for each in self.relayed if each.ask.method != "GET"]
+
+    def lose_answers(self, count: int) -> None:
+        """The next `count` changes are made, and the connector is told that the proxy heard nothing of it."""
+        self._losing = count
+
     # The connector's side
+
+    async def answer(self, ask: Ask) -> Answer:
+        reply = await self.relay(ask)
+        if ask.method != "GET" and self._losing:
+            self._losing -= 1
+            return Answer(504, b"<html>no answer in time</html>", "text/html")
+        return reply
 
     async def relay(self, ask: Ask) -> Answer:
         """The answer to what the connector asked: the server's own, unless a correction is named here."""
@@ -430,7 +448,15 @@ class _Proxy:
     """An HTTP server on a thread of its own; `server.relay` decides on each answer."""
 
     # What the connector sends that the server must see. The rest belongs to the connection.
-    PASSED = ("authorization", "stripe-version", "stripe-account", "user-agent", "accept")
+    PASSED = (
+        "authorization",
+        "stripe-version",
+        "stripe-account",
+        "user-agent",
+        "accept",
+        "content-type",
+        "idempotency-key",
+    )
 
     def __init__(self, server: Server) -> None:
         self._server = server
@@ -467,15 +493,15 @@ class _Proxy:
 
     async def _handle(self, request: web.Request) -> web.Response:
         headers = tuple((name, request.headers[name]) for name in self.PASSED if name in request.headers)
-        ask = Ask(request.path, tuple(request.query.items()), headers)
-        if request.method == "GET":
-            reply = await self._server.relay(ask)
-        else:
-            reply = answer(405, {"error": {"message": f"a sync reads, and does not {request.method}"}})
+        body = await request.read()
+        ask = Ask(request.path, tuple(request.query.items()), headers, request.method, body)
+        reply = await self._server.answer(ask)
         self._server.relayed.append(Relayed(ask, reply.status))
         return web.Response(status=reply.status, body=reply.body, content_type=reply.content_type)
 
     async def forward(self, ask: Ask) -> Answer:
         url = self._server.direct + ask.path
-        async with self._session.get(url, params=ask.query, headers=ask.headers) as reply:
+        async with self._session.request(
+            ask.method, url, params=ask.query, headers=ask.headers, data=ask.body or None
+        ) as reply:
             return Answer(reply.status, await reply.read(), reply.content_type)

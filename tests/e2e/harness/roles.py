@@ -11,6 +11,7 @@ from .consumers import Connection
 from .database import Database
 
 ADMIN, OPERATOR, CONSUMER, READER = "t_admin", "t_operator", "t_consumer", "t_reader"
+WRITER = "t_writer"
 STRANGER = "t_stranger"
 """May use the schema, and nothing in it: it has what PUBLIC has."""
 GROUPS = {
@@ -18,6 +19,7 @@ GROUPS = {
     OPERATOR: "sequin_operator",
     CONSUMER: "sequin_consumer",
     READER: "sequin_reader",
+    WRITER: "sequin_writer",
 }
 ALL = (*GROUPS, STRANGER)
 OWNER = "sequin_worker"

@@ -46,7 +46,7 @@ class Sync:
                FROM sequin.records r JOIN sequin.syncs s ON s.id = r.sync_id
                WHERE s.name = %s AND r.collection_id = %s""",
             self.name,
-            f"{self.upstream.provider}:{collection}",
+            f"{self.upstream.declared}:{collection}",
         )
         return {row.upstream_id: row for row in rows}
 
@@ -74,7 +74,7 @@ class Sync:
             """SELECT c.health FROM sequin.sync_collections c JOIN sequin.syncs s ON s.id = c.sync_id
                WHERE s.name = %s AND c.collection_id = %s""",
             self.name,
-            f"{self.upstream.provider}:{collection}",
+            f"{self.upstream.declared}:{collection}",
         )
 
     def converge(self, timeout: float = 30.0) -> None:
@@ -99,7 +99,7 @@ def create_credential(database: Database, upstream: Upstream, name: str = "upstr
     of_provider = {"github": ("token", "token"), "hubspot": ("private_app", "token")}
     kind, secret = of_provider.get(upstream.provider, ("api_key", "api_key"))
     properties = {"kind": kind, secret: api_key(upstream, name), "base_url": upstream.url}
-    database.sql("SELECT sequin.create_credential(%s, %s, %s)", name, upstream.provider, Jsonb(properties))
+    database.sql("SELECT sequin.create_credential(%s, %s, %s)", name, upstream.declared, Jsonb(properties))
 
 
 def start_sync(

@@ -5,12 +5,13 @@ from typing import Any
 
 from .layout import OF_CUSTOMER, POLLED, SWEPT, TOLD
 from .world import Actor, World
+from .writers import BY
 
 WEIGHTS = {"create": 2.0, "update": 6.0, "delete": 1.0}
 
 
 class Owner(Actor):
-    """All changes come from one thread, so that each is of something that exists."""
+    """All changes but those of the writers come from one thread, so that each is of something that exists."""
 
     def __init__(self, world: World, far_back: bool) -> None:
         """`far_back`: whether events turn up far behind others to the last, which takes long to be seen."""
@@ -41,7 +42,7 @@ class Owner(Actor):
 
     def _of_customer(self) -> None:
         """What lies below a customer changes silently, and then so does the customer."""
-        collection, customers = self.rng.choice(OF_CUSTOMER), self._upstream.ids("customer")
+        collection, customers = self.rng.choice(OF_CUSTOMER), list(self._own("customer"))
         if not customers:
             return
         customer = self.rng.choice(customers)
@@ -87,7 +88,7 @@ class Owner(Actor):
     def _comes_back(self) -> None:
         """Something is deleted, and something that was deleted exists again, under its old id."""
         collection = self.rng.choice(("coupon", "product"))
-        objects = self._upstream.objects(collection)
+        objects = self._own(collection)
         if self._deleted and self.rng.random() < 0.6:
             old, data = self._deleted.pop(self.rng.randrange(len(self._deleted)))
             self._upstream.create(old, event=self._event(), **data)
@@ -97,6 +98,11 @@ class Owner(Actor):
             self._deleted.append((collection, objects[gone]))
             self._upstream.delete(collection, gone, event=self._event())
             self.world.note("change away", f"{collection} {gone}")
+
+    def _own(self, collection: str) -> dict[str, dict[str, Any]]:
+        """The objects that nobody else deletes."""
+        objects = self._upstream.objects(collection)
+        return {key: each for key, each in objects.items() if BY not in (each["metadata"] or {})}
 
     def _mark(self) -> dict[str, str]:
         return {"mutation": f"{self.rng.getrandbits(40):010x}"}

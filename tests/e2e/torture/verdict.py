@@ -14,12 +14,14 @@ from .layout import BATCH, BATCH_OF_SOME, CONSUMERS, EXACTLY_ONCE, POLLED, SWEPT
 from .operator import await_demanded, wait_for_syncs
 from .readers import Follower
 from .world import World
+from .writers import Writer, come_to_rest, judge_mutations
 
 
 def converge(world: World, patience: float) -> None:
     """Until each way of noticing changes has brought what it is to bring, each by itself."""
     try:
         wait_for_syncs(world, patience)
+        come_to_rest(world.database(), patience)
         # What polls and sweeps notice is minutes and hours away; all else has to arrive by itself.
         _equal(world, lambda collection: collection not in (*POLLED, *SWEPT), patience)
         for way, not_yet in (("poll", SWEPT), ("sweep", ())):
@@ -109,11 +111,11 @@ def converged(world: World) -> bool:
     return not world.problems and not world.clients.problems
 
 
-def judge_all(world: World, follower: Follower) -> None:
+def judge_all(world: World, follower: Follower, writers: list[Writer]) -> None:
     """Everything but the convergence; where that failed, only what has to be so at any time."""
     at_rest = converged(world)
     database = world.database()
-    checks = [_records, _versions, _order]
+    checks = [_records, _versions, _order, lambda *at: judge_mutations(*at, writers)]
     if at_rest:
         checks += [_consumers, _processors, _health]
     try:

@@ -37,6 +37,7 @@ impl Declaration {
                 return refuse(format!("/errors/rules/{n}"), "for a good status it needs a code");
             }
         }
+        self.check_writing()?;
         for (name, feed) in &self.feeds {
             check_feed(&format!("/feeds/{name}"), feed)?;
         }
@@ -85,6 +86,10 @@ impl Declaration {
                     let problem = format!("it stands beneath itself, or more than {MOST_LEVELS} levels deep");
                     return refuse(at("/parent/collection"), problem);
                 }
+                Some(found) if found.scoped => {
+                    let problem = "ids of that one tell its objects only from others beneath the same parent";
+                    return refuse(at("/parent/collection"), problem);
+                }
                 Some(found) if found.parent.is_some() && parent.embedded.is_some() => {
                     return refuse(
                         at("/parent/embedded"),
@@ -119,6 +124,7 @@ impl Declaration {
             }
         }
         self.check_requests(place, collection)?;
+        self.check_writes(place, collection)?;
         self.check_changes(place, collection)
     }
 
@@ -175,6 +181,9 @@ impl Declaration {
             (None, None, None) => {}
             (Some(feed), _, _) if !self.feeds.contains_key(feed) => {
                 return refuse(at("/changes/feed"), "there is no such feed");
+            }
+            (Some(_), Some(_), None) if collection.scoped => {
+                return refuse(at("/scoped"), "events name an object by its own id, and not whose it is");
             }
             (Some(_), Some(_), None) if collection.retrieve.is_some() => {}
             (Some(_), Some(_), None) => {
@@ -303,7 +312,7 @@ pub(super) fn name(at: &str, name: &str) -> Checked {
     }
 }
 
-fn path(at: &str, path: &Template) -> Checked {
+pub(super) fn path(at: &str, path: &Template) -> Checked {
     constant_path(at, &path.fill_path(|_| Some("x")))
 }
 

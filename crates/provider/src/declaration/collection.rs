@@ -1,6 +1,6 @@
 //! Collections: where they are listed, what their records look like, how changes and deletes are noticed.
 
-use super::{Fields, Pagination};
+use super::{Fields, Pagination, Writes};
 use crate::{body::Body, moment::MomentFormat, pointer::Pointer, template::Template};
 use serde::{
     Deserialize, Deserializer,
@@ -43,6 +43,8 @@ pub struct Collection {
     pub changes: Changes,
     /// The list of what has been deleted.
     pub deleted: Option<Tombstones>,
+    #[serde(default)]
+    pub writes: Writes,
     /// What its objects have; none where nothing is known of that.
     #[serde(default)]
     pub fields: Fields,

@@ -1,7 +1,7 @@
 //! The fields of a collection's objects, as columns of SQL.
 
 use super::{
-    Collection, Declaration, Invalid,
+    Declaration, Invalid,
     check::{Checked, refuse},
 };
 use crate::{moment::MomentFormat, pointer::Pointer};
@@ -131,12 +131,5 @@ impl Declaration {
             }
         }
         Ok(self)
-    }
-}
-
-impl Collection {
-    /// Without its fields: what is read of an object does not depend on them.
-    pub(super) fn without_fields(&self) -> Self {
-        Self { fields: Fields::default(), ..self.clone() }
     }
 }

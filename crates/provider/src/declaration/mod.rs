@@ -4,6 +4,7 @@ mod authentication;
 mod check;
 mod check_request;
 mod check_token;
+mod check_writes;
 mod collection;
 mod errors;
 mod fields;
@@ -11,6 +12,7 @@ mod limits;
 mod options;
 mod pagination;
 mod token;
+mod writes;
 
 pub use authentication::{Authentication, Check, Encoded, HeaderText};
 pub use check_token::ACCESS_TOKEN;
@@ -24,6 +26,7 @@ pub use limits::{Cost, Limits, QuotaHeaders, ResetFormat};
 pub use options::{OptionValues, SyncOption};
 pub use pagination::{PageSize, Pagination};
 pub use token::{Algorithm, Authorize, ClientAuthentication, Grant, Jwt, TokenAnswer, TokenSource};
+pub use writes::{Encoding, Idempotency, Write, WriteMethod, Writes, Writing};
 
 use crate::pointer::Pointer;
 use sequin_domain::collection::CollectionId;
@@ -50,6 +53,8 @@ pub struct Declaration {
     pub errors: Errors,
     pub pagination: Pagination,
     pub record: RecordShape,
+    /// How objects are changed, where that is possible.
+    pub writes: Option<Writing>,
     #[serde(default)]
     pub feeds: BTreeMap<String, Feed>,
     /// What a sync says of what it is to read.
@@ -193,6 +198,11 @@ impl CollectionRef {
         self.declaration.shape(self)
     }
 
+    /// Whether an object that comes or goes may have others missed, in its list or with their parents in one above it.
+    pub fn may_shift(&self) -> bool {
+        self.levels().iter().any(|level| level.pagination().may_shift())
+    }
+
     pub fn pagination(&self) -> &Pagination {
         self.pagination.as_ref().unwrap_or(&self.declaration.pagination)
     }
@@ -205,8 +215,11 @@ impl CollectionRef {
             [Some(one), Some(other)] => one.lists_as(other),
             parents => parents.iter().all(Option::is_none),
         };
+        // What objects have, and how they are changed, says nothing of how they are listed.
+        let (fields, writes) = (other.fields.clone(), other.writes.clone());
+        let is_same_list = Collection { fields, writes, ..(**self).clone() } == **other;
         is_same_parent
-            && self.without_fields() == other.without_fields()
+            && is_same_list
             && self.pagination() == other.pagination()
             && self.shape() == other.shape()
     }

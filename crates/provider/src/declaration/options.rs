@@ -47,12 +47,19 @@ impl Declaration {
             }
             values.sort_unstable();
             values.dedup();
+            if values.len() > MOST_VALUES {
+                let problem =
+                    format!("it has {} values, and {MOST_VALUES} at most can be read", values.len());
+                return Err(refuse(problem));
+            }
             Ok((name.clone(), values))
         };
         options.map(read).collect()
     }
 }
 
+/// The most values of an option: what is left of them is kept with each page.
+const MOST_VALUES: usize = 1000;
 /// The longest value, in bytes.
 const LONGEST_VALUE: usize = 500;
 
@@ -79,6 +86,19 @@ impl SyncOption {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_option_has_so_many_values_and_no_more() {
+        let stripe = crate::catalogue::find("stripe").unwrap();
+        let options = [("of".to_owned(), SyncOption { description: String::new(), segments: 1 })];
+        let declaration = Declaration { options: options.into(), ..Declaration::clone(stripe) };
+        let read = |count: usize| {
+            let values: Vec<String> = (0..count).map(|value| value.to_string()).collect();
+            declaration.read_options(&serde_json::json!({"of": values}))
+        };
+        assert_eq!(read(MOST_VALUES).unwrap()["of"].len(), MOST_VALUES);
+        assert_eq!(read(MOST_VALUES + 1).unwrap_err().0, "of");
+    }
 
     #[test]
     fn a_value_has_as_many_segments_as_are_declared() {

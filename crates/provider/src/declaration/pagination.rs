@@ -57,6 +57,11 @@ impl Pagination {
         )
     }
 
+    /// Whether each page is asked for with the list's own parameters, and not by a URL of the API's.
+    pub(crate) fn takes_parameters(&self) -> bool {
+        !matches!(self, Self::LinkHeader { .. } | Self::NextUrl { .. })
+    }
+
     pub(crate) fn items(&self) -> &Pointer {
         match self {
             Self::IdCursor { items, .. }

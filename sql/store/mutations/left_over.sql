@@ -1,0 +1,3 @@
+SELECT m.no, m.id, m.collection_id, m.action, m.upstream_id, m.data::text, m.key::text, m.sent_at, m.attempts
+FROM sequin.mutations AS m
+WHERE m.sync_id = $1 AND m.finished_at IS NULL AND m.state = 'sending'

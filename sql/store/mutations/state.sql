@@ -1,0 +1,1 @@
+SELECT state FROM sequin.mutations WHERE id = $1

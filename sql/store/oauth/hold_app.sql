@@ -1,0 +1,1 @@
+SELECT pg_advisory_xact_lock_shared(hashtextextended('sequin.oauth_app:' || $1, 0))

@@ -1,0 +1,205 @@
+//! Changes to be made at APIs: taking the next ones, and what has come of them.
+
+use super::{
+    Result, column, execute, first, one,
+    plan::{from_postgres, to_postgres},
+    rows, statement,
+    syncs::Sync,
+};
+use pgrx::{
+    Uuid,
+    datum::TimestampWithTimeZone,
+    spi::{self, SpiHeapTupleData},
+};
+use sequin_domain::{failure::FailureClass, timestamp::Timestamp};
+
+/// A change that has been handed over to be sent.
+#[derive(Debug, Clone)]
+pub struct Mutation {
+    /// Its place in the order in which changes are made.
+    pub no: i64,
+    pub id: Uuid,
+    pub collection_id: String,
+    pub action: String,
+    pub upstream_id: Option<String>,
+    /// A JSON object.
+    pub data: Option<String>,
+    pub key: String,
+    /// When the API may have received it first; `None`: it surely has not.
+    pub sent_at: Option<Timestamp>,
+    pub attempts: u32,
+}
+
+/// Which of the syncs have something to be sent, or that waits for nothing any more. Takes no transaction id.
+pub fn waiting(syncs: Vec<Uuid>) -> Result<Vec<Uuid>> {
+    rows(statement!("mutations/waiting"), &[syncs.into()], |row| column(row, 1))
+}
+
+/// The active syncs with any mutations.
+pub fn syncs() -> Result<Vec<Uuid>> {
+    rows(statement!("mutations/syncs"), &[], |row| column(row, 1))
+}
+
+/// Those of a sync that were handed over, and whose answers nobody may be waiting for.
+pub fn left_over(sync_id: Uuid) -> Result<Vec<Mutation>> {
+    rows(statement!("mutations/left_over"), &[sync_id.into()], |row| mutation(row, 1))
+}
+
+/// What was taken.
+pub struct Taken {
+    /// In their order.
+    pub mutations: Vec<Mutation>,
+    /// How many were looked at: those too that others of their record come before.
+    pub seen: usize,
+}
+
+/// Hands over the next mutations of a sync; looks at no more than `limit`.
+pub fn take(sync_id: Uuid, limit: i64) -> Result<Taken> {
+    let arguments = [sync_id.into(), limit.into()];
+    let rows = super::all(statement!("mutations/take"), &arguments, |row| {
+        if column(row, 1)? { Ok(None) } else { mutation(row, 2).map(Some) }
+    })?;
+    let seen = rows.len();
+    let mut mutations: Vec<Mutation> = rows.into_iter().flatten().collect();
+    mutations.sort_unstable_by_key(|mutation| mutation.no);
+    Ok(Taken { mutations, seen })
+}
+
+fn mutation(row: &SpiHeapTupleData<'_>, from: usize) -> spi::Result<Mutation> {
+    Ok(Mutation {
+        no: column(row, from)?,
+        id: column(row, from + 1)?,
+        collection_id: column(row, from + 2)?,
+        action: column(row, from + 3)?,
+        upstream_id: row.get(from + 4)?,
+        data: row.get(from + 5)?,
+        key: column(row, from + 6)?,
+        sent_at: row.get::<TimestampWithTimeZone>(from + 7)?.map(from_postgres),
+        attempts: column::<i32>(row, from + 8)?.unsigned_abs(),
+    })
+}
+
+/// Lets those go that stood in line behind what has ended. False where somebody keeps one from being let go for now.
+pub fn let_go(sync_id: Uuid) -> Result<bool> {
+    let ended = rows(statement!("mutations/has_ended"), &[sync_id.into()], |row| column::<bool>(row, 1))?;
+    if !ended.contains(&true) {
+        return Ok(true);
+    }
+    let left = one(statement!("mutations/let_go"), &[sync_id.into()], |row| first::<i64>(row, 1))?;
+    Ok(left.unwrap_or(0) == 0)
+}
+
+/// When one that has failed is to be sent again, where any is.
+pub fn next_retry(sync_id: Uuid) -> Result<Option<Timestamp>> {
+    let next = rows(statement!("mutations/next_retry"), &[sync_id.into()], |row| row.get(1))?;
+    Ok(next.into_iter().next().flatten().map(from_postgres))
+}
+
+/// What has come of a mutation.
+#[derive(Debug, Clone)]
+pub enum Settled {
+    /// `upstream_id`: of the object that the API has answered with.
+    Done {
+        upstream_id: String,
+    },
+    /// It is sent again; `was_nothing`: the API has surely never received it.
+    Again {
+        retry_at: Timestamp,
+        was_nothing: bool,
+    },
+    Failed,
+    Uncertain,
+}
+
+/// What is known of a failure.
+#[derive(Debug, Clone)]
+pub struct Words {
+    pub class: FailureClass,
+    pub message: String,
+    pub code: Option<String>,
+    pub status: Option<u16>,
+    /// As JSON.
+    pub response: Option<String>,
+}
+
+pub fn settle(id: Uuid, stream_id: Uuid, settled: &Settled, words: Option<&Words>) -> Result<()> {
+    let state = match settled {
+        Settled::Done { .. } => "done",
+        Settled::Again { .. } => "pending",
+        Settled::Failed => "failed",
+        Settled::Uncertain => "uncertain",
+    };
+    let upstream_id = match settled {
+        Settled::Done { upstream_id } => Some(upstream_id.as_str()),
+        _ => None,
+    };
+    let (retry_at, was_nothing) = match settled {
+        Settled::Again { retry_at, was_nothing } => (to_postgres(*retry_at), *was_nothing),
+        _ => (None, false),
+    };
+    let arguments = [
+        id.into(),
+        stream_id.into(),
+        state.into(),
+        upstream_id.into(),
+        retry_at.into(),
+        was_nothing.into(),
+        words.map(|words| words.message.as_str()).into(),
+        words.map(|words| words.class.as_str()).into(),
+        words.and_then(|words| words.code.as_deref()).into(),
+        words.and_then(|words| words.status).map(i32::from).into(),
+        words.and_then(|words| words.response.as_deref()).into(),
+    ];
+    execute(statement!("mutations/settle"), &arguments).map(drop)
+}
+
+/// When the oldest of those that are finished was. Takes no transaction id.
+pub fn oldest(sync_id: Uuid) -> Result<Option<Timestamp>> {
+    let found = rows(statement!("mutations/oldest"), &[sync_id.into()], |row| column(row, 1))?;
+    Ok(found.into_iter().next().map(from_postgres))
+}
+
+/// Removes the oldest of those that were finished before then, at most `limit`; how many.
+pub fn forget(sync_id: Uuid, before: Timestamp, limit: i64) -> Result<usize> {
+    let arguments = [sync_id.into(), to_postgres(before).into(), limit.into()];
+    execute(statement!("mutations/forget"), &arguments)
+}
+
+/// The sync called `name`, which others may change meanwhile.
+pub fn target(name: &str) -> Result<Option<Sync>> {
+    one(statement!("mutations/target"), &[name.into()], |row| {
+        Ok(Sync {
+            id: first(row, 1)?,
+            stream_id: first(row, 2)?,
+            provider: first(row, 3)?,
+            collections: first(row, 4)?,
+            options: first(row, 5)?,
+        })
+    })
+}
+
+/// Whether the current role may have changes made through the sync of the mutation.
+pub fn is_granted(id: Uuid) -> Result<bool> {
+    rows(statement!("mutations/granted"), &[id.into()], |row| column::<Uuid>(row, 1))
+        .map(|found| !found.is_empty())
+}
+
+/// False where it is not pending.
+pub fn cancel(id: Uuid) -> Result<bool> {
+    execute(statement!("mutations/cancel"), &[id.into()]).map(|changed| changed > 0)
+}
+
+/// False where it is neither uncertain nor failed.
+pub fn dismiss(id: Uuid) -> Result<bool> {
+    execute(statement!("mutations/dismiss"), &[id.into()]).map(|changed| changed > 0)
+}
+
+/// False where it is neither uncertain nor failed.
+pub fn retry(id: Uuid) -> Result<bool> {
+    execute(statement!("mutations/retry"), &[id.into()]).map(|changed| changed > 0)
+}
+
+pub fn state(id: Uuid) -> Result<Option<String>> {
+    let found = rows(statement!("mutations/state"), &[id.into()], |row| column(row, 1))?;
+    Ok(found.into_iter().next())
+}
