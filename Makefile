@@ -77,12 +77,15 @@ torture: install ## Changes, faults and crashes at random, for MINUTES=1; SEED=â
 	  $(PYTEST) tests/e2e/test_torture.py tests/e2e/test_torture_declared.py -s $(ARGS)
 
 ##@ Work on it
-.PHONY: dev dev-stop bench clean
+.PHONY: dev dev-stop tables bench clean
 dev: install ## A cluster with pgrx-config/postgresql.conf, left running
 	@$(PYTHON) scripts/dev.py start
 
 dev-stop: ## Stop it and throw it away
 	@[ ! -x $(PYTHON) ] || $(PYTHON) scripts/dev.py stop
+
+tables: setup ## Write the tables of collections in docs/providers.md anew, from the declarations
+	@$(PYTHON) scripts/provider_tables.py
 
 bench: install ## Figures beside their peers', each in one run
 	@$(PYTHON) benches/run.py $(ARGS)

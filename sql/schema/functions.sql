@@ -107,13 +107,15 @@ COMMENT ON FUNCTION sequin.create_sync(text, text, text, text[], text, jsonb, in
     'rate_limit: {"allowed_requests", "interval" in seconds, "max_concurrent_requests"}; by default half of what the '
     'API documents; syncs of one credential share the strictest one. '
     'max_age: objects created longer ago are not stored, and records that grow older are removed; at most 1000 years. '
-    'options: of the provider. '
+    'options: what is to be read, where the provider has to be told, each a text or an array of texts; for GitHub '
+    '{"repositories": ["owner/name"]} or {"org": "login"}. '
     'external_id, metadata: the user''s. Returns its id. '
     'Errors: undefined_object; duplicate_object; invalid_parameter_value; null_value_not_allowed.';
 COMMENT ON FUNCTION sequin.update_sync(text, text[], text, jsonb, interval, jsonb, text, jsonb) IS
     'Changes a sync; what is null stays as it is. A collection that is added is backfilled; one that is taken away '
     'keeps its records, which no longer change. A shorter max_age removes records, a longer one brings none back: a '
-    'backfill does. Errors: as for sequin.create_sync.';
+    'backfill does. options: in place of all those before; where they are others, everything is read and compared once, '
+    'and what is no longer asked for is deleted. Errors: as for sequin.create_sync.';
 COMMENT ON FUNCTION sequin.pause_sync(text) IS 'Stops a sync until it is resumed. Errors: undefined_object.';
 COMMENT ON FUNCTION sequin.resume_sync(text) IS 'Lets a paused sync go on where it was. Errors: undefined_object.';
 COMMENT ON FUNCTION sequin.delete_sync(text, boolean) IS

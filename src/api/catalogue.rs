@@ -150,7 +150,13 @@ fn find(given: &str) -> Result<CollectionRef> {
 /// How changes are noticed, in words.
 fn changes(collection: &Collection) -> String {
     let changes = &collection.changes;
-    let what = if collection.updated.is_some() { "changes" } else { "new objects" };
+    let what = if changes.of_parents {
+        "what has changed parents"
+    } else if collection.updated.is_some() {
+        "changes"
+    } else {
+        "new objects"
+    };
     let how = [
         changes.feed.as_ref().map(|feed| format!("feed {feed}")),
         changes.poll.map(|seconds| format!("poll of {what} each {seconds} s")),

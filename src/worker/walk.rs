@@ -55,7 +55,7 @@ pub struct Walk {
 
 enum Purpose {
     Backfill(Backfill),
-    Poll(Poll),
+    Poll(Box<Poll>),
 }
 
 struct Backfill {
@@ -104,7 +104,12 @@ impl Walk {
         due: Instant,
     ) -> Self {
         let poll = Poll::of_changes(&collection, row, every, due);
-        Self::new(sync, collection, Purpose::Poll(poll), Retry::restored(row.failures, row.retry_at))
+        Self::new(
+            sync,
+            collection,
+            Purpose::Poll(Box::new(poll)),
+            Retry::restored(row.failures, row.retry_at),
+        )
     }
 
     /// The same for what has been deleted.
@@ -116,7 +121,12 @@ impl Walk {
         due: Instant,
     ) -> Self {
         let poll = Poll::of_deletes(&collection, row, every, due);
-        Self::new(sync, collection, Purpose::Poll(poll), Retry::restored(row.failures, row.retry_at))
+        Self::new(
+            sync,
+            collection,
+            Purpose::Poll(Box::new(poll)),
+            Retry::restored(row.failures, row.retry_at),
+        )
     }
 
     fn new(sync: Rc<SyncContext>, collection: CollectionRef, purpose: Purpose, retry: Retry) -> Self {

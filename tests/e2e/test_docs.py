@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from harness import Cluster, Database, Upstream, eventually
+from harness import Cluster, Database, Fake, Upstream, eventually
 from harness.consumers import Connection, consume, create, put
 from harness.documents import RUN, run
 from harness.sync import start_sync
@@ -18,7 +18,9 @@ from house.test_docs import FENCE, REFERENCE, documented, settings
 CHECKOUT = Path(__file__).resolve().parents[2]
 README = CHECKOUT / "README.md"
 GUIDE = CHECKOUT / "docs" / "consumers.md"
+PROVIDERS = CHECKOUT / "docs" / "providers.md"
 KEY = '"api_key": "rk_test_..."'
+TOKEN = '"token": "github_pat_..."'
 
 UNITS = {
     "ms": 1,
@@ -65,6 +67,20 @@ def test_the_first_sync_of_the_readme(cluster: Cluster, stripe: Upstream) -> Non
         )
     finally:
         database.drop()
+
+
+def test_the_sync_of_github(cluster: Cluster, database: Database, fake: Fake) -> None:
+    github = fake.upstream("github")
+    github.create("organization", login="acme")
+    for name in ("site", "app"):
+        github.create("repository", parent="acme", name=name, private=False, event=False)
+    github.create("issue", count=3, parent="acme/site", event=False)
+    github.create("pull_request", count=2, parent="acme/app", event=False)
+    blocks = [found[1] for found in RUN.finditer(PROVIDERS.read_text(encoding="utf-8"))]
+    assert any(TOKEN in block for block in blocks)
+    account = f'"token": {json.dumps(github.api_key)}, "base_url": {json.dumps(github.url)}'
+    printed = run(cluster, database, [block.replace(TOKEN, account) for block in blocks])
+    assert re.search(r"acme/app +\| +0 \| +2\n +acme/site +\| +3 \| +0\n", printed), printed
 
 
 def test_every_example_of_the_reference(cluster: Cluster, database: Database, stripe: Upstream) -> None:

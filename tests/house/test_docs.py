@@ -9,6 +9,7 @@ import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -230,55 +231,37 @@ def test_the_changelog_has_the_version() -> None:
     assert f"## {version}" in (CHECKOUT / "CHANGELOG.md").read_text(encoding="utf-8")
 
 
-# Stripe
-
-
-def changes_in_words(changes: dict[str, object]) -> str:
-    """How docs/providers.md says how a collection's changes are noticed."""
-    words = []
-    if "object" in changes:
-        words.append("events")
-    if "parent_object" in changes:
-        words.append("events of the parent")
-    for kind in ("poll", "sweep"):
-        if kind in changes:
-            seconds = int(str(changes[kind]))
-            unit, name = next(
-                (u, n) for u, n in ((86400, "d"), (3600, "h"), (60, "min"), (1, "s")) if not seconds % u
-            )
-            words.append(f"{kind} {seconds // unit} {name}")
-    return ", ".join(words)
-
-
-def stripe_table() -> list[list[str]]:
-    declaration = json.loads((CHECKOUT / "providers" / "stripe.json").read_text(encoding="utf-8"))
-    return [
-        [
-            f"`stripe:{collection['name']}`",
-            collection["title"],
-            f"`{collection['path']}`",
-            f"`{collection['parent']['collection']}`" if "parent" in collection else "",
-            changes_in_words(collection["changes"]),
-        ]
-        for collection in declaration["collections"]
-    ]
+# Providers
 
 
 def providers_text() -> str:
     return (CHECKOUT / "docs" / "providers.md").read_text(encoding="utf-8")
 
 
+def declared_rules(provider: str) -> list[dict[str, Any]]:
+    declaration = json.loads((CHECKOUT / "providers" / f"{provider}.json").read_text(encoding="utf-8"))
+    return declaration["errors"]["rules"]
+
+
+def statuses(rule: dict[str, Any]) -> str:
+    return ", ".join(str(status) for status in rule["status"])
+
+
 def test_what_stripes_answers_mean_is_its_declaration() -> None:
-    declaration = json.loads((CHECKOUT / "providers" / "stripe.json").read_text(encoding="utf-8"))
     rules = [
-        [
-            ", ".join(str(status) for status in rule["status"]),
-            f"`{rule['code']}`" if "code" in rule else "",
-            f"`{rule['class']}`",
-        ]
-        for rule in declaration["errors"]["rules"]
+        [statuses(rule), f"`{rule['code']}`" if "code" in rule else "", f"`{rule['class']}`"]
+        for rule in declared_rules("stripe")
     ]
     assert table(providers_text(), "status", "code", "class") == rules
+
+
+def test_what_githubs_answers_mean_is_its_declaration() -> None:
+    def header(rule: dict[str, Any]) -> str:
+        found = rule.get("header", {})
+        return f"`{': '.join(found[key] for key in ('name', 'value') if key in found)}`" if found else ""
+
+    rules = [[statuses(rule), header(rule), f"`{rule['class']}`"] for rule in declared_rules("github")]
+    assert table(providers_text(), "status", "header", "class") == rules
 
 
 def test_the_delays_are_those_of_the_code() -> None:
@@ -297,22 +280,6 @@ def test_the_delays_are_those_of_the_code() -> None:
         seconds = [int(number) * {"s": 1, "min": 60}[unit] for number, unit in (first, longest)]
         written[row[0].strip("`")] = tuple(seconds)
     assert written == declared
-
-
-def test_the_table_of_stripe_is_its_declaration() -> None:
-    assert table(providers_text(), "collection", "what", "list") == stripe_table()
-
-
-def test_what_can_be_changed_of_stripe_is_its_declaration() -> None:
-    declaration = json.loads((CHECKOUT / "providers" / "stripe.json").read_text(encoding="utf-8"))
-    expected = [
-        [f"`stripe:{collection['name']}`", ", ".join(collection["writes"])]
-        for collection in declaration["collections"]
-        if "writes" in collection
-    ]
-    assert table(providers_text(), "collection of Stripe", "actions") == expected
-    for document in ("README.md", "CHANGELOG.md"):
-        assert f"{len(expected)} " in (CHECKOUT / document).read_text(encoding="utf-8")
 
 
 # The readers themselves
