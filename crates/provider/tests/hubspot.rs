@@ -108,7 +108,7 @@ fn what_a_list_names_is_read_in_batches() {
     let shown = json!({"results": [contact("7", 5), contact("3", 9), contact("4711", 1)], "numErrors": 1});
     let page = read(&contacts, &first, &shown);
     assert_eq!(ids(&page), ["7", "3"]);
-    assert!(page.changed.is_empty() && page.listed.is_empty());
+    assert!(page.changed.is_empty());
     let second = page.next.unwrap();
     assert_eq!(asked(&contacts, &second).2["inputs"].as_array().unwrap().len(), 50);
     let next = read(&contacts, &second, &json!({"results": []})).next.unwrap();
@@ -160,7 +160,7 @@ fn one_instant_is_read_in_the_order_of_ids() {
     let since = Timestamp::from_unix_micros((SINCE * 1000 + 3) * 1000);
     let tied = Listing { changed_since: since, tied: Some("0".into()), ..changes };
     let body = asked(&tied, &tied.start().unwrap()).2;
-    let [instant, ids] = [0, 1].map(|n| body["filterGroups"][0]["filters"][n].clone());
+    let [instant, ids] = [0_usize, 1].map(|n| body["filterGroups"][0]["filters"][n].clone());
     assert_eq!(
         (&instant["value"], &instant["highValue"]),
         (&json!("1700000000003"), &json!("1700000000003"))
