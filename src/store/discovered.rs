@@ -45,6 +45,11 @@ pub fn syncs(credential_id: Uuid, collection_id: &str) -> Result<Vec<Uuid>> {
     all(statement!("discovered/syncs"), &[credential_id.into(), collection_id.into()], |row| column(row, 1))
 }
 
+/// Has a sweep of the collection that is under way start over.
+pub fn start_over(sync_id: Uuid, collection_id: &str) -> Result<()> {
+    execute(statement!("discovered/start_over"), &[sync_id.into(), collection_id.into()]).map(drop)
+}
+
 /// Has all that is known with the credential asked for again at once.
 pub fn forget(credential_id: Uuid) -> Result<()> {
     execute(statement!("discovered/forget"), &[credential_id.into()]).map(drop)

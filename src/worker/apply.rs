@@ -237,6 +237,7 @@ fn follow(sync: &SyncContext, work: &Work, counts: &Counts, settings: &Settings)
             if store::discovered::keep(id, collection_id, properties.clone(), observed_at)? {
                 // What is stored lacks what is new.
                 for sync_id in store::discovered::syncs(id, collection_id)? {
+                    store::discovered::start_over(sync_id, collection_id)?;
                     progress::start_sweep(store::new_id(), sync_id, collection_id)?;
                 }
             }

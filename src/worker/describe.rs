@@ -23,6 +23,8 @@ const EVERY: Duration = Duration::from_secs(86_400);
 pub struct Describe {
     sync: Rc<SyncContext>,
     collection: CollectionRef,
+    /// When they were asked for last.
+    last: Option<Timestamp>,
     due: Instant,
     /// It has been asked for, or is being stored.
     is_asked: bool,
@@ -30,7 +32,7 @@ pub struct Describe {
 }
 
 impl Describe {
-    /// `last`: when they were asked for.
+    /// `last`: when they were asked for; `None` where they are to be asked for at once.
     pub fn new(
         sync: Rc<SyncContext>,
         collection: CollectionRef,
@@ -38,11 +40,16 @@ impl Describe {
         retry: Retry,
     ) -> Self {
         let due = Instant::now() + until_due(last, EVERY, SystemTime::now().into());
-        Self { sync, collection, due, is_asked: false, retry }
+        Self { sync, collection, last, due, is_asked: false, retry }
     }
 
     pub fn sync(&self) -> &Rc<SyncContext> {
         &self.sync
+    }
+
+    /// Whether they have been asked for since, or are to be asked for at once.
+    pub fn is_described_otherwise(&self) -> bool {
+        self.sync.described_at(&self.collection_id()) != self.last
     }
 
     pub fn drive(&mut self, now: Instant, orders: &mut Orders) {

@@ -375,7 +375,7 @@ impl Engine {
         for (id, old) in self.syncs.drain() {
             match syncs.get_mut(&id) {
                 Some(new) if new.version == old.version => {
-                    old.take_credential(new);
+                    old.take_newer(new);
                     *new = old;
                 }
                 _ => {
@@ -390,7 +390,9 @@ impl Engine {
         self.notifier.adopt(std::mem::take(&mut plan.listeners));
         let outdated = |role: &Role, job: &Job| {
             let current = self.syncs.get(&role.sync()).is_some_and(|sync| Rc::ptr_eq(sync, job.sync()));
-            !current || matches!(role, Role::Backfill { id, .. } if !unfinished.contains(id))
+            !current
+                || job.is_described_otherwise()
+                || matches!(role, Role::Backfill { id, .. } if !unfinished.contains(id))
         };
         let outdated: Vec<JobId> =
             self.jobs.iter().filter(|(_, (role, job))| outdated(role, job)).map(|(id, _)| *id).collect();

@@ -1,6 +1,6 @@
 //! What the tables ask for, made ready to be worked on.
 
-use super::{credential::CredentialContext, leases::Leases, range::hash};
+use super::{credential::CredentialContext, leases::Leases};
 use crate::{
     error::Result,
     settings::Settings,
@@ -22,7 +22,7 @@ use sequin_provider::{
 };
 use std::{
     cell::RefCell,
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeSet, HashMap},
     rc::Rc,
     sync::Arc,
     time::{Duration, SystemTime},
@@ -36,8 +36,8 @@ pub struct SyncContext {
     pub declaration: Arc<Declaration>,
     /// What it says of what it is to read.
     options: Arc<OptionValues>,
-    /// What the API has told of its collections, by their identifier.
-    described: BTreeMap<String, Description>,
+    /// What the API has told of its collections. Another one when it tells something else, while the jobs go on.
+    described: RefCell<Rc<Descriptions>>,
     pub frequency: Frequency,
     /// What all that uses the credential may ask for.
     pub budget: RateLimit,
@@ -54,12 +54,9 @@ pub struct SyncContext {
     pub max_age: Option<Duration>,
 }
 
-/// What an API has told of the objects of a collection.
-struct Description {
-    properties: Arc<[String]>,
-    /// `None`: it is to be asked again at once.
-    at: Option<Timestamp>,
-}
+/// What an API has told of the objects of collections, by their identifier: the properties, and when; `None` where it is to
+/// be asked again at once.
+type Descriptions = HashMap<String, (Arc<[String]>, Option<Timestamp>)>;
 
 impl SyncContext {
     /// Where its requests go, and with what.
@@ -68,25 +65,29 @@ impl SyncContext {
     }
 
     /// Uses from now on what a newer plan has read.
-    pub fn take_credential(&self, newer: &Self) {
+    pub fn take_newer(&self, newer: &Self) {
         self.credential.replace(newer.credential());
+        self.described.replace(newer.described.borrow().clone());
     }
 
     /// All of a collection.
     pub fn whole(&self, collection: &CollectionRef) -> Listing {
-        let described = self.described.get(collection.id().as_str());
-        let properties = described.map(|described| described.properties.clone()).unwrap_or_default();
+        let described = self.described.borrow();
+        let properties = described
+            .get(collection.id().as_str())
+            .map(|(properties, _)| properties.clone())
+            .unwrap_or_default();
         Listing { options: self.options.clone(), properties, ..Listing::whole(collection.clone()) }
     }
 
     /// Whether enough is known of a collection to read it.
     pub fn is_described(&self, collection: &CollectionRef) -> bool {
-        collection.properties.is_none() || self.described.contains_key(collection.id().as_str())
+        collection.properties.is_none() || self.described.borrow().contains_key(collection.id().as_str())
     }
 
     /// When the API has told of a collection, where it need not be asked again at once.
     pub fn described_at(&self, collection_id: &str) -> Option<Timestamp> {
-        self.described.get(collection_id)?.at
+        self.described.borrow().get(collection_id)?.1
     }
 
     /// Where the records of a collection go.
@@ -207,12 +208,11 @@ impl Plan {
                 frequency,
                 budget: *budget,
                 version: format!(
-                    "{} {} {settings:?} {budget:?} {poll_interval:?} {ids:?} {}",
+                    "{} {} {settings:?} {budget:?} {poll_interval:?} {ids:?}",
                     row.version,
-                    credential.version(),
-                    version_of(&described)
+                    credential.version()
                 ),
-                described,
+                described: RefCell::new(Rc::new(described)),
                 poll_interval,
                 poll_share,
                 max_age: row.max_age,
@@ -244,22 +244,12 @@ impl Plan {
 }
 
 /// What is known of these collections with a credential.
-fn describe(discovered: &[Discovered], credential_id: Uuid, ids: &[&str]) -> BTreeMap<String, Description> {
-    let own = discovered
-        .iter()
-        .filter(|row| row.credential_id == credential_id && ids.contains(&row.collection_id.as_str()));
-    let description = |row: &Discovered| Description {
-        properties: row.properties.as_slice().into(),
-        at: row.discovered_at,
-    };
-    own.map(|row| (row.collection_id.clone(), description(row))).collect()
-}
-
-/// Changes with the properties, and where they are to be asked for again at once.
-fn version_of(described: &BTreeMap<String, Description>) -> u64 {
-    let parts =
-        described.iter().map(|(id, description)| (id, &description.properties, description.at.is_none()));
-    hash(&parts.collect::<Vec<_>>())
+fn describe(discovered: &[Discovered], credential_id: Uuid, ids: &[&str]) -> Descriptions {
+    let is_own =
+        |row: &&Discovered| row.credential_id == credential_id && ids.contains(&row.collection_id.as_str());
+    let description =
+        |row: &Discovered| (row.collection_id.clone(), (row.properties.as_slice().into(), row.discovered_at));
+    discovered.iter().filter(is_own).map(description).collect()
 }
 
 /// The budget of each credential: what its syncs were given, or else half of what the API documents.

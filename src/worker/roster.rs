@@ -81,6 +81,15 @@ impl Job {
         }
     }
 
+    /// Whether the API has told something else of the collection since the job was made.
+    pub fn is_described_otherwise(&self) -> bool {
+        match self {
+            Self::Walk(walk) => walk.is_described_otherwise(),
+            Self::Describe(describe) => describe.is_described_otherwise(),
+            Self::Feed(_) | Self::Refetch(_) | Self::Retention(_) | Self::Mutate(_) | Self::Sweep(_) => false,
+        }
+    }
+
     /// Whether it has anything to ask the API.
     pub fn asks(&self) -> bool {
         match self {

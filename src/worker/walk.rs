@@ -16,7 +16,7 @@ use sequin_domain::{
 use sequin_net::Priority;
 use sequin_provider::{
     declaration::CollectionRef,
-    listing::Page,
+    listing::{Listing, Page, Subject},
     record::{Record, Rejected},
 };
 use std::{
@@ -145,6 +145,13 @@ impl Walk {
 
     pub fn sync(&self) -> &Rc<SyncContext> {
         &self.sync
+    }
+
+    /// Whether objects are known to have other properties than those that it asks for.
+    pub fn is_described_otherwise(&self) -> bool {
+        let known = self.sync.whole(&self.collection).properties;
+        let is_other = |list: &Listing| list.subject == Subject::Objects && list.properties != known;
+        self.ranges.iter().map(Range::listing).any(is_other)
     }
 
     fn backfill_id(&self) -> Option<Uuid> {
