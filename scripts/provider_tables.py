@@ -86,8 +86,8 @@ def deletes(collection: Declared) -> str:
         words.append("events")
     if how.get("parent_object"):
         words.append("events of the parent")
-    if collection.get("deleted"):
-        words.append(f"a list of them each {interval(how['poll'])}")
+    if deleted := collection.get("deleted"):
+        words.append(f"a list of them each {interval(deleted.get('poll') or how['poll'])}")
     if how.get("sweep"):
         words.append(f"sweep each {interval(how['sweep'])}")
     return ", ".join(words) or "not at all"

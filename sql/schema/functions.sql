@@ -98,8 +98,8 @@ COMMENT ON FUNCTION sequin.finish_oauth(text, text, text, jsonb) IS
     'Errors: undefined_object where the state is not known, used or too old; duplicate_object where the credential is for '
     'another provider; invalid_parameter_value; config_file_error.';
 COMMENT ON FUNCTION sequin.refresh_collections(text) IS
-    'Asks the API of a credential again which collections it has. Those of the providers so far are all declared, so '
-    'there is nothing to ask. credential: its name. Errors: undefined_object.';
+    'Has the API of a credential asked again what it tells of its collections: which properties their objects have. Without '
+    'it that is asked once a day. credential: its name. Errors: undefined_object.';
 COMMENT ON FUNCTION sequin.create_sync(text, text, text, text[], text, jsonb, interval, jsonb, text, jsonb) IS
     'Brings collections of a credential into a stream: a backfill of each first, then their changes. '
     'collections: such as stripe:customer, see sequin.collections; the provider may be left out. '

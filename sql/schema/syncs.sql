@@ -88,6 +88,17 @@ CREATE TABLE sequin._tokens (
     retry_at      timestamptz
 );
 
+-- What an API has told of the objects of a collection, for all that uses a credential.
+CREATE TABLE sequin._discovered (
+    credential_id uuid   NOT NULL REFERENCES sequin._credentials ON DELETE CASCADE,
+    collection_id text   NOT NULL,
+    -- Their names, in the order of the alphabet.
+    properties    text[] NOT NULL,
+    -- NULL: it is to be asked again at once.
+    discovered_at timestamptz,
+    PRIMARY KEY (credential_id, collection_id)
+);
+
 -- What sequin.check_credential was answered last.
 CREATE TABLE sequin._credential_checks (
     credential_id uuid        PRIMARY KEY REFERENCES sequin._credentials ON DELETE CASCADE,
@@ -285,6 +296,7 @@ SELECT pg_catalog.pg_extension_config_dump('sequin._credential_pauses', '');
 SELECT pg_catalog.pg_extension_config_dump('sequin._oauth_apps', '');
 SELECT pg_catalog.pg_extension_config_dump('sequin._oauth_flows', '');
 SELECT pg_catalog.pg_extension_config_dump('sequin._tokens', '');
+SELECT pg_catalog.pg_extension_config_dump('sequin._discovered', '');
 SELECT pg_catalog.pg_extension_config_dump('sequin._credential_checks', '');
 SELECT pg_catalog.pg_extension_config_dump('sequin.syncs', '');
 SELECT pg_catalog.pg_extension_config_dump('sequin._feeds', '');

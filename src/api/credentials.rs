@@ -3,7 +3,7 @@
 use super::{into_object, kind_of, names::new_name, object, providers, secret_object};
 use crate::{
     error::{Result, error, invalid, required, unknown},
-    pg::{document::Document, role, setting, transaction},
+    pg::{document::Document, role, setting, shared, transaction},
     secret::{self, Reference, Sealed, Secrets},
     settings,
     store::{self, credentials::Credential},
@@ -194,8 +194,10 @@ fn delete_credential(name: Option<&str>) -> Result<()> {
 
 #[pg_extern]
 fn refresh_collections(credential: Option<&str>) -> Result<()> {
-    // The collections of all providers so far are declared, so there is nothing to ask the API for.
-    find(required("credential", credential)?).map(drop)
+    let credential = find(required("credential", credential)?)?;
+    store::discovered::forget(credential.id)?;
+    transaction::on_commit(shared::wake_workers);
+    Ok(())
 }
 
 /// The credential called `name`.

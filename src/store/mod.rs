@@ -4,6 +4,7 @@ pub mod backfills;
 pub mod checks;
 pub mod consumers;
 pub mod credentials;
+pub mod discovered;
 pub mod history;
 pub mod keys;
 pub mod leases;

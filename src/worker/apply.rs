@@ -232,6 +232,16 @@ fn follow(sync: &SyncContext, work: &Work, counts: &Counts, settings: &Settings)
             store::rejected::settle(sync.id, collection_id, upstream_id, problem.as_deref())?;
         }
         Then::Expire { from } => return expire(sync, *from),
+        Then::Described { collection_id, properties } => {
+            let id = sync.credential_id;
+            if store::discovered::keep(id, collection_id, properties.clone(), observed_at)? {
+                // What is stored lacks what is new.
+                for sync_id in store::discovered::syncs(id, collection_id)? {
+                    store::discovered::start_over(sync_id, collection_id)?;
+                    progress::start_sweep(store::new_id(), sync_id, collection_id)?;
+                }
+            }
+        }
         Then::TakeMutations { limit, recovers } => return take_mutations(sync, *limit, *recovers),
         Then::SettleMutation { id, settled, words } => {
             settle_mutation(sync, *id, settled, words.as_ref())?;

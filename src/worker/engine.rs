@@ -375,7 +375,7 @@ impl Engine {
         for (id, old) in self.syncs.drain() {
             match syncs.get_mut(&id) {
                 Some(new) if new.version == old.version => {
-                    old.take_credential(new);
+                    old.take_newer(new);
                     *new = old;
                 }
                 _ => {
@@ -390,7 +390,9 @@ impl Engine {
         self.notifier.adopt(std::mem::take(&mut plan.listeners));
         let outdated = |role: &Role, job: &Job| {
             let current = self.syncs.get(&role.sync()).is_some_and(|sync| Rc::ptr_eq(sync, job.sync()));
-            !current || matches!(role, Role::Backfill { id, .. } if !unfinished.contains(id))
+            !current
+                || job.is_described_otherwise()
+                || matches!(role, Role::Backfill { id, .. } if !unfinished.contains(id))
         };
         let outdated: Vec<JobId> =
             self.jobs.iter().filter(|(_, (role, job))| outdated(role, job)).map(|(id, _)| *id).collect();
@@ -561,6 +563,7 @@ impl Engine {
             Job::Walk(walk) => walk.drive(now, &mut orders),
             Job::Feed(feed) => feed.drive(now, &mut orders),
             Job::Refetch(refetch) => refetch.drive(now, &mut orders),
+            Job::Describe(describe) => describe.drive(now, &mut orders),
             Job::Retention(retention) => retention.drive(now, &mut orders),
             Job::Mutate(mutate) => mutate.drive(now, &mut orders),
             Job::Sweep(timer) if timer.due > now => orders.wake_at(timer.due),
@@ -651,6 +654,7 @@ impl Engine {
             Some((_, Job::Walk(walk))) => walk.give_back(tag),
             Some((_, Job::Feed(feed))) => feed.give_back(tag),
             Some((_, Job::Refetch(refetch))) => refetch.give_back(tag),
+            Some((_, Job::Describe(describe))) => describe.give_back(),
             Some((_, Job::Mutate(mutate))) => mutate.give_back(&tag),
             Some((_, Job::Retention(_) | Job::Sweep(_))) | None => {}
         }
@@ -719,6 +723,7 @@ impl Engine {
             Job::Walk(walk) => walk.answered(tag, answered, &mut orders),
             Job::Feed(feed) => feed.answered(tag, answered, &mut orders),
             Job::Refetch(refetch) => refetch.answered(tag, answered, &mut orders),
+            Job::Describe(describe) => describe.answered(answered, &mut orders),
             Job::Mutate(mutate) => mutate.answered(&tag, answered, &mut orders),
             Job::Retention(_) | Job::Sweep(_) => {}
         }
@@ -792,6 +797,7 @@ impl Engine {
             Some((_, Job::Walk(walk))) => walk.done(then, done, &mut orders),
             Some((_, Job::Feed(feed))) => feed.done(then, done, &mut orders),
             Some((_, Job::Refetch(refetch))) => refetch.done(then, done),
+            Some((_, Job::Describe(_))) => matches!(then, Then::Described { .. }),
             Some((_, Job::Mutate(mutate))) => mutate.done_with(then, done, &mut orders),
             Some((_, Job::Retention(retention))) => {
                 retention.done(then, done);

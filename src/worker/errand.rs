@@ -16,11 +16,9 @@ use sequin_provider::{
     declaration::{CollectionRef, Declaration},
     listing::Listing,
     probe::{self, Identity},
+    request,
 };
-use std::{
-    sync::Arc,
-    time::{Duration, SystemTime},
-};
+use std::{sync::Arc, time::SystemTime};
 use url::Url;
 
 /// Asks for a token.
@@ -59,9 +57,9 @@ pub fn renewal(
 pub fn check(id: u64, credential: &CredentialContext, target: &Target) -> Task<Answered> {
     let declaration = credential.declaration.clone();
     let check = credential.kind().and_then(|kind| kind.check.clone());
-    let url = match &check {
-        Some(check) => probe::url(&target.base, check),
-        None => first_list(&declaration, &target.base),
+    let asked = match &check {
+        Some(check) => get(probe::url(&target.base, check)),
+        None => first_list(&declaration, &target.base).unwrap_or_else(|| get(target.base.clone())),
     };
     let read = move |answer: &Answer| {
         let identity = match &check {
@@ -70,20 +68,23 @@ pub fn check(id: u64, credential: &CredentialContext, target: &Target) -> Task<A
         };
         identity.map(Reply::Identity)
     };
-    let request = get(url, target.headers.clone(), target.timeout);
+    let mut headers = target.headers.clone();
+    headers.extend(asked.headers);
+    let (method, url, body) = (asked.method, asked.url, asked.body);
+    let request = Request { method, url, headers, body, timeout: target.timeout };
     task(id, credential, request, target.secrets.clone(), read)
 }
 
-fn first_list(declaration: &Arc<Declaration>, base: &Url) -> Url {
+fn first_list(declaration: &Arc<Declaration>, base: &Url) -> Option<request::Request> {
     let collections =
         declaration.collections.iter().filter_map(|each| CollectionRef::new(declaration, &each.name));
     let first = collections.into_iter().find(CollectionRef::is_one_list);
-    let first = first.map(Listing::whole).and_then(|list| list.start().map(|start| list.url(base, &start)));
-    first.unwrap_or_else(|| base.clone())
+    let list = first.map(Listing::whole)?;
+    Some(list.request(base, &list.start()?))
 }
 
-fn get(url: Url, headers: HeaderMap, timeout: Duration) -> Request {
-    Request { method: Method::GET, url, headers, body: None, timeout }
+fn get(url: Url) -> request::Request {
+    request::Request { method: Method::GET, url, headers: HeaderMap::new(), body: None }
 }
 
 fn task(

@@ -22,6 +22,8 @@ pub enum Tag {
     /// A page of the range of this number.
     Page(i32),
     Events,
+    /// Which properties objects have.
+    Properties,
     /// An object that a sweep has missed, or that was set aside.
     Check(String),
     /// Something that an event has called to mind.
@@ -157,6 +159,11 @@ pub enum Then {
     /// Some of what is too old goes. `from`: there is nothing older.
     Expire {
         from: Option<Timestamp>,
+    },
+    /// The objects of a collection have these properties.
+    Described {
+        collection_id: String,
+        properties: Vec<String>,
     },
     /// The next changes to be made are handed over, at most so many. `recovers`: what has been handed over before is lost.
     TakeMutations {

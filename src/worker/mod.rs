@@ -2,6 +2,7 @@
 
 mod apply;
 mod credential;
+mod describe;
 mod engine;
 mod errand;
 mod feed;

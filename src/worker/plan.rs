@@ -5,6 +5,7 @@ use crate::{
     error::Result,
     settings::Settings,
     store::{
+        discovered::{self, Discovered},
         keys,
         listeners::{self, Listener},
         mutations,
@@ -35,6 +36,8 @@ pub struct SyncContext {
     pub declaration: Arc<Declaration>,
     /// What it says of what it is to read.
     options: Arc<OptionValues>,
+    /// What the API has told of its collections. Another one when it tells something else, while the jobs go on.
+    described: RefCell<Rc<Descriptions>>,
     pub frequency: Frequency,
     /// What all that uses the credential may ask for.
     pub budget: RateLimit,
@@ -51,6 +54,10 @@ pub struct SyncContext {
     pub max_age: Option<Duration>,
 }
 
+/// What an API has told of the objects of collections, by their identifier: the properties, and when; `None` where it is to
+/// be asked again at once.
+type Descriptions = HashMap<String, (Arc<[String]>, Option<Timestamp>)>;
+
 impl SyncContext {
     /// Where its requests go, and with what.
     pub fn credential(&self) -> Rc<CredentialContext> {
@@ -58,13 +65,29 @@ impl SyncContext {
     }
 
     /// Uses from now on what a newer plan has read.
-    pub fn take_credential(&self, newer: &Self) {
+    pub fn take_newer(&self, newer: &Self) {
         self.credential.replace(newer.credential());
+        self.described.replace(newer.described.borrow().clone());
     }
 
     /// All of a collection.
     pub fn whole(&self, collection: &CollectionRef) -> Listing {
-        Listing { options: self.options.clone(), ..Listing::whole(collection.clone()) }
+        let described = self.described.borrow();
+        let properties = described
+            .get(collection.id().as_str())
+            .map(|(properties, _)| properties.clone())
+            .unwrap_or_default();
+        Listing { options: self.options.clone(), properties, ..Listing::whole(collection.clone()) }
+    }
+
+    /// Whether enough is known of a collection to read it.
+    pub fn is_described(&self, collection: &CollectionRef) -> bool {
+        collection.properties.is_none() || self.described.borrow().contains_key(collection.id().as_str())
+    }
+
+    /// When the API has told of a collection, where it need not be asked again at once.
+    pub fn described_at(&self, collection_id: &str) -> Option<Timestamp> {
+        self.described.borrow().get(collection_id)?.1
     }
 
     /// Where the records of a collection go.
@@ -154,6 +177,7 @@ impl Plan {
                 Some((id, Rc::new(CredentialContext::new(row, declaration, settings, lane))))
             })
             .collect();
+        let discovered = discovered::known()?;
         let pollers = pollers(&rows, &declarations, &collections, &feeds);
         let mut syncs = HashMap::new();
         for row in rows {
@@ -173,6 +197,7 @@ impl Plan {
                 .map(|collection| collection.collection_id.as_str())
                 .collect();
             ids.sort_unstable();
+            let described = describe(&discovered, row.credential_id, &ids);
             let context = SyncContext {
                 credential: RefCell::new(credential.clone()),
                 id: row.id,
@@ -187,6 +212,7 @@ impl Plan {
                     row.version,
                     credential.version()
                 ),
+                described: RefCell::new(Rc::new(described)),
                 poll_interval,
                 poll_share,
                 max_age: row.max_age,
@@ -215,6 +241,15 @@ impl Plan {
             excess,
         })
     }
+}
+
+/// What is known of these collections with a credential.
+fn describe(discovered: &[Discovered], credential_id: Uuid, ids: &[&str]) -> Descriptions {
+    let is_own =
+        |row: &&Discovered| row.credential_id == credential_id && ids.contains(&row.collection_id.as_str());
+    let description =
+        |row: &Discovered| (row.collection_id.clone(), (row.properties.as_slice().into(), row.discovered_at));
+    discovered.iter().filter(is_own).map(description).collect()
 }
 
 /// The budget of each credential: what its syncs were given, or else half of what the API documents.

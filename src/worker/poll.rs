@@ -11,7 +11,6 @@ use sequin_provider::{
     declaration::{CollectionRef, Tombstones},
     listing::{Known, Listing, Page},
     position::Position,
-    record::Record,
 };
 use std::{
     collections::HashMap,
@@ -54,6 +53,8 @@ struct Look {
     started: Instant,
     /// The API's clock when it gave the first answer.
     first: Option<Timestamp>,
+    /// How far the list has come; what it names may still have to be read.
+    reached: Option<Timestamp>,
     /// Whether there was anything new.
     found: bool,
     requests: u32,
@@ -103,7 +104,8 @@ impl Poll {
     /// Begins a look; gives the list to be read.
     pub fn look(&mut self, whole: Listing, now: Instant) -> Listing {
         let (began, started) = (SystemTime::now(), now);
-        self.look = Some(Look { began, started, first: None, found: false, requests: 0, closing: false });
+        let (first, reached) = (None, None);
+        self.look = Some(Look { began, started, first, reached, found: false, requests: 0, closing: false });
         self.due = now + self.every;
         self.known = std::mem::take(&mut self.latest);
         self.listing(whole)
@@ -187,14 +189,21 @@ impl Poll {
         if let Some(position) = position.filter(|_| !range.is_ascending()) {
             self.remember(range.listing(), position, page);
         }
-        let time = |record: &Record| if self.aim == Aim::New { record.created_at } else { record.updated_at };
+        let newest = match self.aim {
+            Aim::New => page.records.iter().filter_map(|record| record.created_at).max(),
+            Aim::Changes | Aim::Deletes => page.changed.iter().flatten().max().copied(),
+        };
         // What is said to be still to come must not hide what comes before it.
-        let newest = page.records.iter().filter_map(time).max().map(|newest| newest.min(page.date));
+        let newest = newest.map(|newest| newest.min(page.date));
         // A parent has changed, whether it has any children or not.
         let of_changed = range.collection().changes.of_parents
             && position.is_some_and(|position| range.listing().is_own(position));
         if range.collection().is_one_list() {
-            self.cursor = self.cursor.max(newest);
+            let reached = self.look.map_or(newest, |look| look.reached.max(newest));
+            self.look = self.look.map(|look| Look { reached, ..look });
+            if !range.is_beneath() {
+                self.cursor = self.cursor.max(reached);
+            }
         } else if let Some(look) = &mut self.look {
             // A list that was read early may have changed by the time that the last one is: what is known of all is that
             // they were read since the first answer.
@@ -209,10 +218,10 @@ impl Poll {
                 page.records.drain(..).map(|record| (record.upstream_id, record.updated_at)).collect();
             return Then::Bury { tombstones, is_final };
         }
-        let is_ascending = self.aim == Aim::Changes && range.is_ascending();
-        // To what this page has shown and no further: the look-back is there for what appears late.
-        if let Some(reached) = newest.filter(|_| is_ascending) {
-            range.leap(reached);
+        let is_ascending = self.aim == Aim::Changes && range.is_ascending() && !range.is_beneath();
+        // Behind what has been shown and no further: the look-back is there for what appears late.
+        if is_ascending {
+            range.leap();
         }
         let is_over = range.is_over();
         // Where the newest comes first, there are gaps behind it until the last page is stored.
@@ -224,8 +233,8 @@ impl Poll {
 }
 
 fn page_hash(listing: &Listing, position: &Position) -> u64 {
-    let Listing { changed_since, children_since, span, .. } = listing;
-    hash(&(position.page(), changed_since, children_since, span))
+    let Listing { changed_since, tied, children_since, span, .. } = listing;
+    hash(&(position.page(), changed_since, tied, children_since, span))
 }
 
 /// Before anything that a backfill could have missed, however the API's clock goes.

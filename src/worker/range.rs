@@ -13,6 +13,7 @@ use sequin_domain::{
 };
 use sequin_provider::{
     declaration::CollectionRef,
+    leap::Shown,
     listing::{Listing, Page},
     position::Position,
 };
@@ -33,6 +34,8 @@ pub struct Range {
     /// Where to go on asking; `None` at the end of the list.
     next: Option<Position>,
     asked: Option<Asked>,
+    /// What the last page of the list itself has shown.
+    shown: Shown,
     unstored: usize,
     /// Answers so far, the children's among them.
     pages: u64,
@@ -79,6 +82,7 @@ impl Range {
             course,
             next,
             asked: None,
+            shown: Shown::default(),
             unstored: 0,
             pages: 0,
             trail: HashSet::new(),
@@ -166,6 +170,7 @@ impl Range {
         }
         if self.next.as_ref().is_some_and(Position::is_outermost) {
             self.course.note(&page.created);
+            self.shown = Shown::of(page);
         }
         self.asked = None;
         self.pages += 1;
@@ -182,22 +187,25 @@ impl Range {
 
     /// Whether the list comes oldest change first.
     pub fn is_ascending(&self) -> bool {
-        self.listing.changed_since.is_some()
-            && self.listing.collection.updated.as_ref().is_some_and(|updated| updated.ascending)
+        self.listing.is_ascending()
     }
 
-    /// Goes on from that instant instead of the next page, in a list that comes oldest change first: what has changed
-    /// meanwhile, and left its place, shifts nothing then. Within one instant it goes on by pages.
-    pub fn leap(&mut self, to: Timestamp) {
-        let Some(updated) = &self.listing.collection.updated else { return };
-        let is_further =
-            self.listing.changed_since.is_none_or(|from| to > from && !updated.format.cannot_tell(from, to));
-        if is_further && !self.is_over() {
-            self.listing = Arc::new(Listing { changed_since: Some(to), ..Listing::clone(&self.listing) });
-            self.next = self.listing.start();
-            self.trail.clear();
+    /// Whether there is something to be read that a page of the list has named, before the list itself goes on.
+    pub fn is_beneath(&self) -> bool {
+        self.next.as_ref().is_some_and(|next| !next.is_outermost())
+    }
+
+    /// Goes on behind what the list has shown instead of with its next page, in one that comes oldest change first.
+    pub fn leap(&mut self) {
+        let Some(further) = self.listing.leap(&self.shown, !self.is_over()) else { return };
+        // Of one instant nothing but what is shown tells whether the list goes on.
+        if further.tied.is_none() || self.listing.tied.is_none() {
             self.census = Census::default();
         }
+        self.trail.clear();
+        self.shown = Shown::default();
+        self.next = further.start();
+        self.listing = Arc::new(further);
     }
 
     /// Cuts off a part of what is left after `page`, where that is worth it; the part becomes the range `no`.

@@ -16,9 +16,11 @@ use sequin_provider::{
     pages::After,
     position::Position,
     probe::Identity,
+    properties,
     record::{Record, Rejected},
+    request,
     token::Granted,
-    write::{Change, Refusal, WriteRequest},
+    write::{Change, Refusal},
 };
 use std::{
     sync::Arc,
@@ -87,6 +89,10 @@ pub enum Question {
         collection: CollectionRef,
         upstream_id: String,
     },
+    /// Which properties have its objects?
+    Properties {
+        collection: CollectionRef,
+    },
     Events {
         declaration: Arc<Declaration>,
         feed: String,
@@ -103,6 +109,8 @@ pub enum Reply {
         is_parent_gone: bool,
     },
     Object(Result<Record, Rejected>),
+    /// The names of properties.
+    Properties(Vec<String>),
     Events(Events),
     /// What a change has made of an object.
     Written {
@@ -172,37 +180,38 @@ impl Question {
 
     fn request(&self, target: &Target) -> Result<Request, Failure> {
         let base = &target.base;
-        let mut headers = target.headers.clone();
-        let url = match self {
+        let get = |url| request::Request { method: Method::GET, url, headers: HeaderMap::new(), body: None };
+        let asked = match self {
             Self::Page { listing, position, .. } | Self::Children { listing, position } => {
-                headers.extend(listing.headers(position));
-                Some(listing.url(base, position))
+                Some(listing.request(base, position))
             }
-            Self::Object { collection, upstream_id } => object::url(base, collection, upstream_id),
-            Self::Events { declaration, feed, since, after } => {
-                declaration.feeds.get(feed).map(|feed| event::url(base, declaration, feed, *since, after))
-            }
+            Self::Object { collection, upstream_id } => object::url(base, collection, upstream_id).map(get),
+            Self::Properties { collection } => properties::url(base, collection).map(get),
+            Self::Events { declaration, feed, since, after } => declaration
+                .feeds
+                .get(feed)
+                .map(|feed| get(event::url(base, declaration, feed, *since, after))),
             Self::Write(change) => {
-                let WriteRequest { method, url, headers: own, body } = change
-                    .request(base)
-                    .map_err(|problem| Failure::new(FailureClass::BadRequest, problem.to_string()))?;
-                headers.extend(own);
-                return Ok(Request { method, url, headers, body, timeout: target.timeout });
+                let asked = change.request(base);
+                Some(asked.map_err(|problem| Failure::new(FailureClass::BadRequest, problem.to_string()))?)
             }
         };
-        let url = url.ok_or_else(|| {
+        let asked = asked.ok_or_else(|| {
             Failure::new(FailureClass::BadRequest, "the declaration of the provider doesn't say where to ask")
         })?;
+        let request::Request { method, url, headers: own, body } = asked;
+        let mut headers = target.headers.clone();
+        headers.extend(own);
         if let Some(etag) = self.known().and_then(|known| HeaderValue::from_str(&known.etag).ok()) {
             headers.insert(IF_NONE_MATCH, etag);
         }
-        Ok(Request { method: Method::GET, url, headers, body: None, timeout: target.timeout })
+        Ok(Request { method, url, headers, body, timeout: target.timeout })
     }
 
     fn declaration(&self) -> &Declaration {
         match self {
             Self::Page { listing, .. } | Self::Children { listing, .. } => &listing.collection.declaration,
-            Self::Object { collection, .. } => &collection.declaration,
+            Self::Object { collection, .. } | Self::Properties { collection } => &collection.declaration,
             Self::Events { declaration, .. } => declaration,
             Self::Write(change) => &change.collection.declaration,
         }
@@ -249,6 +258,9 @@ impl Question {
             }
             Self::Object { collection, upstream_id } => {
                 object::interpret(&collection, &upstream_id, answer).map(Reply::Object)
+            }
+            Self::Properties { collection } => {
+                properties::interpret(&collection, answer).map(Reply::Properties)
             }
             Self::Events { declaration, feed, after, .. } => match declaration.feeds.get(&feed) {
                 Some(feed) => event::interpret(&declaration, feed, &after, answer).map(Reply::Events),

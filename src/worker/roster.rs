@@ -1,6 +1,7 @@
 //! Which jobs there are, and which the plan asks for.
 
 use super::{
+    describe::Describe,
     feed::{FeedJob, Troubled},
     job::Retry,
     mutate::Mutate,
@@ -27,6 +28,7 @@ pub enum Role {
     Poll { sync: Uuid, collection_id: String },
     Deletes { sync: Uuid, collection_id: String },
     Refetch { sync: Uuid, collection_id: String },
+    Describe { sync: Uuid, collection_id: String },
     Retention { sync: Uuid },
     Mutate { sync: Uuid },
     Sweep { sync: Uuid, collection_id: String },
@@ -40,6 +42,7 @@ impl Role {
             | Self::Poll { sync, .. }
             | Self::Deletes { sync, .. }
             | Self::Refetch { sync, .. }
+            | Self::Describe { sync, .. }
             | Self::Retention { sync }
             | Self::Mutate { sync }
             | Self::Sweep { sync, .. } => *sync,
@@ -51,6 +54,7 @@ pub enum Job {
     Walk(Box<Walk>),
     Feed(Box<FeedJob>),
     Refetch(Box<Refetch>),
+    Describe(Box<Describe>),
     Retention(Box<Retention>),
     Mutate(Box<Mutate>),
     Sweep(SweepTimer),
@@ -70,9 +74,19 @@ impl Job {
             Self::Walk(walk) => walk.sync(),
             Self::Feed(feed) => feed.sync(),
             Self::Refetch(refetch) => refetch.sync(),
+            Self::Describe(describe) => describe.sync(),
             Self::Retention(retention) => retention.sync(),
             Self::Mutate(mutate) => mutate.sync(),
             Self::Sweep(timer) => &timer.sync,
+        }
+    }
+
+    /// Whether the API has told something else of the collection since the job was made.
+    pub fn is_described_otherwise(&self) -> bool {
+        match self {
+            Self::Walk(walk) => walk.is_described_otherwise(),
+            Self::Describe(describe) => describe.is_described_otherwise(),
+            Self::Feed(_) | Self::Refetch(_) | Self::Retention(_) | Self::Mutate(_) | Self::Sweep(_) => false,
         }
     }
 
@@ -81,7 +95,7 @@ impl Job {
         match self {
             Self::Retention(_) => false,
             Self::Mutate(mutate) => mutate.asks(),
-            Self::Walk(_) | Self::Feed(_) | Self::Refetch(_) | Self::Sweep(_) => true,
+            Self::Walk(_) | Self::Feed(_) | Self::Refetch(_) | Self::Describe(_) | Self::Sweep(_) => true,
         }
     }
 }
@@ -135,6 +149,16 @@ pub fn missing(
         let Some(sync) = syncs.get(&row.sync_id) else { continue };
         let Some(collection) = sync.collection(&row.collection_id) else { continue };
         let (sync_id, collection_id) = (sync.id, row.collection_id.clone());
+        if collection.properties.is_some() {
+            let last = sync.described_at(&collection_id);
+            add(Role::Describe { sync: sync_id, collection_id: collection_id.clone() }, &|| {
+                let describe = Describe::new(sync.clone(), collection.clone(), last, retry_of(Some(row)));
+                Some(Job::Describe(Box::new(describe)))
+            });
+        }
+        if !sync.is_described(&collection) {
+            continue;
+        }
         // From the beginning on: what is new does not wait for the backfill.
         if let Some(every) = collection.changes.poll {
             let every = sync.poll_interval.max(Duration::from_secs(every));
@@ -143,7 +167,9 @@ pub fn missing(
                 let due = due(row.polled_at, every);
                 Some(Job::Walk(Box::new(Walk::poll(sync.clone(), collection.clone(), row, every, due))))
             });
-            if collection.deleted.is_some() {
+            if let Some(deleted) = &collection.deleted {
+                let every =
+                    deleted.poll.map_or(every, |own| sync.poll_interval.max(Duration::from_secs(own)));
                 let role = Role::Deletes { sync: sync_id, collection_id: collection_id.clone() };
                 add(role, &|| {
                     let due = due(row.deletes_polled_at, every);
@@ -200,7 +226,7 @@ fn feed(
 }
 
 fn backfill(sync: &Rc<SyncContext>, row: &Backfill, state: Option<&Collection>) -> Option<Job> {
-    let collection = sync.collection(&row.collection_id)?;
+    let collection = sync.collection(&row.collection_id).filter(|each| sync.is_described(each))?;
     Some(Job::Walk(Box::new(Walk::backfill(sync.clone(), collection, row, retry_of(state)))))
 }
 

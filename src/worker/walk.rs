@@ -16,7 +16,7 @@ use sequin_domain::{
 use sequin_net::Priority;
 use sequin_provider::{
     declaration::CollectionRef,
-    listing::Page,
+    listing::{Listing, Page, Subject},
     record::{Record, Rejected},
 };
 use std::{
@@ -145,6 +145,13 @@ impl Walk {
 
     pub fn sync(&self) -> &Rc<SyncContext> {
         &self.sync
+    }
+
+    /// Whether objects are known to have other properties than those that it asks for.
+    pub fn is_described_otherwise(&self) -> bool {
+        let known = self.sync.whole(&self.collection).properties;
+        let is_other = |list: &Listing| list.subject == Subject::Objects && list.properties != known;
+        self.ranges.iter().map(Range::listing).any(is_other)
     }
 
     fn backfill_id(&self) -> Option<Uuid> {
@@ -287,7 +294,7 @@ impl Walk {
         let has_room = self.has_room(no, sent_at);
         let next_no = 1 + self.ranges.iter().map(Range::no).max().unwrap_or_default();
         let Some(range) = self.ranges.iter_mut().find(|range| range.no() == no) else { return };
-        let is_ordered = || page.records.iter().filter_map(|record| record.updated_at).is_sorted();
+        let is_ordered = || page.changed.iter().flatten().is_sorted();
         if range.is_ascending() && !is_ordered() {
             let problem = "the list is declared to come oldest change first (updated.ascending), and doesn't";
             self.failed(Tag::Page(no), Failure::new(FailureClass::BadData, problem), orders);
@@ -358,7 +365,7 @@ impl Walk {
                     range.give_back();
                 }
             }
-            Tag::Events | Tag::Fetch(_) | Tag::Mutation(_) => {}
+            Tag::Events | Tag::Properties | Tag::Fetch(_) | Tag::Mutation(_) => {}
         }
     }
 

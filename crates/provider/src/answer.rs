@@ -105,11 +105,12 @@ impl Limits {
     /// How long it is until the quota is whole again, by the API's own clock.
     fn reset_in(&self, answer: &Answer) -> Option<Duration> {
         let QuotaHeaders { reset, reset_format, .. } = self.headers.as_ref()?;
-        let seconds: f64 = answer.header(reset)?.parse().ok()?;
+        let number: f64 = answer.header(reset)?.parse().ok()?;
         let left = match reset_format {
-            ResetFormat::Seconds => seconds,
+            ResetFormat::Seconds => number,
+            ResetFormat::Milliseconds => number / 1000.0,
             #[allow(clippy::cast_precision_loss, reason = "years of seconds are exact")]
-            ResetFormat::UnixSeconds => seconds - answer.date().unix_seconds() as f64,
+            ResetFormat::UnixSeconds => number - answer.date().unix_seconds() as f64,
         };
         Some(Duration::try_from_secs_f64(left.max(0.0)).ok()?.min(LONGEST_RETRY_AFTER))
     }

@@ -6,6 +6,7 @@ use std::sync::{Arc, LazyLock};
 static BUILT_IN: LazyLock<Vec<Arc<Declaration>>> = LazyLock::new(|| {
     [
         (include_str!("../../../providers/github.json"), "{}"),
+        (include_str!("../../../providers/hubspot.json"), "{}"),
         (
             include_str!("../../../providers/stripe.json"),
             include_str!("../../../providers/stripe.fields.json"),
@@ -39,6 +40,7 @@ mod tests {
         assert!(stripe.collections.len() >= 40);
         assert!(stripe.collections.iter().all(|collection| collection.fields.contains_key("id")));
         assert!(find("github").is_some_and(|github| github.collections.len() >= 20));
+        assert!(find("hubspot").is_some_and(|hubspot| hubspot.collections.len() >= 20));
         assert!(find("nobody").is_none());
     }
 }

@@ -3,10 +3,10 @@
 use crate::{
     answer::Answer,
     declaration::{Declaration, Feed},
-    listing::at_path,
     pages::After,
     pointer,
     record::identifier,
+    request::{Draft, at_path},
 };
 use sequin_domain::{failure::Failure, timestamp::Timestamp};
 use url::Url;
@@ -45,11 +45,9 @@ pub fn url(
     since: Option<Timestamp>,
     after: &After,
 ) -> Url {
-    let mut url = at_path(base, &feed.path);
-    if let Some(since) = since {
-        url.query_pairs_mut().append_pair(&feed.since, &feed.occurred_at.format.write(since));
-    }
-    declaration.pagination.address(url, after)
+    let mut draft = Draft::new(at_path(base, &feed.path), None);
+    draft.parameter(&feed.since, since.map(|since| feed.occurred_at.format.write(since).into()));
+    draft.page(&declaration.pagination, after).url
 }
 
 /// What the answer lists.

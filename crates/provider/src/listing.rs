@@ -2,14 +2,14 @@
 
 use crate::{
     answer::Answer,
-    declaration::{CollectionRef, OptionPath, OptionValues, Pagination, Paths, Tombstones},
+    declaration::{Batch, CollectionRef, OptionPath, OptionValues, Pagination, Paths, UpdatedBound},
     pages::{After, List},
     pointer::{self, Pointer},
     position::{Beneath, NothingMissing, Position, Reading},
     record::{Reader, Record, Rejected, identifier},
     template::Template,
 };
-use http::{HeaderMap, header::ETAG};
+use http::header::ETAG;
 use sequin_domain::{
     failure::{Failure, FailureClass},
     ranges::Span,
@@ -19,7 +19,6 @@ use std::{
     collections::{BTreeMap, VecDeque},
     sync::Arc,
 };
-use url::Url;
 
 /// What one answer adds.
 #[derive(Debug)]
@@ -31,6 +30,9 @@ pub struct Page {
     /// When each object of the list was created, in its order; of a list of parents they are the parents, and of a list
     /// of children it is empty.
     pub created: Vec<Option<Timestamp>>,
+    /// When each was changed, as the list says, in its order. Where the list does no more than name the objects, they are
+    /// in pages behind it, and those say nothing of the list.
+    pub changed: Vec<Option<Timestamp>>,
     /// What of the list was shown: the ids of its objects; those of children behind their parent's, and that too. Where the
     /// answer shows nothing itself, which page it is.
     pub listed: Vec<String>,
@@ -79,6 +81,7 @@ impl Page {
             rejected: Vec::new(),
             next: None,
             created: Vec::new(),
+            changed: Vec::new(),
             listed: vec![format!("{:?}", position.page())],
             date: answer.date(),
             known: None,
@@ -92,6 +95,8 @@ pub struct Listing {
     pub collection: CollectionRef,
     /// What the sync says of what it is to read.
     pub options: Arc<OptionValues>,
+    /// What its objects have, where the API tells that.
+    pub properties: Arc<[String]>,
     /// Which objects, by the time of their creation, where the API can tell; in a nested collection, which of the
     /// outermost.
     pub span: Span,
@@ -99,6 +104,8 @@ pub struct Listing {
     pub children_since: Option<Timestamp>,
     /// Which objects: those that were changed from this instant on; of tombstones, deleted.
     pub changed_since: Option<Timestamp>,
+    /// Of what was changed, only what was at that very instant, and has an id behind this one.
+    pub tied: Option<String>,
     pub subject: Subject,
 }
 
@@ -116,9 +123,11 @@ impl Listing {
         Self {
             collection,
             options: Arc::default(),
+            properties: Arc::default(),
             span: Span::default(),
             children_since: None,
             changed_since: None,
+            tied: None,
             subject: Subject::Objects,
         }
     }
@@ -162,80 +171,29 @@ impl Listing {
         position.level() + 1 == self.collection.levels().len()
     }
 
-    /// The address of the page at `position`.
-    pub fn url(&self, base: &Url, position: &Position) -> Url {
-        let reading = position.reading();
-        if let (Subject::Tombstones, Some(deleted)) = (self.subject, &self.collection.deleted) {
-            return self.tombstones_url(base, deleted, &reading.after);
-        }
-        let levels = self.collection.levels();
-        let level = position.level();
-        let collection = levels.get(level).unwrap_or(&self.collection);
-        let value = |name: &str| reading.beneath.value(name);
-        let path = match path_of(collection, &reading.beneath) {
-            Some((path, _)) if matches!(reading.beneath, Beneath::Option { .. }) => path.fill_segments(value),
-            Some((path, _)) => path.fill_path(value),
-            // The option is no longer declared: what the base URL answers is no list.
-            None => String::new(),
-        };
-        let mut url = at_path(base, &path);
-        let mut query = url.query_pairs_mut();
-        for (name, template) in &collection.query {
-            query.append_pair(name, &template.fill(value));
-        }
-        let span = match level {
-            0 => self.span,
-            _ => Span { from: self.children_since.map(Timestamp::unix_seconds), before: None },
-        };
-        let is_own = self.is_own(position);
-        let has_changed = level + 1 + usize::from(self.collection.changes.of_parents) == levels.len();
-        if let Some(created) = collection.created.as_ref().filter(|_| is_own || level == 0) {
-            let bounds = [(&created.from, span.from), (&created.before, span.before)];
-            for (name, second) in bounds.into_iter().filter_map(|(name, second)| name.as_ref().zip(second)) {
-                let instant = Timestamp::from_unix_seconds(second).unwrap_or_default();
-                query.append_pair(name, &created.format.write(instant));
-            }
-        }
-        if let Some((updated, since)) = collection.updated.as_ref().zip(self.changed_since)
-            && has_changed
-        {
-            if let Some(from) = &updated.from {
-                query.append_pair(from, &updated.format.write(since));
-            }
-            query.extend_pairs(&updated.query);
-        }
-        drop(query);
-        collection.pagination().address(url, &reading.after)
+    /// The list of changes that a level of the walk reads, and from when on; `None` where it reads all objects.
+    pub(crate) fn look<'a>(
+        &self,
+        collection: &'a CollectionRef,
+        level: usize,
+    ) -> Option<(&'a UpdatedBound, Timestamp)> {
+        let depth = self.collection.levels().len();
+        let is_of_changes = self.subject == Subject::Objects
+            && level + 1 + usize::from(self.collection.changes.of_parents) == depth;
+        collection.updated.as_ref().zip(self.changed_since).filter(|_| is_of_changes)
     }
 
-    /// What is sent along for the page at `position` alone.
-    pub fn headers(&self, position: &Position) -> HeaderMap {
-        let levels = self.collection.levels();
-        let collection = levels.get(position.level()).unwrap_or(&self.collection);
-        let declared = collection.headers.iter();
-        let header = |(name, value): (&String, &String)| Some((name.parse().ok()?, value.parse().ok()?));
-        declared.filter_map(header).collect::<HeaderMap>()
-    }
-
-    fn tombstones_url(&self, base: &Url, deleted: &Tombstones, after: &After) -> Url {
-        let mut url = at_path(base, &deleted.path);
-        let mut query = url.query_pairs_mut();
-        query.extend_pairs(&deleted.query);
-        if let Some((name, since)) = deleted.from.as_ref().zip(self.changed_since) {
-            query.append_pair(name, &deleted.format.write(since));
-        }
-        drop(query);
-        self.pagination().address(url, after)
-    }
-
-    fn pagination(&self) -> &Pagination {
-        let of_tombstones = match self.subject {
+    /// How the list of a level, which is one of `collection`, is cut into pages.
+    pub(crate) fn pagination<'a>(&self, collection: &'a CollectionRef, level: usize) -> &'a Pagination {
+        let own = match self.subject {
             Subject::Tombstones => {
-                self.collection.deleted.as_ref().and_then(|deleted| deleted.pagination.as_ref())
+                collection.deleted.as_ref().and_then(|deleted| deleted.pagination.as_ref())
             }
-            Subject::Objects => None,
+            Subject::Objects => {
+                self.look(collection, level).and_then(|(updated, _)| updated.pagination.as_ref())
+            }
         };
-        of_tombstones.unwrap_or_else(|| self.collection.pagination())
+        own.unwrap_or_else(|| collection.pagination())
     }
 
     /// What the answer to the request at `position` says.
@@ -262,19 +220,30 @@ impl Listing {
             return self.read_parents(&levels[level..], &reader, position, answer, text);
         }
         let Reading { beneath, after, .. } = position.reading();
-        let pagination = self.pagination();
+        if let (Beneath::Objects { ids }, Some(batch)) = (beneath, &self.collection.batch) {
+            let reader = Reader::new(&self.collection, original);
+            return read_batch(&reader, batch, ids, position, answer, text);
+        }
+        let pagination = self.pagination(&self.collection, level);
         let list = read_list(&self.collection, pagination, beneath, answer, text)?;
         let reader = match (self.subject, &self.collection.deleted) {
             (Subject::Tombstones, Some(deleted)) => Reader::of_tombstones(deleted, original),
             _ => Reader::new(&self.collection, original),
         };
-        let Objects { records, rejected, created, ids, next } =
+        let Objects { mut records, mut rejected, created, changed, ids, next } =
             read_objects(&reader, pagination, &list, after, beneath.id())?;
         let next = next.filter(|_| !self.is_too_old(level, &records));
-        let records = match self.subject {
-            Subject::Objects => records,
-            Subject::Tombstones => records.into_iter().map(Record::buried).collect(),
-        };
+        let mut named = VecDeque::new();
+        match (self.subject, &self.collection.batch) {
+            (Subject::Tombstones, _) => records = records.into_iter().map(Record::buried).collect(),
+            (Subject::Objects, Some(batch)) => {
+                let ids: Vec<String> = records.drain(..).map(|record| record.upstream_id).collect();
+                let batches = ids.chunks(batch.size.get()).map(<[String]>::to_vec);
+                named.extend(batches.map(|ids| Reading::of(Beneath::Objects { ids })));
+                rejected.retain(|rejected| rejected.upstream_id.is_none());
+            }
+            (Subject::Objects, None) => {}
+        }
         let (created, listed) = match beneath.id() {
             None => (created, ids),
             Some(parent) => {
@@ -282,9 +251,9 @@ impl Listing {
                 (Vec::new(), std::iter::once(parent.to_owned()).chain(children).collect())
             }
         };
-        let page = Page::leading_to(next, VecDeque::new(), position, answer);
+        let page = Page::leading_to(next, named, position, answer);
         let known = page.known.filter(|_| !pagination.is_full(&list));
-        Ok(Page { records, rejected, created, listed, known, ..page })
+        Ok(Page { records, rejected, created, changed, listed, known, ..page })
     }
 
     /// Whether a page has nothing but what is too old, in a list that has the newest first.
@@ -317,7 +286,8 @@ impl Listing {
     ) -> Result<Page, String> {
         let [parents, child, ..] = levels else { return Err("the collection is not nested".into()) };
         let Reading { beneath, after, .. } = position.reading();
-        let list = read_list(parents, parents.pagination(), beneath, answer, text)?;
+        let level = position.level();
+        let list = read_list(parents, self.pagination(parents, level), beneath, answer, text)?;
         let pagination = child.pagination();
         let shape = parents.shape();
         let created_at = shape.created_at.as_ref();
@@ -366,8 +336,9 @@ impl Listing {
         let is_over = !has_young && parents.updated.as_ref().is_some_and(|updated| updated.newest_first);
         let then = match single(parents, beneath) {
             true => None,
-            false => parents.pagination().next(&list, &ids, after)?.filter(|_| !is_over),
+            false => self.pagination(parents, level).next(&list, &ids, after)?.filter(|_| !is_over),
         };
+        let changed = records.iter().map(|record| record.updated_at).collect();
         remove_repetitions(&mut records);
         let listed = match beneath.id() {
             None => ids,
@@ -377,13 +348,13 @@ impl Listing {
             created.clear();
         }
         let page = Page::leading_to(then, unfinished, position, answer);
-        let known = page.known.filter(|_| !parents.pagination().is_full(&list));
-        Ok(Page { records, rejected, created, listed, known, ..page })
+        let known = page.known.filter(|_| !self.pagination(parents, level).is_full(&list));
+        Ok(Page { records, rejected, created, changed, listed, known, ..page })
     }
 }
 
 /// The path of a collection's list beneath something, and whether one object is the answer.
-fn path_of<'a>(collection: &'a CollectionRef, beneath: &Beneath) -> Option<(&'a Template, bool)> {
+pub(crate) fn path_of<'a>(collection: &'a CollectionRef, beneath: &Beneath) -> Option<(&'a Template, bool)> {
     match (&collection.path, beneath) {
         (Paths::One(path), _) => Some((path, false)),
         (Paths::ByOption(paths), Beneath::Option { name, .. }) => {
@@ -435,6 +406,7 @@ struct Objects {
     rejected: Vec<Rejected>,
     /// Of each object that was listed, in the list's order.
     created: Vec<Option<Timestamp>>,
+    changed: Vec<Option<Timestamp>>,
     /// Of each that has one, as the list has it.
     ids: Vec<String>,
     next: Option<After>,
@@ -450,24 +422,44 @@ fn read_objects(
     let mut records: Vec<Record> = Vec::with_capacity(list.items.len());
     let mut rejected = Vec::new();
     let mut created = Vec::with_capacity(list.items.len());
+    let mut changed = Vec::with_capacity(list.items.len());
     let mut ids = Vec::with_capacity(list.items.len());
     for item in &list.items {
         match reader.read(item.get(), parent) {
             Ok(record) => {
                 ids.push(reader.own_id(&record.upstream_id).to_owned());
                 created.push(record.created_at);
+                changed.push(record.updated_at);
                 records.push(record);
             }
             Err(set_aside) => {
                 ids.extend(set_aside.upstream_id.as_deref().map(|id| reader.own_id(id).to_owned()));
                 created.push(None);
+                changed.push(None);
                 rejected.push(set_aside);
             }
         }
     }
     let next = pagination.next(list, &ids, after)?;
     remove_repetitions(&mut records);
-    Ok(Objects { records, rejected, created, ids, next })
+    Ok(Objects { records, rejected, created, changed, ids, next })
+}
+
+/// The objects that a list has named. What the answer doesn't show is gone: that a list says, or a comparison with it.
+fn read_batch(
+    reader: &Reader,
+    batch: &Batch,
+    ids: &[String],
+    position: &Position,
+    answer: &Answer,
+    text: &str,
+) -> Result<Page, String> {
+    let whole = Pagination::None { items: batch.items.clone() };
+    let list = whole.read(text, answer)?;
+    let Objects { mut records, rejected, .. } = read_objects(reader, &whole, &list, &After::start(), None)?;
+    // An API may show, in place of what was asked for, the object that it was merged into.
+    records.retain(|record| ids.contains(&record.upstream_id));
+    Ok(Page { records, rejected, ..Page::leading_to(None, VecDeque::new(), position, answer) })
 }
 
 /// Of records with equal ids the last one stays.
@@ -478,13 +470,6 @@ fn remove_repetitions(records: &mut Vec<Record>) {
     records.retain(|_| keep.next().unwrap_or(true));
 }
 
-/// `base` with the path of an endpoint behind its own.
-pub(crate) fn at_path(base: &Url, path: &str) -> Url {
-    let mut url = base.clone();
-    url.set_path(&format!("{}{path}", base.path().trim_end_matches('/')));
-    url
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -492,6 +477,7 @@ mod tests {
     use bytes::Bytes;
     use http::{HeaderMap, StatusCode};
     use std::time::SystemTime;
+    use url::Url;
 
     fn listing(name: &str) -> Listing {
         Listing::whole(CollectionRef::new(catalogue::find("stripe").unwrap(), name).unwrap())
@@ -512,7 +498,7 @@ mod tests {
     }
 
     fn path(listing: &Listing, position: &Position) -> String {
-        let url = listing.url(&Url::parse("https://api.stripe.com").unwrap(), position);
+        let url = listing.request(&Url::parse("https://api.stripe.com").unwrap(), position).url;
         url.as_str().trim_start_matches("https://api.stripe.com").to_owned()
     }
 
@@ -596,8 +582,8 @@ mod tests {
 
     #[test]
     fn a_base_url_may_have_a_path() {
-        let url = listing("customer").url(&Url::parse("http://127.0.0.1:9/stripe/").unwrap(), &start());
-        assert_eq!(url.as_str(), "http://127.0.0.1:9/stripe/v1/customers?limit=100");
+        let asked = listing("customer").request(&Url::parse("http://127.0.0.1:9/stripe/").unwrap(), &start());
+        assert_eq!(asked.url.as_str(), "http://127.0.0.1:9/stripe/v1/customers?limit=100");
     }
 
     #[test]

@@ -58,6 +58,16 @@ impl MomentFormat {
         }
     }
 
+    /// The first instant behind this one that is written otherwise.
+    pub(crate) fn next(self, time: Timestamp) -> Timestamp {
+        let step = match self {
+            Self::UnixSeconds => 1_000_000,
+            Self::UnixMilliseconds | Self::Iso8601 => 1_000,
+        };
+        let next = time.unix_micros().div_euclid(step).saturating_add(1).saturating_mul(step);
+        Timestamp::from_unix_micros(next).unwrap_or(time)
+    }
+
     /// What it is called in a declaration.
     pub fn name(self) -> &'static str {
         match self {
@@ -165,6 +175,8 @@ mod tests {
         assert_eq!(MomentFormat::Iso8601.write(whole), "2011-04-22T13:33:48Z");
         assert!(MomentFormat::UnixSeconds.cannot_tell(time, whole));
         assert!(!MomentFormat::Iso8601.cannot_tell(time, whole));
+        assert_eq!(MomentFormat::UnixSeconds.next(time).unix_micros(), (time.unix_seconds() + 1) * 1_000_000);
+        assert!(!MomentFormat::Iso8601.cannot_tell(time, MomentFormat::Iso8601.next(time)));
     }
 
     proptest! {

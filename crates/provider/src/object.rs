@@ -3,8 +3,8 @@
 use crate::{
     answer::Answer,
     declaration::CollectionRef,
-    listing::at_path,
     record::{Reader, Record, Rejected, unscoped},
+    request::at_path,
 };
 use sequin_domain::failure::{Failure, FailureClass};
 use url::Url;

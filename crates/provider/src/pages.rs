@@ -2,12 +2,12 @@
 
 use crate::{
     answer::Answer,
-    declaration::{PageSize, Pagination},
+    declaration::Pagination,
     link, origin,
     pointer::{self, Pointer},
 };
 use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
+use serde_json::{Value, value::RawValue};
 use std::collections::VecDeque;
 use url::Url;
 
@@ -78,39 +78,46 @@ impl<'a> List<'a> {
 }
 
 impl Pagination {
-    /// The address of the page behind `after`, given that of the list with all other parameters.
-    pub(crate) fn address(&self, mut list: Url, after: &After) -> Url {
-        if let (Self::LinkHeader { .. } | Self::NextUrl { .. }, After::Given(next)) = (self, after)
-            && let Ok(next) = Url::parse(next)
-            // The base URL may have changed since. Then the list starts anew: secrets go nowhere else.
-            && next.origin() == list.origin()
-        {
-            return next;
-        }
-        let mut query = list.query_pairs_mut();
-        if let Some(PageSize { parameter, value }) = self.page_size() {
-            query.append_pair(parameter, &value.to_string());
-        }
-        match (self, after) {
+    /// The address of the page behind `after` in `list`, where the API gave it whole.
+    pub(crate) fn given(&self, list: &Url, after: &After) -> Option<Url> {
+        let (Self::LinkHeader { .. } | Self::NextUrl { .. }, After::Given(next)) = (self, after) else {
+            return None;
+        };
+        // The base URL may have changed since. Then the list starts anew: secrets go nowhere else.
+        Url::parse(next).ok().filter(|next| next.origin() == list.origin())
+    }
+
+    /// The parameters of the page behind `after`, those without a value among them.
+    pub(crate) fn parameters(&self, after: &After) -> Vec<(&str, Option<Value>)> {
+        let size = self.page_size().map(|size| (&size.parameter, Some(Value::from(size.value))));
+        let place = match (self, after) {
             (Self::IdCursor { parameter, .. }, After::Ids(ids)) => {
-                if let Some(id) = ids.front() {
-                    query.append_pair(parameter, id);
-                }
+                Some((parameter, ids.front().map(|id| Value::from(id.as_str()))))
             }
             (Self::Cursor { parameter, .. }, After::Given(cursor)) => {
-                query.append_pair(parameter, cursor);
+                Some((parameter, Some(Value::from(cursor.as_str()))))
             }
             (Self::Page { parameter, first, .. }, after) => {
                 let page = if let After::Number(page, _) = after { *page } else { *first };
-                query.append_pair(parameter, &page.to_string());
+                Some((parameter, Some(Value::from(page))))
             }
             (Self::Offset { parameter, .. }, After::Number(objects, _)) => {
-                query.append_pair(parameter, &objects.to_string());
+                Some((parameter, Some(Value::from(*objects))))
             }
-            _ => {}
-        }
-        drop(query);
-        without_empty_query(list)
+            (
+                Self::IdCursor { parameter, .. }
+                | Self::Cursor { parameter, .. }
+                | Self::Offset { parameter, .. },
+                _,
+            ) => Some((parameter, None)),
+            (Self::LinkHeader { .. } | Self::NextUrl { .. } | Self::None { .. }, _) => None,
+        };
+        size.into_iter().chain(place).map(|(name, value)| (name.as_str(), value)).collect()
+    }
+
+    /// What the parameters are called.
+    pub(crate) fn parameter_names(&self) -> impl Iterator<Item = &str> {
+        self.parameters(&After::start()).into_iter().map(|(name, _)| name)
     }
 
     /// The page in the answer.
@@ -234,13 +241,6 @@ impl Pagination {
             },
         }
     }
-}
-
-fn without_empty_query(mut url: Url) -> Url {
-    if url.query() == Some("") {
-        url.set_query(None);
-    }
-    url
 }
 
 /// Behind the last of these objects.

@@ -43,6 +43,8 @@ pub enum Beneath {
         #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
         values: BTreeMap<String, String>,
     },
+    /// Nothing but a list that names them: these objects, which are read in one go.
+    Objects { ids: Vec<String> },
 }
 
 /// Levels as they were kept, in which there is a next page.
@@ -65,14 +67,14 @@ impl Beneath {
     pub(crate) fn id(&self) -> Option<&str> {
         match self {
             Self::Object { id, .. } => Some(id),
-            Self::Root | Self::Option { .. } => None,
+            Self::Root | Self::Option { .. } | Self::Objects { .. } => None,
         }
     }
 
     /// What a path or a parameter has in place of `{name}`.
     pub(crate) fn value(&self, name: &str) -> Option<&str> {
         match self {
-            Self::Root => None,
+            Self::Root | Self::Objects { .. } => None,
             Self::Option { name: own, value } => (own == name).then_some(value.as_str()),
             Self::Object { id, values } => match name.strip_prefix(OF_PARENT)? {
                 "id" => Some(id),
@@ -163,6 +165,10 @@ impl Position {
     pub fn past_missing(&self) -> Result<Option<Self>, NothingMissing> {
         let mut position = self.clone();
         let is_outermost = position.is_outermost();
+        // That objects are gone an answer says within itself; what is not there is the way to read them.
+        if matches!(position.reading().beneath, Beneath::Objects { .. }) {
+            return Err(NothingMissing);
+        }
         let list = position.levels.last_mut().and_then(VecDeque::front_mut).ok_or(NothingMissing)?;
         if !list.after.step_back() {
             // That a parent is gone is no wonder; what there is for all, or an option names, has to be there.

@@ -3,7 +3,7 @@
 use crate::{
     answer::{Answer, word},
     declaration::{Check, Declaration},
-    listing::at_path,
+    request::at_path,
 };
 use sequin_domain::failure::Failure;
 use url::Url;

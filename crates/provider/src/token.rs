@@ -5,8 +5,8 @@ use crate::{
     authentication::{Properties, Unusable, given, sensitive},
     declaration::{ClientAuthentication, Errors, Grant, TokenSource},
     jwt,
-    listing::at_path,
     pointer::{self, Pointer},
+    request::at_path,
     template::Template,
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};

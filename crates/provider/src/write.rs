@@ -4,12 +4,11 @@ use crate::{
     answer::{Answer, readable, shorten, word},
     declaration::{CollectionRef, Encoding, Idempotency, Write, WriteMethod},
     form::{NoForm, fields},
-    listing::at_path,
     pointer::{self, Pointer},
     record::{Reader, Record, Rejected},
+    request::{Request, at_path},
 };
-use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, header::CONTENT_TYPE};
+use http::{HeaderMap, HeaderName, HeaderValue, header::CONTENT_TYPE};
 use sequin_domain::{
     failure::{Failure, FailureClass},
     mutation::{Action, Repetition},
@@ -54,16 +53,6 @@ impl From<NoForm> for Unwritable {
     fn from(problem: NoForm) -> Self {
         Self::BadData(problem.to_string())
     }
-}
-
-/// The request for a change.
-#[derive(Debug)]
-pub struct WriteRequest {
-    pub method: Method,
-    pub url: Url,
-    /// Beside those of every request.
-    pub headers: HeaderMap,
-    pub body: Option<Bytes>,
 }
 
 /// What an API has said in refusing a change.
@@ -128,7 +117,7 @@ impl Change {
     }
 
     /// The request to an API at `base`.
-    pub fn request(&self, base: &Url) -> Result<WriteRequest, Unwritable> {
+    pub fn request(&self, base: &Url) -> Result<Request, Unwritable> {
         self.check()?;
         let write = self.write()?;
         let id = self.upstream_id.as_deref();
@@ -160,7 +149,7 @@ impl Change {
             let name = HeaderName::try_from(&idempotency.header).map_err(|_| Unwritable::BadKey)?;
             headers.insert(name, HeaderValue::from_str(&self.key).map_err(|_| Unwritable::BadKey)?);
         }
-        Ok(WriteRequest { method: write.method.into(), url, headers, body })
+        Ok(Request { method: write.method.into(), url, headers, body })
     }
 
     fn body(&self, write: &Write) -> Result<Body, Unwritable> {
@@ -229,7 +218,8 @@ fn wrapped(data: &str, pointer: Option<&Pointer>) -> String {
 mod tests {
     use super::*;
     use crate::{catalogue, declaration::Declaration};
-    use http::StatusCode;
+    use bytes::Bytes;
+    use http::{Method, StatusCode};
     use std::{sync::Arc, time::SystemTime};
 
     const BASE: &str = "https://api.example.com/base";
@@ -266,7 +256,7 @@ mod tests {
         change(CollectionRef::new(&declaration, "item").unwrap(), action, id, data)
     }
 
-    fn request(change: &Change) -> WriteRequest {
+    fn request(change: &Change) -> Request {
         change.request(&Url::parse(BASE).unwrap()).unwrap()
     }
 

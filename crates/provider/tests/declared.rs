@@ -85,7 +85,7 @@ fn start() -> Position {
 }
 
 fn url(listing: &Listing, position: &Position) -> Url {
-    listing.url(&Url::parse(BASE).unwrap(), position)
+    listing.request(&Url::parse(BASE).unwrap(), position).url
 }
 
 /// Walks through `answers`, each a header and a body; gives what was asked, and the ids that came.
@@ -178,7 +178,7 @@ fn a_position_is_not_followed_to_where_the_api_no_longer_is() {
     let next = [("link", "<https://api.example.com/base/items?page=2>; rel=next")];
     let first = url(&links, &start());
     let position = links.interpret(&start(), &answer(&first, 200, &next, "[]")).unwrap().next.unwrap();
-    let moved = links.url(&Url::parse("https://other.example.com").unwrap(), &position);
+    let moved = links.request(&Url::parse("https://other.example.com").unwrap(), &position).url;
     assert_eq!(moved.as_str(), "https://other.example.com/items");
 }
 
@@ -813,4 +813,81 @@ fn the_schema_knows_the_same_fields() {
     let refused = declare(|d| d["collections"][0]["fields"] = json!({"a": "zzz"})).unwrap_err();
     let of_schema = types.iter().map(|field_type| field_type.as_str().unwrap().to_owned());
     assert_eq!(expected_fields(&refused), of_schema.collect());
+}
+
+#[test]
+fn a_body_has_all_parameters() {
+    let paged = |body: Value| {
+        declare(|declaration| {
+            declaration["pagination"] = json!({"kind": "cursor", "items": "/items", "next": "/next",
+                "parameter": "after", "page_size": {"parameter": "first", "value": 50}});
+            declaration["collections"][0]["body"] = body;
+        })
+        .map(drop)
+    };
+    let good = json!({"query": "{ items { id } }", "variables": {"first": "{first}", "after": "{after}"}});
+    assert_eq!(paged(good), Ok(()));
+    for (body, problem) in [
+        (json!({"first": "{first}"}), "/collections/0/body: it must have the parameter {after} in it"),
+        (
+            json!({"first": "{first}", "after": "{after}", "x": "{sinec}"}),
+            "{sinec} is none of its parameters",
+        ),
+        (json!(["{first}", "{after}"]), "it must be an object"),
+    ] {
+        let refused = paged(body).unwrap_err();
+        assert!(refused.contains(problem), "{refused}");
+    }
+    let refused = |change: fn(&mut Value)| declare(change).map(drop).unwrap_err();
+    let linked = refused(|declaration| {
+        declaration["pagination"] = json!({"kind": "link_header", "items": ""});
+        declaration["collections"][0]["body"] = json!({});
+    });
+    assert!(linked.contains("a list that goes on at a URL has no body"), "{linked}");
+    let batch = refused(|declaration| {
+        declaration["collections"][0]["batch"] =
+            json!({"path": "/batch", "items": "", "size": 10, "body": {"ids": ["{id}"]}});
+    });
+    assert!(batch.contains("/collections/0/batch/body: it must have the parameter {ids} in it"), "{batch}");
+    let properties = refused(|declaration| {
+        declaration["collections"][0]["properties"] = json!({"path": "/p", "items": "", "name": "/name"});
+    });
+    assert!(properties.contains("they go with a batch"), "{properties}");
+    let ties = refused(|declaration| {
+        declaration["collections"][0]["updated"] =
+            json!({"from": "since", "ties": {"first": "", "body": {"s": "{since}", "i": "{id}"}}});
+        declaration["collections"][0]["changes"] = json!({"poll": 5});
+    });
+    assert!(ties.contains("they go with a list that is ascending"), "{ties}");
+    let elsewhere = refused(|declaration| {
+        declaration["collections"][0]["updated"] = json!({"from": "since", "body": {"s": "{since}"}});
+        declaration["collections"][0]["changes"] = json!({"poll": 5});
+    });
+    assert!(elsewhere.contains("/collections/0/updated/body: it goes with a path"), "{elsewhere}");
+}
+
+#[test]
+fn a_list_with_a_body_is_posted_and_paged_in_it() {
+    let posted = listing(|declaration| {
+        declaration["pagination"] = json!({"kind": "offset", "items": "/items", "parameter": "skip",
+            "page_size": {"parameter": "take", "value": 2}});
+        declaration["collections"][0]["query"] = json!({"v": "2"});
+        declaration["collections"][0]["body"] = json!({"page": {"take": "{take}", "skip": "{skip}"}});
+    });
+    let base = Url::parse(BASE).unwrap();
+    let sent = |position: &Position| {
+        let sent = posted.request(&base, position);
+        (
+            sent.method.to_string(),
+            sent.url.to_string(),
+            String::from_utf8(sent.body.unwrap().to_vec()).unwrap(),
+        )
+    };
+    let url = format!("{BASE}/items?v=2");
+    let first = sent(&start());
+    assert_eq!(first, ("POST".into(), url.clone(), r#"{"page":{"take":2}}"#.into()));
+    let page = answer(&base, 200, &[], r#"{"items": [{"id": 1}, {"id": 2}]}"#);
+    let next = posted.interpret(&start(), &page).unwrap().next.unwrap();
+    let body: Value = serde_json::from_str(&sent(&next).2).unwrap();
+    assert_eq!(body, json!({"page": {"take": 2, "skip": 2}}));
 }

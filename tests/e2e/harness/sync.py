@@ -96,7 +96,8 @@ def api_key(upstream: Upstream, credential: str) -> str:
 
 
 def create_credential(database: Database, upstream: Upstream, name: str = "upstream") -> None:
-    kind, secret = ("token", "token") if upstream.provider == "github" else ("api_key", "api_key")
+    of_provider = {"github": ("token", "token"), "hubspot": ("private_app", "token")}
+    kind, secret = of_provider.get(upstream.provider, ("api_key", "api_key"))
     properties = {"kind": kind, secret: api_key(upstream, name), "base_url": upstream.url}
     database.sql("SELECT sequin.create_credential(%s, %s, %s)", name, upstream.declared, Jsonb(properties))
 

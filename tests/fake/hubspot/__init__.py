@@ -22,7 +22,7 @@ from .listing import Lists
 from .portal import Portal
 from .relations import Relations
 from .routes import ROOTS, Route, resolve
-from .search import Searches
+from .search import CAP, Searches
 from .seed import populate
 from .upstream import Staff
 from .writes import Writes, method_not_allowed
@@ -117,6 +117,8 @@ class HubSpot:
                     self._lists.empty_pages = self._searches.empty_pages = float(value or 0)
                 case "lexicographic_ids":
                     self._searches.lexicographic_ids = bool(value)
+                case "search_cap":
+                    self._searches.cap = CAP if value is None else int(value)
                 case "total_cap":
                     self._searches.total_cap = value
                 case _:
@@ -129,6 +131,7 @@ class HubSpot:
             "index_lag": {"probability": index.probability, "seconds": index.seconds},
             "empty_pages": self._lists.empty_pages,
             "lexicographic_ids": self._searches.lexicographic_ids,
+            "search_cap": self._searches.cap,
             "total_cap": self._searches.total_cap,
             **credentials.settings(),
         }

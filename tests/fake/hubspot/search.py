@@ -34,8 +34,9 @@ View = tuple[list[str | None], int]
 class Searches:
     """lexicographic_ids: `hs_object_id` is compared and sorted as a text.
 
-    total_cap: `total` says no more than that; None: whatever there is. empty_pages: how likely it is, every
-    few hundred results, that some are missing from their page, or all of it.
+    cap: so many results can be paged to. total_cap: `total` says no more than that; None: whatever there
+    is. empty_pages: how likely it is, every few hundred results, that some are missing from their page, or
+    all of it.
     """
 
     def __init__(self, portal: Portal, seed: int) -> None:
@@ -43,6 +44,7 @@ class Searches:
         self._seed = seed
         self._views: OrderedDict[tuple[Any, ...], tuple[int, View]] = OrderedDict()
         self.lexicographic_ids = True
+        self.cap = CAP
         self.total_cap: int | None = CAP
         self.empty_pages = 0.05
 
@@ -55,8 +57,8 @@ class Searches:
             raise invalid(f"limit must be from 1 to {LARGEST_PAGE}, not {limit}")
         properties = shown_properties(self._portal, type, texts(given, "properties"))
         view, total = self._view(type, given)
-        if offset + limit > CAP:
-            raise invalid(f"The search can't be paged beyond {CAP} results; narrow it down")
+        if offset + limit > self.cap:
+            raise invalid(f"The search can't be paged beyond {self.cap} results; narrow it down")
         shelf, entries = self._portal.shelves[type.name], self._portal.index.entries(type.name)
         end = min(offset + limit, len(view))
 
@@ -121,7 +123,7 @@ class Searches:
             view += ids[low : low + step]
             low += step
         # What can be paged to the end without holes can be with them.
-        return list(ids) if len(ids) <= CAP < len(view) else view
+        return list(ids) if len(ids) <= self.cap < len(view) else view
 
 
 def _number(given: dict[str, Any], name: str, default: int) -> int:

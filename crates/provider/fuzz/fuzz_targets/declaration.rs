@@ -20,6 +20,6 @@ fuzz_target!(|data: &[u8]| {
         let options = declaration.options.keys().map(|name| (name.clone(), vec!["a/b".to_owned()]));
         let listing = Listing { options: Arc::new(options.collect()), ..Listing::whole(collection) };
         let position = listing.start().expect("all options are given");
-        assert_eq!(listing.url(&base, &position).origin(), base.origin());
+        assert_eq!(listing.request(&base, &position).url.origin(), base.origin());
     }
 });

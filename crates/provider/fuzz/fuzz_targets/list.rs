@@ -12,7 +12,7 @@ fuzz_target!(|data: &[u8]| {
     let listing = Listing::whole(input.collection().clone());
     let mut position = listing.start().expect("no options are needed");
     for _ in 0..3 {
-        let url = listing.url(&BASE, &position);
+        let url = listing.request(&BASE, &position).url;
         assert_eq!(url.origin(), BASE.origin());
         assert!(url.username().is_empty() && url.password().is_none());
         let Ok(page) = listing.interpret(&position, &input.answer(StatusCode::OK, &url)) else { return };

@@ -123,6 +123,7 @@ impl Declaration {
                 return refuse(at("/retrieve"), problem);
             }
         }
+        self.check_requests(place, collection)?;
         self.check_writes(place, collection)?;
         self.check_changes(place, collection)
     }
@@ -201,7 +202,10 @@ impl Declaration {
             return refuse(at("/changes/of_parents"), "it needs a poll, and a parent with updated");
         }
         let Changes { feed, sweep, .. } = changes;
-        for (key, seconds) in [("/changes/poll", poll), ("/changes/sweep", *sweep)] {
+        let deletes = collection.deleted.as_ref().and_then(|deleted| deleted.poll);
+        for (key, seconds) in
+            [("/changes/poll", poll), ("/changes/sweep", *sweep), ("/deleted/poll", deletes)]
+        {
             if seconds == Some(0) {
                 return refuse(at(key), "it must be at least a second");
             }

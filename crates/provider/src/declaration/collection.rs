@@ -1,12 +1,12 @@
 //! Collections: where they are listed, what their records look like, how changes and deletes are noticed.
 
 use super::{Fields, Pagination, Writes};
-use crate::{moment::MomentFormat, pointer::Pointer, template::Template};
+use crate::{body::Body, moment::MomentFormat, pointer::Pointer, template::Template};
 use serde::{
     Deserialize, Deserializer,
     de::{SeqAccess, Visitor},
 };
-use std::{collections::BTreeMap, fmt, time::Duration};
+use std::{collections::BTreeMap, fmt, num::NonZeroUsize, time::Duration};
 
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -22,8 +22,14 @@ pub struct Collection {
     /// The same; in place of the API's own where they have the same name.
     #[serde(default)]
     pub headers: BTreeMap<String, String>,
+    /// The list is asked for with it, by POST.
+    pub body: Option<Body>,
     /// Where it is not the provider's.
     pub pagination: Option<Pagination>,
+    /// How objects are read of which lists show no more than the ids.
+    pub batch: Option<Batch>,
+    /// Where the API tells which properties its objects have, which a batch has to name.
+    pub properties: Option<PropertyList>,
     /// How the list is limited to what was created within a span of time.
     pub created: Option<CreatedBounds>,
     /// How the list is limited to what was changed from an instant on.
@@ -171,16 +177,58 @@ pub struct UpdatedBound {
     /// Sent along, to have the list sorted for example.
     #[serde(default)]
     pub query: BTreeMap<String, String>,
+    /// Where changes are listed, where that is elsewhere than all objects are: with a body, and cut into pages, of its own.
+    pub path: Option<String>,
+    pub body: Option<Body>,
+    pub pagination: Option<Pagination>,
+    /// How a walk goes on where more has changed at one instant than a page has, in a list that is ascending.
+    pub ties: Option<Ties>,
 }
 
-/// A list of what has been deleted, which is looked at as often as the collection.
+/// The changes of one instant, in the order of ids.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ties {
+    /// With the instant, as in the list of all changes, and the `{id}` behind which the list goes on.
+    pub body: Body,
+    /// Before all ids.
+    pub first: String,
+}
+
+/// A list of properties, which comes whole.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PropertyList {
+    pub path: String,
+    pub items: Pointer,
+    /// Where in a property its name is.
+    pub name: Pointer,
+}
+
+/// How many objects are read in one go.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Batch {
+    pub path: String,
+    /// With `{ids}` in an element of an array, and `{properties}` in one where the API tells them.
+    pub body: Body,
+    /// Where the objects are in the answer; it may be silent about those that are gone.
+    pub items: Pointer,
+    /// How many at once.
+    pub size: NonZeroUsize,
+}
+
+/// A list of what has been deleted.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Tombstones {
     pub path: String,
     #[serde(default)]
     pub query: BTreeMap<String, String>,
+    pub body: Option<Body>,
     pub pagination: Option<Pagination>,
+    /// It is looked at each so many seconds, where that is not as often as the collection.
+    pub poll: Option<u64>,
     /// The parameter that limits the list to deletions from an instant on.
     pub from: Option<String>,
     #[serde(default)]

@@ -45,6 +45,8 @@ pub enum ResetFormat {
     UnixSeconds,
     /// So many seconds from now.
     Seconds,
+    /// So many milliseconds from now.
+    Milliseconds,
 }
 
 /// A budget of points, which fills up again steadily.

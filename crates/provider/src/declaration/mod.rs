@@ -2,6 +2,7 @@
 
 mod authentication;
 mod check;
+mod check_request;
 mod check_token;
 mod check_writes;
 mod collection;
@@ -16,8 +17,8 @@ mod writes;
 pub use authentication::{Authentication, Check, Encoded, HeaderText};
 pub use check_token::ACCESS_TOKEN;
 pub use collection::{
-    Changes, Collection, CreatedBounds, Moment, OptionPath, Parent, Paths, RecordShape, Tombstones,
-    UpdatedBound,
+    Batch, Changes, Collection, CreatedBounds, Moment, OptionPath, Parent, Paths, PropertyList, RecordShape,
+    Ties, Tombstones, UpdatedBound,
 };
 pub use errors::{ErrorRule, Errors, HeaderValue, StatusPattern};
 pub use fields::{Field, FieldType, Fields};

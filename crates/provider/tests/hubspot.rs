@@ -1,0 +1,206 @@
+//! HubSpot: lists that only name records, batches that read them, searches that go on from where they have come.
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, StatusCode, header::CONTENT_TYPE};
+use sequin_domain::{failure::FailureClass, timestamp::Timestamp};
+use sequin_provider::{
+    answer::Answer,
+    catalogue,
+    declaration::CollectionRef,
+    leap::Shown,
+    listing::{Listing, Page, Subject},
+    position::Position,
+    properties,
+    request::Request,
+};
+use serde_json::{Value, json};
+use std::time::SystemTime;
+use url::Url;
+
+const SINCE: i64 = 1_700_000_000;
+
+fn collection(name: &str) -> CollectionRef {
+    CollectionRef::new(catalogue::find("hubspot").unwrap(), name).unwrap()
+}
+
+fn contacts() -> Listing {
+    let properties = ["email", "score"].map(str::to_owned);
+    Listing { properties: properties.into(), ..Listing::whole(collection("contact")) }
+}
+
+fn changes() -> Listing {
+    Listing { changed_since: Timestamp::from_unix_seconds(SINCE), ..contacts() }
+}
+
+fn base() -> Url {
+    Url::parse("https://api.hubapi.com").unwrap()
+}
+
+fn answer(status: u16, body: &Value) -> Answer {
+    Answer {
+        status: StatusCode::from_u16(status).unwrap(),
+        headers: HeaderMap::new(),
+        body: Bytes::from(body.to_string()),
+        received_at: SystemTime::UNIX_EPOCH,
+        url: base(),
+    }
+}
+
+fn asked(listing: &Listing, position: &Position) -> (Method, String, Value) {
+    let Request { method, url, headers, body } = listing.request(&base(), position);
+    assert_eq!(headers.contains_key(CONTENT_TYPE), body.is_some());
+    let body = body.map_or(Value::Null, |body| serde_json::from_slice(&body).unwrap());
+    (method, url.as_str().trim_start_matches("https://api.hubapi.com").to_owned(), body)
+}
+
+/// A contact that has changed so many milliseconds after [`SINCE`].
+fn contact(id: &str, after: i64) -> Value {
+    let micros = (SINCE * 1000 + after) * 1000;
+    let changed = Timestamp::from_unix_micros(micros).unwrap().iso_8601();
+    json!({"id": id, "properties": {"lastmodifieddate": changed}, "createdAt": "2026-01-01T00:00:00Z"})
+}
+
+fn page_of(contacts: &[Value], next: Option<&str>) -> Value {
+    let paging = next.map(|after| json!({"next": {"after": after}}));
+    json!({"results": contacts, "paging": paging})
+}
+
+fn read(listing: &Listing, position: &Position, body: &Value) -> Page {
+    let page = listing.interpret(position, &answer(200, body)).unwrap();
+    // A position has to survive the database.
+    let kept = page.next.map(|next| serde_json::from_str(&serde_json::to_string(&next).unwrap()).unwrap());
+    Page { next: kept, ..page }
+}
+
+fn ids(page: &Page) -> Vec<&str> {
+    page.records.iter().map(|record| record.upstream_id.as_str()).collect()
+}
+
+fn leap(listing: &Listing, contacts: &[Value], next: Option<&str>) -> Option<(Option<i64>, Option<String>)> {
+    let page = read(listing, &listing.start().unwrap(), &page_of(contacts, next));
+    let further = listing.leap(&Shown::of(&page), next.is_some())?;
+    let after = further.changed_since.map(|since| since.unix_micros() / 1000 - SINCE * 1000);
+    Some((after, further.tied))
+}
+
+#[test]
+fn what_a_list_names_is_read_in_batches() {
+    let contacts = contacts();
+    let start = contacts.start().unwrap();
+    let (method, url, body) = asked(&contacts, &start);
+    assert_eq!(
+        (method, url.as_str(), body),
+        (Method::GET, "/crm/v3/objects/contacts?limit=100", Value::Null)
+    );
+    let named: Vec<Value> = (0..150).map(|id| contact(&id.to_string(), 0)).collect();
+    let page = read(&contacts, &start, &page_of(&named, Some("x")));
+    assert!(page.records.is_empty());
+    assert_eq!((page.listed.len(), page.changed.len()), (150, 150));
+    let first = page.next.unwrap();
+    assert!(!first.is_outermost());
+    assert_eq!(first.requests(), Some(3));
+    let (method, url, body) = asked(&contacts, &first);
+    assert_eq!((method, url.as_str()), (Method::POST, "/crm/v3/objects/contacts/batch/read"));
+    assert_eq!(body["properties"], json!(["email", "score"]));
+    assert_eq!(body["inputs"].as_array().unwrap().len(), 100);
+    assert_eq!(body["inputs"][99], json!({"id": "99"}));
+    // In another order, with one that is gone, and what another one was merged into.
+    let shown = json!({"results": [contact("7", 5), contact("3", 9), contact("4711", 1)], "numErrors": 1});
+    let page = read(&contacts, &first, &shown);
+    assert_eq!(ids(&page), ["7", "3"]);
+    assert!(page.changed.is_empty());
+    let second = page.next.unwrap();
+    assert_eq!(asked(&contacts, &second).2["inputs"].as_array().unwrap().len(), 50);
+    let next = read(&contacts, &second, &json!({"results": []})).next.unwrap();
+    assert_eq!(asked(&contacts, &next).1, "/crm/v3/objects/contacts?limit=100&after=x");
+    assert_eq!(read(&contacts, &next, &page_of(&[], None)).next, None);
+}
+
+#[test]
+fn a_batch_that_is_refused_is_not_passed_over() {
+    let contacts = contacts();
+    let page = read(&contacts, &contacts.start().unwrap(), &page_of(&[contact("1", 0)], None));
+    let batch = page.next.unwrap();
+    let failure = contacts.interpret(&batch, &answer(404, &json!({"message": "no"}))).unwrap_err();
+    assert_eq!(failure.class, FailureClass::Missing);
+    let failure = contacts.interpret(&batch, &answer(200, &json!({"status": "PENDING"}))).unwrap_err();
+    assert_eq!(failure.class, FailureClass::BadData);
+}
+
+#[test]
+fn changes_are_searched_for() {
+    let changes = changes();
+    let start = changes.start().unwrap();
+    let (method, url, body) = asked(&changes, &start);
+    assert_eq!((method, url.as_str()), (Method::POST, "/crm/v3/objects/contacts/search"));
+    let filter = json!({"propertyName": "lastmodifieddate", "operator": "GTE", "value": "1700000000000"});
+    assert_eq!(body["filterGroups"], json!([{"filters": [filter]}]));
+    assert_eq!((&body["limit"], body.get("after")), (&json!(200), None));
+    let page = read(&changes, &start, &page_of(&[], Some("200")));
+    assert_eq!(asked(&changes, &page.next.unwrap()).2["after"], "200");
+    let deals = Listing { changed_since: changes.changed_since, ..Listing::whole(collection("deal")) };
+    let body = asked(&deals, &start).2;
+    assert_eq!(body["filterGroups"][0]["filters"][0]["propertyName"], "hs_lastmodifieddate");
+}
+
+#[test]
+fn a_search_goes_on_from_the_last_change() {
+    let changes = changes();
+    let far = [contact("5", 3), contact("1", 7)];
+    assert_eq!(leap(&changes, &far, Some("2")), Some((Some(7), None)));
+    assert_eq!(leap(&changes, &far, None), None, "it is at its end");
+    assert_eq!(leap(&changes, &[], Some("2")), None, "an empty page leads on by its cursor");
+}
+
+#[test]
+fn one_instant_is_read_in_the_order_of_ids() {
+    let changes = changes();
+    let alike = [contact("12", 3), contact("7", 3)];
+    assert_eq!(leap(&changes, &alike, Some("2")), Some((Some(3), Some("0".into()))));
+    let since = Timestamp::from_unix_micros((SINCE * 1000 + 3) * 1000);
+    let tied = Listing { changed_since: since, tied: Some("0".into()), ..changes };
+    let body = asked(&tied, &tied.start().unwrap()).2;
+    let [instant, ids] = [0_usize, 1].map(|n| body["filterGroups"][0]["filters"][n].clone());
+    assert_eq!(
+        (&instant["value"], &instant["highValue"]),
+        (&json!("1700000000003"), &json!("1700000000003"))
+    );
+    assert_eq!(ids, json!({"propertyName": "hs_object_id", "operator": "GT", "value": "0"}));
+    assert_eq!(body["sorts"][0]["propertyName"], "hs_object_id");
+    assert_eq!(leap(&tied, &alike, Some("2")), Some((Some(3), Some("7".into()))), "as the API sorts them");
+    assert_eq!(leap(&tied, &[], Some("250")), None);
+    assert_eq!(leap(&tied, &alike, None), Some((Some(4), None)), "behind the instant");
+    let stuck = Listing { tied: Some("7".into()), ..tied };
+    assert_eq!(
+        leap(&stuck, &alike, Some("2")),
+        None,
+        "what leads nowhere goes on by pages, to an end or an error"
+    );
+}
+
+#[test]
+fn the_archive_is_a_list_of_deletions() {
+    let archive = Listing::tombstones(collection("contact"), Timestamp::from_unix_seconds(SINCE));
+    assert!(archive.subject == Subject::Tombstones && !archive.is_ascending());
+    let start = archive.start().unwrap();
+    let url = "/crm/v3/objects/contacts?archived=true&limit=100";
+    assert_eq!(asked(&archive, &start), (Method::GET, url.to_owned(), Value::Null));
+    let gone = json!({"id": "9", "archived": true, "archivedAt": "2026-02-03T04:05:06.789Z"});
+    let page = read(&archive, &start, &page_of(&[gone], None));
+    assert_eq!(ids(&page), ["9"]);
+    assert!(page.records[0].deleted && page.records[0].updated_at.is_some() && page.next.is_none());
+}
+
+#[test]
+fn properties_are_told_by_the_api() {
+    let contact = collection("contact");
+    let url = properties::url(&base(), &contact).unwrap();
+    assert_eq!(url.path(), "/crm/v3/properties/contacts");
+    assert_eq!(properties::url(&base(), &collection("owner")), None);
+    let told = json!({"results": [{"name": "zip"}, {"name": "email"}, {"name": "zip"}]});
+    assert_eq!(properties::interpret(&contact, &answer(200, &told)).unwrap(), ["email", "zip"]);
+    for odd in [json!({"results": [{"label": "E-mail"}]}), json!({"results": null}), json!([])] {
+        let failure = properties::interpret(&contact, &answer(200, &odd)).unwrap_err();
+        assert_eq!(failure.class, FailureClass::BadData, "{odd}");
+    }
+}

@@ -1,0 +1,1 @@
+SELECT credential_id, collection_id, properties, discovered_at FROM sequin._discovered

@@ -1,0 +1,212 @@
+"""HubSpot: records read in batches, changes found by searching, on real workers, against the fake."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from fake.hubspot.credentials import CLIENT
+from harness import Database, Fake, Upstream, eventually
+from harness.fake import declaration
+from harness.sync import GENEROUS, Sync, start_sync
+from psycopg.types.json import Jsonb
+
+COLLECTIONS: dict[str, Any] = {each["name"]: each for each in declaration("hubspot")["collections"]}
+RECORDS = [name for name, each in COLLECTIONS.items() if "batch" in each]
+# The archive is looked at each half minute.
+PATIENCE = 90
+
+
+@pytest.fixture
+def hubspot(fake: Fake) -> Iterator[Upstream]:
+    """An empty account. After the test, no request has been refused for being wrong."""
+    hubspot = fake.upstream("hubspot")
+    yield hubspot
+    refused = [each for each in hubspot.requests() if each.status in (400, 403, 414) and not each.rules]
+    assert not refused, f"{len(refused)} requests were refused, the first {refused[0]}"
+
+
+class Portal(Sync):
+    """Compares what has a value: the truth has no properties without one, nor where to see a record."""
+
+    def live(self, collection: str) -> dict[str, dict[str, Any]]:
+        def valued(data: dict[str, Any]) -> dict[str, Any]:
+            if "properties" not in data:
+                return data
+            values = {name: value for name, value in data["properties"].items() if value is not None}
+            return {name: each for name, each in data.items() if name != "url"} | {"properties": values}
+
+        return {id: valued(data) for id, data in super().live(collection).items()}
+
+
+def starts(database: Database, hubspot: Upstream, *collections: str, **options: Any) -> Portal:
+    return Portal(**vars(start_sync(database, hubspot, collections, **options)))
+
+
+def read_anew(database: Database) -> None:
+    """Has everything compared with what the API lists, as each day."""
+    database.sql("SELECT sequin.pause_sync('main')")
+    database.sql("UPDATE sequin._sync_collections SET swept_at = swept_at - interval '1 week'")
+    database.sql("SELECT sequin.resume_sync('main')")
+
+
+def test_an_account_with_all_that_is_in_it(database: Database) -> None:
+    with Fake("--seed", "6", "--no-limits") as fake:
+        hubspot = fake.upstream("hubspot")
+        sync = starts(database, hubspot, *RECORDS, "owner").wait(120)
+        sync.converge(60)
+        assert sync.count() > 1000
+        weights = {"create": 2, "update": 6, "delete": 2, "restore": 1}
+        for seed in range(2):
+            hubspot.mutate_random(60, seed, ["contact", "company", "deal", "note"], weights)
+            sync.converge(PATIENCE)
+        assert not database.sql("SELECT reason FROM sequin.rejected_records")
+        assert database.value("SELECT health FROM sequin.status WHERE sync = 'main'") == "healthy"
+
+
+def test_all_properties_come_and_not_just_the_usual_ones(database: Database, hubspot: Upstream) -> None:
+    hubspot.create("contact", count=5, jobtitle="Ælfrēd", score_custom="7")
+    sync = starts(database, hubspot, "contact").wait()
+    sync.converge()
+    row = next(iter(sync.live("contact").values()))
+    assert (row["properties"]["jobtitle"], row["properties"]["score_custom"]) == ("Ælfrēd", "7")
+
+
+def test_a_property_that_is_added_later(database: Database, hubspot: Upstream) -> None:
+    hubspot.create("contact", count=3)
+    hubspot.create("deal", count=3)
+    sync = starts(database, hubspot, "contact", "deal").wait()
+    sync.converge()
+    made = {
+        "collection": "hubspot:property",
+        "parent": "contact",
+        "data": {"name": "shoe_size", "type": "number"},
+    }
+    hubspot.fake.control("POST", "create", made)
+    # Nothing tells of this change but the record itself.
+    hubspot.update("contact", hubspot.any_id("contact"), event=False, shoe_size="46")
+    database.sql("SELECT sequin.refresh_collections('upstream')")
+    sync.converge()
+    eventually(lambda: len(hubspot.requests("/properties/deals")) == 2, 20, what=database.status)
+    kinds = database.sql("SELECT collection_id FROM sequin.backfills WHERE kind = 'sweep'")
+    assert [row.collection_id for row in kinds] == ["hubspot:contact"]
+
+
+def test_changes_are_searched_for(database: Database, hubspot: Upstream) -> None:
+    hubspot.seed(contact=450, company=30)
+    sync = starts(database, hubspot, "contact", "company").wait()
+    sync.converge()
+    hubspot.update("contact", *hubspot.ids("contact")[10:330], jobtitle="changed, on more than a page")
+    hubspot.update("company", hubspot.any_id("company"), description="changed")
+    hubspot.create("contact", count=7)
+    lists = len([each for each in hubspot.requests("objects/contacts") if each.method == "GET"])
+    sync.converge()
+    # Only the archive was looked at again.
+    again = [each for each in hubspot.requests("objects/contacts") if each.method == "GET"][lists:]
+    assert all("archived=true" in each.query for each in again)
+
+
+def test_what_is_archived_restored_merged_and_forgotten(database: Database, hubspot: Upstream) -> None:
+    hubspot.create("contact", count=60)
+    sync = starts(database, hubspot, "contact").wait()
+    sync.converge()
+    gone, back, loser, winner, forgotten = hubspot.ids("contact")[:5]
+    hubspot.delete("contact", gone, back)
+    sync.converge(PATIENCE)
+    hubspot.fake.control("POST", "restore", {"collection": "hubspot:contact", "ids": [back]})
+    sync.converge(PATIENCE)
+    hubspot.update("contact", loser, merge_into=winner)
+    hubspot.delete("contact", forgotten, event=False)
+    eventually(lambda: "hs_merged_object_ids" in sync.live("contact")[winner]["properties"], 30)
+    read_anew(database)
+    sync.converge(60)
+    records = sync.records("contact")
+    assert records[gone].deleted and records[loser].deleted and records[forgotten].deleted
+    assert records[gone].upstream_updated_at is not None
+
+
+@pytest.mark.parametrize("lexicographic", [True, False])
+def test_more_than_a_search_shows_have_changed_at_one_instant(
+    database: Database, hubspot: Upstream, lexicographic: bool
+) -> None:
+    hubspot.configure(search_cap=400, lexicographic_ids=lexicographic, empty_pages=0.2)
+    hubspot.create("contact", count=1500, event=False)
+    sync = starts(database, hubspot, "contact").wait()
+    sync.converge()
+    hubspot.update("contact", *hubspot.ids("contact"), jobtitle="imported")
+    hubspot.create("contact", count=3)
+    sync.converge(60)
+    assert database.value("SELECT health FROM sequin.status WHERE sync = 'main'") == "healthy"
+
+
+def test_what_the_search_learns_late(database: Database, hubspot: Upstream) -> None:
+    hubspot.create("contact", count=40)
+    sync = starts(database, hubspot, "contact").wait()
+    late, known = hubspot.ids("contact")[:20], hubspot.ids("contact")[20:]
+    hubspot.update("contact", *late, jobtitle="seen late", event={"late": 8})
+    # What is behind it is found first.
+    hubspot.update("contact", *known, jobtitle="seen at once")
+
+    def titles() -> set[str | None]:
+        return {sync.live("contact")[id]["properties"].get("jobtitle") for id in known}
+
+    eventually(lambda: titles() == {"seen at once"}, 30, what=database.status)
+    sync.converge(60)
+
+
+def test_a_record_is_read_and_not_what_the_search_knows_of_it(database: Database, hubspot: Upstream) -> None:
+    hubspot.create("contact", count=5, jobtitle="old")
+    sync = starts(database, hubspot, "contact").wait()
+    one = hubspot.any_id("contact")
+    hubspot.update("contact", one, jobtitle="known to the search")
+    hubspot.update("contact", one, jobtitle="not yet known to it", event={"late": 3600})
+    sync.converge(60)
+
+
+def test_the_limit_is_kept_and_what_is_refused_comes_later(database: Database) -> None:
+    with Fake("--seed", "2", "--hubspot-contact", "400") as fake:
+        hubspot = fake.upstream("hubspot")
+        sync = starts(database, hubspot, "contact", "company", rate_limit=None).wait(120)
+        sync.converge(60)
+        assert hubspot.rates(10)["overall"] <= 100
+        hubspot.fault("rate_limit", retry_after=1, match={"path": "/search", "times": 2})
+        hubspot.create("contact", count=2)
+        sync.converge(60)
+
+
+def test_an_application_keeps_its_token_for_as_long_as_it_is_good(
+    database: Database, hubspot: Upstream
+) -> None:
+    hubspot.configure(issue_refresh_token="rt-1", token_life=600)
+    hubspot.create("contact", count=5)
+    given = {"client_id": CLIENT[0], "client_secret": CLIENT[1], "refresh_token": "rt-1"}
+    properties = {"kind": "oauth", "base_url": hubspot.url, **given}
+    database.sql("SELECT sequin.create_credential('upstream', 'hubspot', %s)", Jsonb(properties))
+    sync = starts(database, hubspot, "contact", rate_limit=GENEROUS).wait()
+    sync.converge()
+    # That a request is refused is no reason to ask for another token.
+    hubspot.fault("status", status=401, match={"path": "/search", "times": 1})
+    eventually(lambda: any(each.status == 401 for each in hubspot.requests("/search")), 30)
+    assert hubspot.configure()["granted"] == 1
+
+
+def test_a_scope_that_is_missing_stops_one_collection(database: Database) -> None:
+    with Fake("--empty", "--no-limits") as fake:
+        hubspot = fake.upstream("hubspot")
+        hubspot.configure(tokens={hubspot.api_key: ["contact"]})
+        hubspot.create("contact", count=5)
+        sync = starts(database, hubspot, "contact", "deal")
+        eventually(lambda: len(sync.live("contact")) == 5, 30, what=database.status)
+        eventually(lambda: sync.health("deal") == "failing", 30, what=database.status)
+        assert sync.health("contact") == "healthy"
+        assert "MISSING_SCOPES" in database.status()
+
+
+def test_what_records_go_with(database: Database, hubspot: Upstream) -> None:
+    companies = hubspot.create("company", count=3)
+    [one] = hubspot.create("deal", associations={"company": companies[:2]})
+    [other] = hubspot.create("deal", associations={"company": companies[2:]})
+    hubspot.create("deal")
+    sync = starts(database, hubspot, "deal_company", "deal_pipeline").wait()
+    expected = {f"{one}/{company}" for company in companies[:2]} | {f"{other}/{companies[2]}"}
+    assert set(sync.live("deal_company")) == expected
+    assert set(sync.live("deal_pipeline")) == {"default"}
