@@ -2,7 +2,7 @@
 
 use crate::{
     answer::Answer,
-    declaration::Pagination,
+    declaration::{PageSize, Pagination},
     link, origin,
     pointer::{self, Pointer},
 };
