@@ -187,20 +187,23 @@ def test_columns_are_as_the_reference_says(catalogue: Database) -> None:
     assert {entry.name: list(entry.columns.items()) for entry in documented() if entry.columns} == found
 
 
-def in_base_units(value: str) -> str:
+def in_units(value: str, unit: str | None) -> str:
+    """A value such as 7d in the unit of its setting."""
     number = re.fullmatch(r"(\d+)([a-zA-Z]+)", value)
-    return str(int(number[1]) * UNITS[number[2]]) if number else value
+    return str(int(number[1]) * UNITS[number[2]] // UNITS[unit or ""]) if number else value
 
 
 def test_settings_are_as_the_reference_says(catalogue: Database) -> None:
     rows = catalogue.sql(
-        """SELECT name, boot_val, min_val, max_val, context FROM pg_settings WHERE name LIKE 'sequin.%'"""
+        """SELECT name, boot_val, min_val, max_val, context, unit
+           FROM pg_settings WHERE name LIKE 'sequin.%'"""
     )
     assert {row.context for row in rows} == {"sighup"}
     written = settings(REFERENCE.read_text(encoding="utf-8"))
-    assert {name: [in_base_units(value) for value in values] for name, values in written.items()} == {
-        row.name: [row.boot_val or "", row.min_val or "", row.max_val or ""] for row in rows
-    }
+    units = {row.name: row.unit for row in rows}
+    assert {
+        name: [in_units(value, units.get(name)) for value in values] for name, values in written.items()
+    } == {row.name: [row.boot_val or "", row.min_val or "", row.max_val or ""] for row in rows}
 
 
 def test_everything_says_what_it_is(catalogue: Database) -> None:
