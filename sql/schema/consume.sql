@@ -137,7 +137,7 @@ BEGIN
         pause := least(
             give_up - clock_timestamp(),
             -- What was there could not be had.
-            CASE WHEN worth_it THEN interval '2 ms' * least(power(2, fruitless), 50) END,
+            CASE WHEN worth_it THEN interval '2 ms' * least(power(2, least(fruitless, 6)), 50) END,
             -- Other sessions' acks don't wake this one, nor do leases that are not committed yet.
             CASE WHEN look.in_flight >= c.max_ack_pending OR look.due IS NOT NULL THEN interval '50 ms' END,
             CASE WHEN look.expiry > clock_timestamp() THEN look.expiry - clock_timestamp() END,
