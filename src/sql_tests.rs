@@ -711,6 +711,11 @@ mod tests {
             "stripe:subscription"
         );
         is_true("(SELECT count(*) = 1 FROM sequin.providers WHERE name = 'stripe')");
+        // It has an interval of its own.
+        assert_eq!(
+            text("SELECT deletes FROM sequin.collections WHERE collection_id = 'hubspot:contact'"),
+            "list of deletions each 30 s, sweep each 86400 s"
+        );
     }
 
     #[pg_test]

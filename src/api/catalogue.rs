@@ -170,11 +170,7 @@ fn deletes(collection: &Collection) -> String {
     let changes = &collection.changes;
     let how = [
         changes.feed.as_ref().map(|feed| format!("feed {feed}")),
-        collection
-            .deleted
-            .as_ref()
-            .and(changes.poll)
-            .map(|seconds| format!("list of deletions each {seconds} s")),
+        collection.deletes_poll().map(|seconds| format!("list of deletions each {seconds} s")),
         changes.sweep.map(|seconds| format!("sweep each {seconds} s")),
     ];
     let how = how.into_iter().flatten().collect::<Vec<_>>().join(", ");

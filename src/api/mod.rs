@@ -25,6 +25,11 @@ use crate::{
 use pgrx::JsonB;
 use serde_json::{Map, Value};
 
+/// As much of a value as an error has room for.
+fn shown(given: &str) -> String {
+    given.chars().take(50).collect()
+}
+
 /// An argument that must be a JSON object.
 fn object(argument: &str, value: Option<Document>) -> Result<Map<String, Value>> {
     match parse(argument, value)? {

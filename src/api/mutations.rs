@@ -1,6 +1,6 @@
 //! Changes to be made at an API: whether one could ever be sent, and taking one back or asking for it once more.
 
-use super::{providers, syncs};
+use super::{providers, shown, syncs};
 use crate::{
     error::{Result, error, invalid, required},
     pg::{document::Document, role, shared, transaction},
@@ -10,13 +10,12 @@ use pgrx::{Uuid, pg_sys::panic::ErrorReport, prelude::*};
 use sequin_domain::mutation::Action;
 use sequin_provider::{
     declaration::CollectionRef,
+    record::LONGEST_ID,
     write::{Change, Unwritable},
 };
 
 /// The longest data of a mutation, in bytes as text: the worker has several at a time in its memory.
 const LONGEST_DATA: usize = 1024 * 1024;
-/// The longest id, in bytes: an index entry can't be much longer.
-const LONGEST_ID: usize = 1000;
 
 /// Refuses what could never be sent; gives what the names stand for.
 #[pg_extern(name = "_check_mutation")]
@@ -30,7 +29,7 @@ fn check_mutation(
     let name = required("sync", sync)?;
     let collection = required("collection_id", collection_id)?;
     let action = parse_action(required("action", action)?)?;
-    let sync = store::mutations::target(name)?.ok_or_else(|| syncs::unknown_sync(name))?;
+    let sync = store::syncs::look_up(name)?.ok_or_else(|| syncs::unknown_sync(name))?;
     let declaration = providers::find(&sync.provider)?;
     let id = syncs::own_collection(&sync, &declaration, collection)?;
     let collection = CollectionRef::new(&declaration, id.name())
@@ -62,11 +61,6 @@ fn parse_action(given: &str) -> Result<Action> {
             .set_detail(format!("action is {:?}.", shown(given)))
             .set_hint(format!("It is {}.", Action::ALL.map(Action::as_str).join(", ")))
     })
-}
-
-/// As much of a value as an error has room for.
-fn shown(given: &str) -> String {
-    given.chars().take(50).collect()
 }
 
 /// Why a mutation could never be sent, with the value that is wrong.

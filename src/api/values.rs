@@ -1,5 +1,6 @@
 //! Members of objects as values of SQL, for the columns of views: NULL for what is none of the type, and never an error.
 
+use super::shown;
 use crate::{
     error::{Result, invalid},
     store::plan::to_postgres,
@@ -36,7 +37,7 @@ fn as_timestamptz(value: &str, format: default!(&str, "'iso8601'")) -> Result<Op
     let Some(format) = MomentFormat::named(format) else {
         let names = MomentFormat::ALL.map(MomentFormat::name).join(", ");
         return Err(invalid("invalid format of a time")
-            .set_detail(format!("It is {:?}.", format.chars().take(50).collect::<String>()))
+            .set_detail(format!("It is {:?}.", shown(format)))
             .set_hint(format!("Give one of {names}.")));
     };
     Ok(format.read_text(value).and_then(to_postgres))

@@ -4,7 +4,6 @@ use super::{
     Result, column, execute, first, one,
     plan::{from_postgres, to_postgres},
     rows, statement,
-    syncs::Sync,
 };
 use pgrx::{
     Uuid,
@@ -163,19 +162,6 @@ pub fn oldest(sync_id: Uuid) -> Result<Option<Timestamp>> {
 pub fn forget(sync_id: Uuid, before: Timestamp, limit: i64) -> Result<usize> {
     let arguments = [sync_id.into(), to_postgres(before).into(), limit.into()];
     execute(statement!("mutations/forget"), &arguments)
-}
-
-/// The sync called `name`, which others may change meanwhile.
-pub fn target(name: &str) -> Result<Option<Sync>> {
-    one(statement!("mutations/target"), &[name.into()], |row| {
-        Ok(Sync {
-            id: first(row, 1)?,
-            stream_id: first(row, 2)?,
-            provider: first(row, 3)?,
-            collections: first(row, 4)?,
-            options: first(row, 5)?,
-        })
-    })
 }
 
 /// Whether the current role may have changes made through the sync of the mutation.

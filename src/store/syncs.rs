@@ -1,7 +1,11 @@
 //! Syncs and their collections.
 
 use super::{Result, column, execute, first, one, rows, statement};
-use pgrx::{JsonB, Uuid, datum::Interval};
+use pgrx::{
+    JsonB, Uuid,
+    datum::Interval,
+    spi::{self, SpiTupleTable},
+};
 
 pub struct NewSync<'a> {
     pub id: Uuid,
@@ -55,14 +59,21 @@ pub fn insert(sync: NewSync<'_>) -> Result<bool> {
 
 /// The sync, locked until the transaction ends.
 pub fn find(name: &str) -> Result<Option<Sync>> {
-    one(statement!("syncs/find"), &[name.into()], |row| {
-        Ok(Sync {
-            id: first(row, 1)?,
-            stream_id: first(row, 2)?,
-            provider: first(row, 3)?,
-            collections: first(row, 4)?,
-            options: first(row, 5)?,
-        })
+    one(statement!("syncs/find"), &[name.into()], read)
+}
+
+/// The sync, which others may change meanwhile.
+pub fn look_up(name: &str) -> Result<Option<Sync>> {
+    one(statement!("syncs/look_up"), &[name.into()], read)
+}
+
+fn read(row: &SpiTupleTable<'_>) -> spi::Result<Sync> {
+    Ok(Sync {
+        id: first(row, 1)?,
+        stream_id: first(row, 2)?,
+        provider: first(row, 3)?,
+        collections: first(row, 4)?,
+        options: first(row, 5)?,
     })
 }
 

@@ -76,10 +76,8 @@ pub fn check(id: u64, credential: &CredentialContext, target: &Target) -> Task<A
 }
 
 fn first_list(declaration: &Arc<Declaration>, base: &Url) -> Option<request::Request> {
-    let collections =
-        declaration.collections.iter().filter_map(|each| CollectionRef::new(declaration, &each.name));
-    let first = collections.into_iter().find(CollectionRef::is_one_list);
-    let list = first.map(Listing::whole)?;
+    let first = declaration.collections.iter().find(|collection| collection.is_one_list())?;
+    let list = Listing::whole(CollectionRef::new(declaration, &first.name)?);
     Some(list.request(base, &list.start()?))
 }
 

@@ -160,16 +160,14 @@ pub fn missing(
             continue;
         }
         // From the beginning on: what is new does not wait for the backfill.
-        if let Some(every) = collection.changes.poll {
-            let every = sync.poll_interval.max(Duration::from_secs(every));
+        let at_least = |seconds| sync.poll_interval.max(Duration::from_secs(seconds));
+        if let Some(every) = collection.changes.poll.map(at_least) {
             let role = Role::Poll { sync: sync_id, collection_id: collection_id.clone() };
             add(role, &|| {
                 let due = due(row.polled_at, every);
                 Some(Job::Walk(Box::new(Walk::poll(sync.clone(), collection.clone(), row, every, due))))
             });
-            if let Some(deleted) = &collection.deleted {
-                let every =
-                    deleted.poll.map_or(every, |own| sync.poll_interval.max(Duration::from_secs(own)));
+            if let Some(every) = collection.deletes_poll().map(at_least) {
                 let role = Role::Deletes { sync: sync_id, collection_id: collection_id.clone() };
                 add(role, &|| {
                     let due = due(row.deletes_polled_at, every);

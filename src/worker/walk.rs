@@ -104,12 +104,7 @@ impl Walk {
         due: Instant,
     ) -> Self {
         let poll = Poll::of_changes(&collection, row, every, due);
-        Self::new(
-            sync,
-            collection,
-            Purpose::Poll(Box::new(poll)),
-            Retry::restored(row.failures, row.retry_at),
-        )
+        Self::looking(sync, collection, row, poll)
     }
 
     /// The same for what has been deleted.
@@ -121,12 +116,12 @@ impl Walk {
         due: Instant,
     ) -> Self {
         let poll = Poll::of_deletes(&collection, row, every, due);
-        Self::new(
-            sync,
-            collection,
-            Purpose::Poll(Box::new(poll)),
-            Retry::restored(row.failures, row.retry_at),
-        )
+        Self::looking(sync, collection, row, poll)
+    }
+
+    fn looking(sync: Rc<SyncContext>, collection: CollectionRef, row: &plan::Collection, poll: Poll) -> Self {
+        let retry = Retry::restored(row.failures, row.retry_at);
+        Self::new(sync, collection, Purpose::Poll(Box::new(poll)), retry)
     }
 
     fn new(sync: Rc<SyncContext>, collection: CollectionRef, purpose: Purpose, retry: Retry) -> Self {

@@ -58,9 +58,10 @@ def installed(packages: Iterable[str]) -> Path:
 
 def placed(script: str, packages: Iterable[str]) -> Path:
     """The referee beside the packages that it needs."""
-    copy = installed(packages) / script
-    copy.write_bytes((REFEREES / script).read_bytes())
-    return copy
+    home = installed(packages)
+    for file in (script, "report.mjs"):
+        (home / file).write_bytes((REFEREES / file).read_bytes())
+    return home / script
 
 
 def opinions(script: Path, fake: Fake, *arguments: str) -> dict[str, Any]:

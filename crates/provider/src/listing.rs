@@ -58,7 +58,7 @@ impl Page {
     /// The page is as it is known.
     pub fn unchanged(known: Arc<Known>, position: &Position, answer: &Answer) -> Self {
         let next = position.behind(known.after.clone(), known.beneath.clone());
-        Self { next, known: Some(known), ..Self::empty(position, answer) }
+        Self { next, known: Some(known), listed: itself(position), ..Self::empty(answer) }
     }
 
     /// Nothing but where the walk goes on.
@@ -72,21 +72,26 @@ impl Page {
         let known = etag.map(|etag| {
             Arc::new(Known { etag: etag.to_owned(), after: after.clone(), beneath: beneath.clone() })
         });
-        Self { next: position.behind(after, beneath), known, ..Self::empty(position, answer) }
+        Self { next: position.behind(after, beneath), known, ..Self::empty(answer) }
     }
 
-    fn empty(position: &Position, answer: &Answer) -> Self {
+    fn empty(answer: &Answer) -> Self {
         Self {
             records: Vec::new(),
             rejected: Vec::new(),
             next: None,
             created: Vec::new(),
             changed: Vec::new(),
-            listed: vec![format!("{:?}", position.page())],
+            listed: Vec::new(),
             date: answer.date(),
             known: None,
         }
     }
+}
+
+/// What a page that shows nothing itself has listed: which one it is.
+fn itself(position: &Position) -> Vec<String> {
+    vec![format!("{:?}", position.page())]
 }
 
 /// A walk through a collection, or a part of it.
@@ -202,7 +207,7 @@ impl Listing {
             Ok(text) => text,
             Err(failure) if failure.class == FailureClass::Missing => {
                 return match position.past_missing() {
-                    Ok(next) => Ok(Page { next, ..Page::empty(position, answer) }),
+                    Ok(next) => Ok(Page { next, listed: itself(position), ..Page::empty(answer) }),
                     Err(NothingMissing) => Err(failure),
                 };
             }
@@ -380,12 +385,8 @@ fn read_list<'a>(
 
 /// What a child's path and parameters have of its parent beside the id: the name, and where it is.
 fn wanted_of_parents(child: &CollectionRef) -> Vec<(String, Pointer)> {
-    let path = match &child.path {
-        Paths::One(path) => Some(path),
-        Paths::ByOption(_) => None,
-    };
-    let names = path.into_iter().chain(child.query.values()).flat_map(Template::names);
-    let inner = names.filter_map(|name| name.strip_prefix("parent.")).filter(|name| *name != "id");
+    let names = child.names_of_parent().filter_map(|name| name.strip_prefix("parent."));
+    let inner = names.filter(|name| *name != "id");
     let at = |name: &str| Pointer::try_from(format!("/{}", name.replace('.', "/"))).ok();
     inner.filter_map(|name| Some((name.to_owned(), at(name)?))).collect()
 }
@@ -459,7 +460,8 @@ fn read_batch(
     let Objects { mut records, rejected, .. } = read_objects(reader, &whole, &list, &After::start(), None)?;
     // An API may show, in place of what was asked for, the object that it was merged into.
     records.retain(|record| ids.contains(&record.upstream_id));
-    Ok(Page { records, rejected, ..Page::leading_to(None, VecDeque::new(), position, answer) })
+    let page = Page::leading_to(None, VecDeque::new(), position, answer);
+    Ok(Page { records, rejected, listed: itself(position), ..page })
 }
 
 /// Of records with equal ids the last one stays.

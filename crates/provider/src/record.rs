@@ -161,7 +161,7 @@ pub(crate) fn unscoped(upstream_id: &str) -> Option<(String, &str)> {
 }
 
 /// The longest id, in bytes: an index entry can't be much longer.
-const LONGEST_ID: usize = 1000;
+pub const LONGEST_ID: usize = 1000;
 /// The deepest nesting: many parsers of JSON refuse more, and one of them may be a consumer's.
 const DEEPEST: usize = 500;
 

@@ -38,6 +38,12 @@ class Announcement:
         return cls(late=float(value.get("late", 0)), backdate=float(value.get("backdate", 0)))
 
 
+def check_weights(weights: dict[str, float], kinds: Iterable[str]) -> None:
+    """Refuses weights of kinds of changes that there are not."""
+    if unknown := set(weights) - set(kinds):
+        raise Refused(f"weights are of {', '.join(kinds)}, not {sorted(unknown)}")
+
+
 class Upstream(Protocol):
     """Changes made behind the API, as by the account's owner in a browser, and the truth to compare with."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import random
 
+from ..core.moments import moments
 from .catalog import COLLECTIONS, Collection
 from .hub import Hub
 
@@ -25,7 +26,7 @@ def populate(hub: Hub, counts: dict[str, int], seed: int) -> None:
 def _fill(hub: Hub, collection: Collection, count: int, rng: random.Random) -> None:
     now = int(hub.clock.now())
     if collection.parent is None or collection.name == "repository":
-        for moment in _moments(rng, count, now - SPAN, now - YOUNGEST):
+        for moment in moments(rng, count, now - SPAN, now - YOUNGEST):
             hub.create(collection.name, {}, created=moment, rng=rng)
         return
     if not count:
@@ -37,15 +38,6 @@ def _fill(hub: Hub, collection: Collection, count: int, rng: random.Random) -> N
             continue
         if collection.name == "review_comment" and not hub.stores["pull_request"].children(above.id):
             continue
-        for at, moment in enumerate(_moments(rng, most, above.created, now - YOUNGEST)):
+        for at, moment in enumerate(moments(rng, most, above.created, now - YOUNGEST)):
             data = {"name": "main"} if collection.name == "branch" and at == 0 else {}
             hub.create(collection.name, data, parent=above.id, created=moment, rng=rng)
-
-
-def _moments(rng: random.Random, count: int, first: int, last: int) -> list[int]:
-    """`count` epoch seconds, ascending, some of them shared: a script has made many objects at once."""
-    found: list[int] = []
-    while len(found) < count:
-        size = min(rng.choices((1, 2, 5, 30), (70, 15, 10, 5))[0], count - len(found))
-        found.extend([int(rng.uniform(first, max(first, last)))] * size)
-    return sorted(found)

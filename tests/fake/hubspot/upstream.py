@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from ..core import odd as odd_records
-from ..core.data import Announcement, Refused
+from ..core.data import Announcement, Refused, check_weights
 from ..core.store import Item, Store
 from .catalog import DIRECTORY
 from .portal import Portal
@@ -121,8 +121,7 @@ class Staff:
         announcement: Announcement,
     ) -> dict[str, int]:
         rng = random.Random(f"{seed}:mutations")
-        if set(weights) - set(KINDS):
-            raise Refused(f"weights are of {', '.join(KINDS)}, not {sorted(set(weights) - set(KINDS))}")
+        check_weights(weights, KINDS)
         chosen = list(collections or self._portal.types)
         for name in chosen:
             if name not in self._portal.types:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from ..core import odd as odd_records
-from ..core.data import Announcement, Refused
+from ..core.data import Announcement, Refused, check_weights
 from ..core.store import Item
 from .books import Books, find
 from .catalog import COLLECTIONS, Collection
@@ -91,8 +91,7 @@ class Bookkeeper:
     ) -> dict[str, int]:
         """By itself only what the API tells of; in collections that are named, everything."""
         rng = random.Random(f"{seed}:mutations")
-        if set(weights) - set(KINDS):
-            raise Refused(f"weights are of {', '.join(KINDS)}, not {sorted(set(weights) - set(KINDS))}")
+        check_weights(weights, KINDS)
         chosen = [find(name) for name in collections or ()] or [each for each in COLLECTIONS if each.told]
         done = dict.fromkeys(KINDS, 0)
         for number in range(n):

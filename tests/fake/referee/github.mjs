@@ -1,28 +1,15 @@
 // The official SDK's opinion of the fake. Usage: node github.mjs HOST PORT PRIVATE_KEY_FILE; the packages beside it.
-// Prints a line of JSON a check: {"check": name, "ok": bool, "detail": …}.
 import {readFileSync} from 'node:fs';
 import {createAppAuth} from '@octokit/auth-app';
 import {throttling} from '@octokit/plugin-throttling';
 import {Octokit} from '@octokit/rest';
+import {assert, check} from './report.mjs';
 
 const [host, port, keyFile] = process.argv.slice(2);
 const origin = `http://${host}:${port}`;
 const baseUrl = `${origin}/github`;
 const log = {debug() {}, info() {}, warn() {}, error() {}};
 const octokit = new Octokit({auth: 'ghp_fake_sdk', baseUrl, log});
-
-async function check(name, run) {
-  try {
-    const detail = await run();
-    console.log(JSON.stringify({check: name, ok: true, detail: detail ?? null}));
-  } catch (error) {
-    console.log(JSON.stringify({check: name, ok: false, detail: `${error?.constructor?.name}: ${error?.message}`}));
-  }
-}
-
-function assert(condition, what) {
-  if (!condition) throw new Error(what);
-}
 
 async function fails(promise, status, message = /./) {
   try {

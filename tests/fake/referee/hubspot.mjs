@@ -1,25 +1,12 @@
 // The official client's opinion of the fake. Usage: node hubspot.mjs HOST PORT.
-// Prints a line of JSON a check: {"check": name, "ok": bool, "detail": …}.
 import hubspot from '@hubspot/api-client';
+import {assert, check} from './report.mjs';
 
 const [host, port] = process.argv.slice(2);
 const origin = `http://${host}:${port}`;
 const basePath = `${origin}/hubspot`;
 const client = new hubspot.Client({accessToken: 'pat-fake-sdk', basePath});
 const {crm} = client;
-
-async function check(name, run) {
-  try {
-    const detail = await run();
-    console.log(JSON.stringify({check: name, ok: true, detail: detail ?? null}));
-  } catch (error) {
-    console.log(JSON.stringify({check: name, ok: false, detail: `${error?.constructor?.name}: ${error?.message}`}));
-  }
-}
-
-function assert(condition, what) {
-  if (!condition) throw new Error(what);
-}
 
 async function fails(promise, status, category) {
   try {

@@ -1,27 +1,14 @@
 // jsforce's opinion of the fake. Usage: node salesforce.mjs HOST PORT PRIVATE_KEY_FILE.
-// Prints a line of JSON a check: {"check": name, "ok": bool, "detail": …}.
 import {createSign} from 'node:crypto';
 import {readFileSync} from 'node:fs';
 import jsforce from 'jsforce';
+import {assert, check} from './report.mjs';
 
 const [host, port, keyFile] = process.argv.slice(2);
 const origin = `http://${host}:${port}`;
 const loginUrl = `${origin}/salesforce`;
 const version = '68.0';
 const client = {loginUrl, clientId: '3MVG9fake', clientSecret: 'fake_secret', redirectUri: 'http://localhost/'};
-
-async function check(name, run) {
-  try {
-    const detail = await run();
-    console.log(JSON.stringify({check: name, ok: true, detail: detail ?? null}));
-  } catch (error) {
-    console.log(JSON.stringify({check: name, ok: false, detail: `${error?.constructor?.name}: ${error?.message}`}));
-  }
-}
-
-function assert(condition, what) {
-  if (!condition) throw new Error(what);
-}
 
 async function fails(promise, code) {
   try {

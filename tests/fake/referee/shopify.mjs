@@ -1,6 +1,6 @@
 // The official client's opinion of the fake. Usage: node shopify.mjs HOST PORT; the packages beside it.
-// Prints a line of JSON a check: {"check": name, "ok": bool, "detail": …}.
 import {createAdminApiClient} from '@shopify/admin-api-client';
+import {assert, check} from './report.mjs';
 
 const [host, port] = process.argv.slice(2);
 const origin = `http://${host}:${port}`;
@@ -11,19 +11,6 @@ function client(accessToken = 'shpat_fake_client', retries = 0, apiVersion = '20
   const customFetchApi = (url, init) => fetch(String(url).replace(STORE, origin), init);
   const logger = () => {};
   return createAdminApiClient({storeDomain: STORE, apiVersion, accessToken, retries, customFetchApi, logger});
-}
-
-async function check(name, run) {
-  try {
-    const detail = await run();
-    console.log(JSON.stringify({check: name, ok: true, detail: detail ?? null}));
-  } catch (error) {
-    console.log(JSON.stringify({check: name, ok: false, detail: `${error?.constructor?.name}: ${error?.message}`}));
-  }
-}
-
-function assert(condition, what) {
-  if (!condition) throw new Error(what);
 }
 
 async function control(method, route, body) {

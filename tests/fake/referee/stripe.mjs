@@ -1,23 +1,10 @@
 // The official SDK's opinion of the fake. Usage: node stripe.mjs HOST PORT; the package `stripe` beside it.
-// Prints a line of JSON a check: {"check": name, "ok": bool, "detail": …}.
 import Stripe from 'stripe';
+import {assert, check} from './report.mjs';
 
 const [host, port] = process.argv.slice(2);
 const options = {host, port: Number(port), protocol: 'http', maxNetworkRetries: 0, telemetry: false};
 const stripe = new Stripe('sk_test_fake_sdk', options);
-
-async function check(name, run) {
-  try {
-    const detail = await run();
-    console.log(JSON.stringify({check: name, ok: true, detail: detail ?? null}));
-  } catch (error) {
-    console.log(JSON.stringify({check: name, ok: false, detail: `${error?.constructor?.name}: ${error?.message}`}));
-  }
-}
-
-function assert(condition, what) {
-  if (!condition) throw new Error(what);
-}
 
 async function fails(promise, Type, fields = {}) {
   try {

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from ..core import odd as odd_records
-from ..core.data import Announcement, Refused
+from ..core.data import Announcement, Refused, check_weights
 from ..core.store import SEQUENCE_BITS, Item, dump
 from . import moments
 from .catalog import OBJECTS
@@ -92,8 +92,7 @@ class Administrator:
         announcement: Announcement,
     ) -> dict[str, int]:
         rng = random.Random(f"{seed}:mutations")
-        if set(weights) - set(KINDS):
-            raise Refused(f"weights are of {', '.join(KINDS)}, not {sorted(set(weights) - set(KINDS))}")
+        check_weights(weights, KINDS)
         names = [self._org.table(name).sobject.name for name in collections or MUTATED]
         done = dict.fromkeys(KINDS, 0)
         for number in range(n):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import random
 
+from ..core.moments import moments
 from .catalog import ANY, COLLECTIONS, OWNERS, Collection
 from .shop import Shop
 
@@ -27,7 +28,7 @@ def populate(shop: Shop, counts: dict[str, int], seed: int) -> None:
 def _fill(shop: Shop, collection: Collection, count: int, rng: random.Random) -> None:
     now = int(shop.clock.now())
     if collection.parent is None:
-        for moment in _moments(rng, count, now - SPAN, now - YOUNGEST):
+        for moment in moments(rng, count, now - SPAN, now - YOUNGEST):
             shop.create(collection.name, {}, created=moment, told=None, rng=rng)
         return
     if not count:
@@ -37,14 +38,5 @@ def _fill(shop: Shop, collection: Collection, count: int, rng: random.Random) ->
     for number, item in enumerate(above):
         # The first parent has as many as there may be, the others mostly less.
         most = count if number == 0 else round(count * rng.random())
-        for moment in _moments(rng, most, item.created, now - YOUNGEST):
+        for moment in moments(rng, most, item.created, now - YOUNGEST):
             shop.create(collection.name, {}, parent=item.id, created=moment, told=None, rng=rng)
-
-
-def _moments(rng: random.Random, count: int, first: int, last: int) -> list[int]:
-    """`count` epoch seconds, ascending, some of them shared: an import has made many objects at once."""
-    found: list[int] = []
-    while len(found) < count:
-        size = min(rng.choices((1, 2, 5, 30), (70, 15, 10, 5))[0], count - len(found))
-        found.extend([int(rng.uniform(first, max(first, last)))] * size)
-    return sorted(found)

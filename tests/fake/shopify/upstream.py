@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from ..core import odd as odd_records
-from ..core.data import Announcement, Refused
+from ..core.data import Announcement, Refused, check_weights
 from ..core.store import Item
 from .catalog import COLLECTIONS, Collection, find
 from .shop import Shop
@@ -92,8 +92,7 @@ class Merchant:
         announcement: Announcement,
     ) -> dict[str, int]:
         rng = random.Random(f"{seed}:mutations")
-        if set(weights) - set(KINDS):
-            raise Refused(f"weights are of {', '.join(KINDS)}, not {sorted(set(weights) - set(KINDS))}")
+        check_weights(weights, KINDS)
         names = [_find(name).name for name in collections] if collections else list(MUTATED)
         done = dict.fromkeys(KINDS, 0)
         for number in range(n):

@@ -213,7 +213,7 @@ impl Declaration {
         if feed.is_none() && poll.is_none() && sweep.is_none() {
             return refuse(at("/changes"), "one of feed, poll and sweep is needed");
         }
-        let is_one_list = collection.parent.is_none() && matches!(collection.path, Paths::One(_));
+        let is_one_list = collection.is_one_list();
         if let Some(updated) = &collection.updated {
             if shape.updated_at.is_none() {
                 return refuse(at("/updated"), "it needs an updated_at");
@@ -271,13 +271,8 @@ impl Declaration {
     /// Whether a parent's id is enough to list what is beneath it.
     fn stands_beneath_an_id(&self, collection: &Collection) -> bool {
         let parent = collection.parent.as_ref().and_then(|parent| self.find(&parent.collection));
-        let path = match &collection.path {
-            Paths::One(path) => Some(path),
-            Paths::ByOption(_) => None,
-        };
-        let names = path.into_iter().chain(collection.query.values()).flat_map(Template::names);
-        parent.is_some_and(|parent| parent.parent.is_none() && matches!(parent.path, Paths::One(_)))
-            && names.into_iter().all(|name| name == "parent.id")
+        parent.is_some_and(Collection::is_one_list)
+            && collection.names_of_parent().all(|name| name == "parent.id")
     }
 }
 

@@ -50,6 +50,27 @@ pub struct Collection {
     pub fields: Fields,
 }
 
+impl Collection {
+    /// Whether it is all in one list.
+    pub fn is_one_list(&self) -> bool {
+        self.parent.is_none() && matches!(self.path, Paths::One(_))
+    }
+
+    /// The names that are filled in where it is listed beneath a parent.
+    pub(crate) fn names_of_parent(&self) -> impl Iterator<Item = &str> {
+        let path = match &self.path {
+            Paths::One(path) => Some(path),
+            Paths::ByOption(_) => None,
+        };
+        path.into_iter().chain(self.query.values()).flat_map(Template::names)
+    }
+
+    /// How often, in seconds, the list of what has been deleted is looked at, where there is one.
+    pub fn deletes_poll(&self) -> Option<u64> {
+        self.deleted.as_ref().and_then(|deleted| deleted.poll.or(self.changes.poll))
+    }
+}
+
 /// Where a collection is listed: a path, or an array.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Paths {

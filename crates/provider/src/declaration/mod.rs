@@ -189,11 +189,6 @@ impl CollectionRef {
         levels
     }
 
-    /// Whether it is all in one list.
-    pub fn is_one_list(&self) -> bool {
-        self.parent.is_none() && matches!(self.path, Paths::One(_))
-    }
-
     pub fn shape(&self) -> RecordShape {
         self.declaration.shape(self)
     }
