@@ -69,9 +69,10 @@ test-house: setup ## Checks of the repository itself, and of the fake APIs
 fuzz: setup ## What reads the answers of APIs, each for SECONDS=10
 	@SECONDS_EACH="$(or $(SECONDS),10)" scripts/fuzz.sh
 
-test-e2e: install ## A real cluster, real workers, real HTTP (ARGS="-k name" for one)
+# Most tests wait most of the time: three at once, each lot on a cluster of its own, fill two cores.
+test-e2e: install ## A real cluster, real workers, real HTTP (ARGS="-k name" for one; AT_ONCE=1)
 	@export SEQUIN_TORTURE_SEED="$${SEQUIN_TORTURE_SEED:-1}"; \
-	$(PYTEST) tests/e2e $(ARGS) || { [ "$${CI:-}" = true ] \
+	$(PYTEST) tests/e2e --numprocesses $(or $(AT_ONCE),3) --dist worksteal $(ARGS) || { [ "$${CI:-}" = true ] \
 	  && echo "What has failed is run once more, by itself; if that is well, it is a fault all the same." \
 	  && $(PYTEST) tests/e2e --last-failed --last-failed-no-failures none; }
 

@@ -1,5 +1,6 @@
 """Clients that others have made as the referees of the fakes: official SDKs, and jsforce."""
 
+import fcntl
 import json
 import shutil
 import subprocess
@@ -47,12 +48,14 @@ def installed(packages: Iterable[str]) -> Path:
     if npm is None or shutil.which("node") is None:
         pytest.skip("npm and node are needed for the official SDKs")
     home = Path(tempfile.gettempdir()) / f"sequin-referee-{'-'.join(packages).replace('/', '+')}"
-    if not (home / "installed").exists():
-        home.mkdir(exist_ok=True)
-        (home / "package.json").write_text('{"private": true, "type": "module"}')
-        install = [npm, "install", "--no-audit", "--no-fund", "--no-save", "--ignore-scripts", *packages]
-        subprocess.run(install, cwd=home, check=True, capture_output=True, timeout=150)
-        (home / "installed").touch()
+    home.mkdir(exist_ok=True)
+    with (home / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # tests run side by side
+        if not (home / "installed").exists():
+            (home / "package.json").write_text('{"private": true, "type": "module"}')
+            install = [npm, "install", "--no-audit", "--no-fund", "--no-save", "--ignore-scripts", *packages]
+            subprocess.run(install, cwd=home, check=True, capture_output=True, timeout=150)
+            (home / "installed").touch()
     return home
 
 

@@ -128,18 +128,19 @@ class Connection(asyncio.Protocol):
             rest.cut = None if wire.cut is None else len(rest.data)
             self._timer = self._loop.call_later(portion / wire.drip, self._send, rest)
             return
+        if not wire.hang:
+            # Before the last byte leaves: whoever reads it may have asked again by the time that this goes on.
+            self._finish()
         if data:
             self.transport.write(data)
         if wire.hang:
             return
         if wire.cut is not None:
-            self._finish()
             if wire.reset:
                 self.transport.abort()
             else:
                 self.transport.close()
             return
-        self._finish()
         if self._close_after:
             self.transport.close()
         elif self._buffer:
