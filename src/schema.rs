@@ -63,6 +63,11 @@ extension_sql_file!(
     requires = ["records", values::as_bigint, values::as_timestamptz]
 );
 extension_sql_file!(
+    "../sql/schema/writable_views.sql",
+    name = "writable_views",
+    requires = ["mutations"]
+);
+extension_sql_file!(
     "../sql/schema/status.sql",
     name = "status",
     requires = ["records", "health", "grants", schedule::check_intervals]
@@ -79,6 +84,7 @@ extension_sql_file!(
         catalogue::declared_collections,
         catalogue::declared_fields,
         catalogue::declared_providers,
+        catalogue::declared_writes,
         credentials::create_credential,
         credentials::delete_credential,
         credentials::refresh_collections,
