@@ -62,11 +62,7 @@ extension_sql_file!(
     name = "views",
     requires = ["records", values::as_bigint, values::as_timestamptz]
 );
-extension_sql_file!(
-    "../sql/schema/writable_views.sql",
-    name = "writable_views",
-    requires = ["mutations"]
-);
+extension_sql_file!("../sql/schema/writable_views.sql", name = "writable_views", requires = ["mutations"]);
 extension_sql_file!(
     "../sql/schema/status.sql",
     name = "status",

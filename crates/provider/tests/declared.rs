@@ -482,10 +482,7 @@ fn what_a_declaration_must_not_say_is_named_by_its_place() {
             |d| fields(d, json!({"a/b": {"type": "text", "format": "iso8601"}})),
             "/collections/0/fields/a~1b/format: ",
         ),
-        (
-            |d| fields(d, json!({"a": {"type": "text", "quoted": true}})),
-            "/collections/0/fields/a/quoted: ",
-        ),
+        (|d| fields(d, json!({"a": {"type": "text", "quoted": true}})), "/collections/0/fields/a/quoted: "),
         (|d| d["writes"] = json!({"encoding": "xml"}), "/writes/encoding: unknown variant"),
         (|d| d["writes"] = json!({"encoding": "form", "unset": ""}), "/writes/unset: "),
         (|d| idempotency(d, json!({"header": "a b", "lifetime": 60})), "/writes/idempotency/header: "),

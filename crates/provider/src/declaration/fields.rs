@@ -107,8 +107,7 @@ impl<'de> Visitor<'de> for FieldVisitor {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Field, A::Error> {
-        let InFull { field_type, format, at, quoted } =
-            InFull::deserialize(MapAccessDeserializer::new(map))?;
+        let InFull { field_type, format, at, quoted } = InFull::deserialize(MapAccessDeserializer::new(map))?;
         Ok(Field { field_type, format, at, quoted })
     }
 }
