@@ -381,7 +381,7 @@ def test_a_search_path_leads_nowhere(evil: Database, as_role: As) -> None:
     admin.execute("SELECT sequin.create_view('customer', schema => 'views')")
     assert len(admin.execute("SELECT * FROM views.customer").fetchall()) == 50
     admin.execute("SELECT sequin.create_view('customer', schema => 'views', writable => true)")
-    admin.execute("UPDATE views.customer SET created = pg_catalog.now(), metadata = '{\"a\": \"b\"}'")
+    admin.execute('UPDATE views.customer SET created = pg_catalog.now(), metadata = \'{"a": "b"}\'')
     admin.execute("INSERT INTO views.customer (name) VALUES ('Ada')")
     admin.execute("DELETE FROM views.customer")
     admin.execute("SELECT * FROM sequin.consumer_status")
