@@ -106,6 +106,7 @@ REFUSED: list[tuple[str, str, str]] = [
     ("create_view('customer', sync => 'used', stream => 'main')", "main", "stream"),
     ("create_view('customer', columns => '{emial}')", "emial", "columns"),
     ("create_view('customer', columns => '{NULL}')", "NULL", "columns"),
+    ("create_view('stripe:event', writable => true)", "nothing", "writable"),
     ("as_timestamptz('0', 'unix')", "unix", "unix_seconds"),
     # consumers
     ("create_consumer('c', 'mian')", "mian", "main"),

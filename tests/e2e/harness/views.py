@@ -38,8 +38,8 @@ def sync_things(
 ) -> None:
     """Registers an API "test" whose things can be created, updated and deleted, with bodies that are JSON.
 
-    They have a paused sync "things" in the stream "s". `writing` is added to what all its writes have in common, `write`
-    to how a thing is created and updated.
+    They have a paused sync "things" in the stream "s". `writing` is added to what all its writes have in
+    common, `write` to how a thing is created and updated.
     """
     one = {"path": "/things/{id}"}
     spec = declaration(
