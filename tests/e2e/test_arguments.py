@@ -7,7 +7,7 @@ import pytest
 from harness import Cluster, Database
 
 # Data exception, integrity, dependent objects, unknown or duplicate or bad name, not in that state.
-EXPECTED_CLASSES = ("22", "23", "2B", "42", "55")
+EXPECTED_CLASSES = ("0A", "22", "23", "2B", "42", "55")
 
 # (call, what DETAIL or the message must show, what HINT must show)
 REFUSED: list[tuple[str, str, str]] = [
