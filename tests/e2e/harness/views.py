@@ -9,7 +9,7 @@ from typing import Any
 from psycopg.types.json import Jsonb
 
 from .api import declaration
-from .consumers import SYNC
+from .consumers import CUSTOMER, SYNC
 from .database import Database
 
 THINGS = uuid.UUID(int=4)
@@ -60,3 +60,27 @@ def sync_things(
            FROM sequin.syncs AS s WHERE s.id = %s""",
         THINGS, SYNC,
     )  # fmt: skip
+
+
+def make(database: Database, collection: str = CUSTOMER, scope: str = "") -> None:
+    """A writable view; `scope` are further arguments."""
+    database.sql(f"SELECT sequin.create_view('{collection}', writable => true{scope})")
+
+
+def asked(database: Database) -> list[tuple[str, str | None, Any]]:
+    """What has been asked for, in order."""
+    rows = database.sql("SELECT action, upstream_id, data FROM sequin.mutations ORDER BY no")
+    return [tuple(row) for row in rows]
+
+
+def given(database: Database, statement: str, *params: object) -> Any:
+    """The data of the one mutation that the statement makes."""
+    database.sql("DELETE FROM sequin.mutations")
+    database.sql(statement, *params)
+    [(_, _, data)] = asked(database)
+    return data
+
+
+def keep(database: Database, key: str, data: Any) -> None:
+    """A thing as a worker would have stored it."""
+    store(database, key, data, sync=THINGS)
