@@ -1,6 +1,7 @@
 """Mutations: what one costs its transaction, how soon the API has it, and how many can be made in a second.
 
-The peers: the same row inserted into a plain table; and a client that sends the same requests by itself.
+The peers: the same row inserted into a plain table; for a view that is written to, an INSERT of the same
+mutations; and a client that sends the same requests by itself.
 """
 
 import asyncio
@@ -25,6 +26,12 @@ UNLIMITED = {"allowed_requests": 100_000, "interval": 1, "max_concurrent_request
 TRANSACTIONS = 2000
 ADDS = 0.2
 """Milliseconds that it may add to a transaction."""
+
+# Through a view
+ROWS = 1000
+UPDATES = 10
+PER_ROW = 0.2
+"""Milliseconds that each row may take that one statement changes."""
 
 # How soon
 CHANGES = 300
@@ -51,15 +58,20 @@ ASK = """INSERT INTO {} (sync, collection_id, action, upstream_id, data)
 MANY = """INSERT INTO sequin.mutations (sync, collection_id, action, upstream_id, data)
           SELECT 'bench', 'customer', 'update', key, jsonb_build_object('description', %s || n)
           FROM generate_series(1, %s) AS n, unnest(%s::text[]) AS key ORDER BY n"""
+THROUGH_VIEW = "UPDATE stripe.customer SET description = %s"
+BY_INSERT = """INSERT INTO sequin.mutations (sync, collection_id, action, upstream_id, data)
+               SELECT 'bench', 'customer', 'update', id, jsonb_build_object('description', %s::text)
+               FROM stripe.customer"""
 LEFT = "SELECT 1 FROM sequin.mutations WHERE state <> 'done' LIMIT 1"
 
 
 def run(report: Report) -> None:
     with Fake("--empty", "--no-limits", "--no-events") as fake, bench_cluster() as cluster:
         upstream = fake.upstream("stripe")
-        keys = upstream.create("customer", count=RECORDS, event=False)
+        keys = upstream.create("customer", count=ROWS, event=False)[:RECORDS]
         database = _synced(cluster, upstream)
         _cost(report, database, keys)
+        _through_a_view(report, database)
         _delay(report, database, upstream, keys)
         _rate(report, database, upstream, keys)
 
@@ -106,6 +118,27 @@ def _timed(connection: psycopg.Connection, statement: str | None, key: str) -> f
         if statement:
             connection.execute(statement, [key])
     return time.monotonic() - began
+
+
+def _through_a_view(report: Report, database: Database) -> None:
+    """In turns: all rows of a view by one UPDATE, the same mutations by one INSERT; they are rolled back."""
+    database.sql("SELECT sequin.pause_sync('bench')")
+    database.sql("SELECT sequin.create_view('stripe:customer', sync => 'bench', writable => true)")
+    statements = {"view": THROUGH_VIEW, "insert": BY_INSERT}
+    took: dict[str, list[float]] = {name: [] for name in statements}
+    with database.connect() as connection:
+        for number in range(UPDATES):
+            for name in list(statements) if number % 2 else reversed(statements):
+                with connection.transaction(force_rollback=True):
+                    began = time.monotonic()
+                    changed = connection.execute(statements[name], [f"{name} {number}"]).rowcount
+                    took[name].append(1000 * (time.monotonic() - began) / ROWS)
+                assert changed == ROWS, f"{changed} of {ROWS} rows were changed"
+    database.sql("SELECT sequin.resume_sync('bench')")
+    report.measured("a row of an INSERT of mutations", took["insert"], "ms")
+    median = report.measured("a row of an UPDATE of a view", took["view"], "ms")
+    report.judged("each row that a view has changed", median, "ms", at_most=PER_ROW)
+    report.note(f"UPDATE of a view / INSERT: {ratio(took['view'], took['insert']):.2f} x")
 
 
 def _delay(report: Report, database: Database, upstream: Upstream, keys: list[str]) -> None:

@@ -62,6 +62,7 @@ extension_sql_file!(
     name = "views",
     requires = ["records", values::as_bigint, values::as_timestamptz]
 );
+extension_sql_file!("../sql/schema/writable_views.sql", name = "writable_views", requires = ["mutations"]);
 extension_sql_file!(
     "../sql/schema/status.sql",
     name = "status",
@@ -79,6 +80,7 @@ extension_sql_file!(
         catalogue::declared_collections,
         catalogue::declared_fields,
         catalogue::declared_providers,
+        catalogue::declared_writes,
         credentials::create_credential,
         credentials::delete_credential,
         credentials::refresh_collections,

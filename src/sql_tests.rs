@@ -771,6 +771,34 @@ mod tests {
     }
 
     #[pg_test]
+    fn what_is_written_into_a_view_becomes_mutations() {
+        make_sync();
+        let object = r#"{"id": "a", "balance": 7, "created": 86400, "metadata": {"k": "v", "l": "w"}}"#;
+        apply(DAY_1, &format!("ARRAY['{object}']"), false);
+        run("SELECT sequin.create_view('customer', writable => true)");
+        run("UPDATE stripe.customer SET balance = 7, metadata = '{\"l\": \"w\", \"k\": \"v\"}'");
+        is_true("NOT EXISTS (SELECT FROM sequin.mutations)");
+        run("UPDATE stripe.customer SET balance = 8, metadata = metadata - 'k', created = created + '1.5 s'");
+        run("INSERT INTO stripe.customer (name, email) VALUES ('Ada', NULL)");
+        run("DELETE FROM stripe.customer WHERE id = 'a'");
+        is_true(
+            r#"(SELECT jsonb_agg(jsonb_build_array(action, upstream_id, data) ORDER BY no)
+                     = '[["update", "a", {"balance": 8, "metadata": {"k": null, "l": "w"}, "created": 86401}],
+                         ["create", null, {"name": "Ada"}], ["delete", "a", null]]'
+                FROM sequin.mutations)"#,
+        );
+        assert_refused("UPDATE stripe.customer SET id = 'b'", "0A000", "column id");
+        assert_refused("UPDATE stripe.customer SET _updated_idx = 0", "0A000", "column _updated_idx");
+        assert_refused("SELECT sequin.create_view('event', writable => true)", "0A000", "stripe:event");
+        // It stays what it is, until something else is said.
+        run("SELECT sequin.create_view('customer')");
+        run("UPDATE stripe.customer SET name = 'Bo'");
+        is_true("(SELECT count(*) = 4 FROM sequin.mutations)");
+        run("SELECT sequin.create_view('customer', writable => false)");
+        is_true("NOT EXISTS (SELECT FROM pg_trigger WHERE tgname = 'sequin_write')");
+    }
+
+    #[pg_test]
     fn what_could_never_be_sent_is_refused_when_it_is_asked_for() {
         make_sync();
         let insert = |values: &str| {

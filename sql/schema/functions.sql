@@ -174,8 +174,12 @@ COMMENT ON FUNCTION sequin._declared_providers() IS
     'The providers: those that sequin comes with, and those that were registered.';
 COMMENT ON FUNCTION sequin._declared_collections() IS 'The collections of all providers.';
 COMMENT ON FUNCTION sequin._declared_fields(text) IS
-    'The fields that are declared of a collection: name and type, the path to it in an object, how a time is written, and '
-    'whether it is what upstream_id holds. Errors: undefined_object.';
+    'The fields that are declared of a collection: name and type, the path to it in an object, how a time is written, '
+    'whether it is written as a text, and whether it is what upstream_id holds. Errors: undefined_object.';
+COMMENT ON FUNCTION sequin._declared_writes(text) IS
+    'What can be done to the objects of a collection: the actions, the places in an object of what a create and an update '
+    'are given, the path to its id, whether objects are merged, and the text that unsets a field (NULL: null does). '
+    'Errors: undefined_object.';
 COMMENT ON FUNCTION sequin._collection_id(text) IS
     'The identifier of a collection; the provider may be left out where only one has such a collection. '
     'Errors: undefined_object; ambiguous_parameter.';

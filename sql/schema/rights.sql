@@ -110,7 +110,7 @@ GRANT SELECT ON sequin._granted_consumers, sequin.consumers, sequin.dead_letters
 GRANT EXECUTE ON FUNCTION
     sequin.read_stream(text, bigint, int, jsonb),
     sequin.record_json(sequin.records),
-    sequin.create_view(text, text, text, text, text, text[]),
+    sequin.create_view(text, text, text, text, text, text[], boolean),
     sequin.as_boolean(text),
     sequin.as_bigint(text),
     sequin.as_double_precision(text),
@@ -135,6 +135,7 @@ TO sequin_reader;
 GRANT INSERT (id, sync, collection_id, action, upstream_id, data) ON sequin.mutations TO sequin_admin, sequin_writer;
 GRANT SELECT ON sequin.mutations TO sequin_admin, sequin_writer;
 GRANT SELECT ON sequin._granted_mutations TO sequin_writer;
+GRANT SELECT ON sequin._writable_syncs TO sequin_admin, sequin_writer;
 GRANT EXECUTE ON FUNCTION
     sequin.mutate(text, text, text, text, jsonb),
     sequin.await_mutation(uuid, interval, text[]),
@@ -153,10 +154,21 @@ GRANT EXECUTE ON FUNCTION
     sequin._discovered_fields(text, uuid),
     sequin._column_names(text[], text[]),
     sequin._field_expression(text, text[], text),
+    sequin._path_within(text[], text[]),
+    sequin._write_plan(text, uuid, uuid, jsonb, text[]),
+    -- To make a trigger of it. It runs with the rights of whoever writes, and calls those below.
+    sequin._write_through(),
     sequin._check_filter(jsonb, uuid),
     sequin._filter_names(jsonb, text),
     sequin._filter_syncs(text[])
 TO sequin_admin, sequin_reader;
+GRANT EXECUTE ON FUNCTION
+    sequin._sync_to_write(jsonb, uuid),
+    sequin._json_value(text, jsonb, jsonb),
+    sequin._with_member(jsonb, text[], jsonb),
+    sequin._unset_missing(jsonb, jsonb, jsonb),
+    sequin._changed_members(jsonb, jsonb, jsonb)
+TO sequin_admin, sequin_writer;
 GRANT EXECUTE ON FUNCTION
     sequin._record_json(sequin.records, jsonb, text),
     sequin._sync_json(sequin.syncs),
@@ -165,6 +177,7 @@ GRANT EXECUTE ON FUNCTION
 TO sequin_admin, sequin_reader, sequin_consumer;
 GRANT EXECUTE ON FUNCTION
     sequin._declared_fields(text),
+    sequin._declared_writes(text),
     sequin._check_intervals(text, text, text),
     sequin._failure_hint(text),
     sequin._health_of(text, int)

@@ -2,7 +2,7 @@
 -- them: what a role may see of the records, it sees of a view.
 
 CREATE FUNCTION sequin._discovered_fields(collection_id text, stream_id uuid)
-RETURNS TABLE (name text, field_type text, path text[], moment_format text, is_id boolean)
+RETURNS TABLE (name text, field_type text, path text[], moment_format text, is_quoted boolean, is_id boolean)
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 -- The ends of two indexes, however large the table is and whatever the planner knows of it.
@@ -24,6 +24,7 @@ AS $$
            END,
            ARRAY[f.name],
            'iso8601',
+           false,
            false
     FROM sequin.streams AS s
     CROSS JOIN LATERAL (
@@ -116,7 +117,7 @@ COMMENT ON FUNCTION sequin._field_expression(text, text[], text) IS
 
 CREATE FUNCTION sequin.create_view(
     collection text, schema text DEFAULT NULL, name text DEFAULT NULL, stream text DEFAULT NULL, sync text DEFAULT NULL,
-    columns text[] DEFAULT NULL
+    columns text[] DEFAULT NULL, writable boolean DEFAULT NULL
 ) RETURNS text
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -128,6 +129,7 @@ DECLARE
     own CONSTANT text[] := ARRAY[
         '_id', '_stream_id', '_sync_id', '_upstream_id', '_parent_id', '_updated_idx', '_inserted_at', '_created_at', '_updated_at'
     ];
+    mutation_column CONSTANT text := '_mutation_id';
     the_collection text;
     the_schema text;
     the_name text;
@@ -137,11 +139,14 @@ DECLARE
     the_sync sequin.syncs;
     old pg_class;
     is_ours boolean;
+    is_writable boolean;
     fields text[];
     expressions text[];
+    details jsonb[];
     names text[];
     unknown_field text;
     definition text;
+    plan jsonb;
     detail text;
     acl record;
 BEGIN
@@ -199,8 +204,12 @@ BEGIN
                CASE WHEN f.is_id THEN 'r.upstream_id'
                     ELSE sequin._field_expression(f.field_type, f.path, f.moment_format) END
                ORDER BY f.name COLLATE "C"
+           ),
+           array_agg(
+               jsonb_build_object('path', f.path::text, 'type', f.field_type, 'format', f.moment_format, 'quoted', f.is_quoted)
+               ORDER BY f.name COLLATE "C"
            )
-    INTO fields, expressions
+    INTO fields, expressions, details
     FROM (
         SELECT d.* FROM declared AS d
         UNION ALL
@@ -208,7 +217,7 @@ BEGIN
         FROM (SELECT WHERE NOT EXISTS (SELECT FROM declared)) AS undeclared
         CROSS JOIN LATERAL sequin._discovered_fields(the_collection, the_stream) AS d
     ) AS f;
-    names := sequin._column_names(coalesce(fields, '{}'), own);
+    names := sequin._column_names(coalesce(fields, '{}'), array_append(own, mutation_column));
 
     PERFORM pg_advisory_xact_lock(hashtextextended('sequin.view:' || target, 0));
     SELECT c.* INTO old
@@ -235,11 +244,24 @@ BEGIN
             DETAIL = format('Its fields are %s.', coalesce(left(array_to_string(fields, ', '), 1000), 'not known, as there are no records')),
             HINT = 'Name some of these in columns, or leave it out for all.';
     END IF;
-    IF cardinality(own) + coalesce(cardinality(columns), cardinality(fields), 0) > most THEN
+    is_writable := coalesce(writable, EXISTS (
+        SELECT FROM pg_trigger AS t
+        WHERE t.tgrelid = old.oid AND t.tgfoid = 'sequin._write_through()'::regprocedure
+    ));
+    IF cardinality(own) + is_writable::int + coalesce(cardinality(columns), cardinality(fields), 0) > most THEN
         RAISE too_many_columns USING
             MESSAGE = format('%s has too many fields for a view', the_collection),
-            DETAIL = format('It has %s, and there can be %s.', cardinality(fields), most - cardinality(own)),
+            DETAIL = format('It has %s, and there can be %s.', cardinality(fields),
+                            most - cardinality(own) - is_writable::int),
             HINT = 'Name those that you need in columns.';
+    END IF;
+    IF is_writable THEN
+        plan := sequin._write_plan(
+            the_collection, the_stream, the_sync.id,
+            (SELECT jsonb_object_agg(f.column_name, f.detail) FROM unnest(names, details) AS f (column_name, detail)),
+            ARRAY(SELECT f.column_name FROM unnest(fields, names) AS f (name, column_name)
+                  WHERE columns IS NULL OR f.name = ANY (columns))
+        );
     END IF;
 
     -- A view that is replaced keeps its columns where they are; new ones come behind.
@@ -257,9 +279,13 @@ BEGIN
                scope, the_collection
            )
     INTO definition
-    FROM unnest(fields, expressions, names) AS f (name, expression, column_name)
-    LEFT JOIN pg_attribute AS a ON a.attrelid = old.oid AND a.attname = f.column_name
-    WHERE columns IS NULL OR f.name = ANY (columns);
+    FROM (
+        SELECT f.* FROM unnest(fields, expressions, names) AS f (name, expression, column_name)
+        WHERE columns IS NULL OR f.name = ANY (columns)
+        UNION ALL
+        SELECT NULL, 'NULL::uuid', mutation_column WHERE is_writable
+    ) AS f
+    LEFT JOIN pg_attribute AS a ON a.attrelid = old.oid AND a.attname = f.column_name;
 
     IF NOT EXISTS (SELECT FROM pg_namespace AS n WHERE n.nspname = the_schema) THEN
         EXECUTE format('CREATE SCHEMA %I', the_schema);
@@ -290,19 +316,28 @@ BEGIN
             EXECUTE format('ALTER VIEW %s OWNER TO %s', target, old.relowner::regrole);
         END IF;
     END;
+    IF is_writable THEN
+        EXECUTE format(
+            'CREATE OR REPLACE TRIGGER sequin_write INSTEAD OF INSERT OR UPDATE OR DELETE ON %s '
+            'FOR EACH ROW EXECUTE FUNCTION sequin._write_through(%L)',
+            target, plan
+        );
+    END IF;
     EXECUTE format(
         'COMMENT ON VIEW %s IS %L', target,
-        format('The live records of %s%s%s. Made by sequin.create_view, which brings it up to date as well.', the_collection,
-               ' of the stream ' || quote_ident(stream), ' of the sync ' || quote_ident(sync))
+        format('The live records of %s%s%s. Made by sequin.create_view, which brings it up to date as well.%s', the_collection,
+               ' of the stream ' || quote_ident(stream), ' of the sync ' || quote_ident(sync),
+               CASE WHEN is_writable THEN ' What is written into it is changed at the API, by a mutation for each row.' END)
     );
     RETURN target;
 END
 $$;
-COMMENT ON FUNCTION sequin.create_view(text, text, text, text, text, text[]) IS
+COMMENT ON FUNCTION sequin.create_view(text, text, text, text, text, text[], boolean) IS
     'Makes a view of the live records of a collection, a column a field, or brings the one of this name up to date. The view '
     'is the caller''s, and shows to each reader what they may see of sequin.records. collection: such as stripe:customer. '
     'schema: made where it is missing; the provider''s name if not given. name: that of the collection if not given. '
-    'stream, sync: only the records of these. columns: only these fields, in this order. Returns the view''s full name. '
-    'Errors: undefined_object; undefined_column; duplicate_object for a name that something else has; '
+    'stream, sync: only the records of these. columns: only these fields, in this order. writable: whether rows that are '
+    'inserted, updated and deleted become mutations; NULL: as it has been. Returns the view''s full name. '
+    'Errors: undefined_object; undefined_column; feature_not_supported where the API can''t be written to; duplicate_object for a name that something else has; '
     'dependent_objects_still_exist where a column has to go that something depends on; too_many_columns; reserved_name; '
     'invalid_parameter_value; null_value_not_allowed; insufficient_privilege.';

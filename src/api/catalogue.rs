@@ -5,7 +5,7 @@ use crate::{
     store,
 };
 use pgrx::{JsonB, prelude::*};
-use sequin_domain::collection::CollectionId;
+use sequin_domain::{collection::CollectionId, mutation::Action};
 use sequin_provider::{
     catalogue,
     declaration::{Collection, CollectionRef, FieldType},
@@ -96,6 +96,7 @@ fn declared_fields(
             name!(field_type, String),
             name!(path, Vec<String>),
             name!(moment_format, Option<String>),
+            name!(is_quoted, bool),
             name!(is_id, bool),
         ),
     >,
@@ -109,10 +110,45 @@ fn declared_fields(
             field.field_type.name().to_owned(),
             pointer.keys().to_vec(),
             field.moment_format().map(|format| format.name().to_owned()),
+            field.quoted,
             field.field_type == FieldType::Text && *pointer == id,
         )
     });
     Ok(TableIterator::new(fields.collect::<Vec<_>>()))
+}
+
+/// What can be done to the objects of a collection, in one row: the actions, the places in an object of what is given to two
+/// of them, where its id is, and how something is unset.
+#[allow(clippy::type_complexity, reason = "the columns of the function")]
+#[pg_extern(name = "_declared_writes", stable, parallel_restricted)]
+fn declared_writes(
+    collection: &str,
+) -> Result<
+    TableIterator<
+        'static,
+        (
+            name!(actions, Vec<String>),
+            name!(create_place, Vec<String>),
+            name!(update_place, Vec<String>),
+            name!(id_path, Vec<String>),
+            name!(merges, bool),
+            name!(unset, Option<String>),
+        ),
+    >,
+> {
+    let collection = find(collection)?;
+    let place = |action: Action| {
+        collection.writes.of(action).map(|write| write.place_in_object().to_vec()).unwrap_or_default()
+    };
+    let writing = collection.declaration.writes.as_ref();
+    Ok(TableIterator::once((
+        collection.writes.all().map(|(action, _)| action.as_str().to_owned()).collect(),
+        place(Action::Create),
+        place(Action::Update),
+        collection.shape().id.keys().to_vec(),
+        writing.is_some_and(|writing| writing.merges),
+        writing.and_then(|writing| writing.unset.clone()),
+    )))
 }
 
 /// The collection that `given` names; the provider may be left out where no other one has such a collection.

@@ -7,7 +7,7 @@ import pytest
 from harness import Cluster, Database
 
 # Data exception, integrity, dependent objects, unknown or duplicate or bad name, not in that state.
-EXPECTED_CLASSES = ("22", "23", "2B", "42", "55")
+EXPECTED_CLASSES = ("0A", "22", "23", "2B", "42", "55")
 
 # (call, what DETAIL or the message must show, what HINT must show)
 REFUSED: list[tuple[str, str, str]] = [
@@ -106,6 +106,7 @@ REFUSED: list[tuple[str, str, str]] = [
     ("create_view('customer', sync => 'used', stream => 'main')", "main", "stream"),
     ("create_view('customer', columns => '{emial}')", "emial", "columns"),
     ("create_view('customer', columns => '{NULL}')", "NULL", "columns"),
+    ("create_view('stripe:event', writable => true)", "nothing", "writable"),
     ("as_timestamptz('0', 'unix')", "unix", "unix_seconds"),
     # consumers
     ("create_consumer('c', 'mian')", "mian", "main"),

@@ -33,16 +33,21 @@ EXECUTE = {
     **among(
         {ADMIN, WRITER},
         """mutate await_mutation retry_mutation dismiss_mutation cancel_mutation
-           _find_mutation _await_mutation""",
+           _find_mutation _await_mutation
+           _sync_to_write _json_value _with_member _unset_missing _changed_members""",
     ),
     **among(
         {ADMIN, READER},
         """read_stream record_json _stream_id _sync_id _check_filter _filter_names _filter_syncs
            create_view _collection_id _discovered_fields _column_names _field_expression
+           _path_within _write_plan _write_through
            as_boolean as_bigint as_double_precision as_numeric as_timestamptz as_date as_uuid""",
     ),
     **among({ADMIN, READER, CONSUMER}, "_record_json _sync_json _build_record_json"),
-    **among({ADMIN, OPERATOR, READER}, "_check_intervals _failure_hint _health_of _declared_fields"),
+    **among(
+        {ADMIN, OPERATOR, READER},
+        "_check_intervals _failure_hint _health_of _declared_fields _declared_writes",
+    ),
 }
 
 # These run as their owner, whoever calls them.
@@ -66,7 +71,7 @@ SELECT = {
     **among({ADMIN, CONSUMER}, "dead_letters"),
     **among({READER}, "_granted_streams"),
     **among({CONSUMER}, "_granted_consumers"),
-    **among({ADMIN, WRITER}, "mutations"),
+    **among({ADMIN, WRITER}, "mutations _writable_syncs"),
     **among({WRITER}, "_granted_mutations"),
 }
 # What an operator may not see of a table that is not granted as a whole: what the API sent or is sent.
@@ -375,6 +380,10 @@ def test_a_search_path_leads_nowhere(evil: Database, as_role: As) -> None:
     evil.sql(f"CREATE SCHEMA views AUTHORIZATION {ADMIN}")
     admin.execute("SELECT sequin.create_view('customer', schema => 'views')")
     assert len(admin.execute("SELECT * FROM views.customer").fetchall()) == 50
+    admin.execute("SELECT sequin.create_view('customer', schema => 'views', writable => true)")
+    admin.execute('UPDATE views.customer SET created = pg_catalog.now(), metadata = \'{"a": "b"}\'')
+    admin.execute("INSERT INTO views.customer (name) VALUES ('Ada')")
+    admin.execute("DELETE FROM views.customer")
     admin.execute("SELECT * FROM sequin.consumer_status")
     admin.execute("SELECT * FROM sequin.status")
     admin.execute(f"SELECT sequin.revoke_stream('s', '{READER}'), sequin.revoke_consumer('q', '{CONSUMER}')")

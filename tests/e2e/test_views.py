@@ -1,6 +1,5 @@
 """Records with plain SQL, a column a field: what a view shows, to whom, and how it is kept up."""
 
-import json
 from typing import Any
 
 import psycopg
@@ -10,6 +9,7 @@ from harness.api import declaration
 from harness.consumers import CUSTOMER, OTHER_SYNC, STREAM, SYNC, one
 from harness.roles import ADMIN, READER, STRANGER, As, refused
 from harness.sync import start_sync
+from harness.views import store
 from psycopg import errors, sql
 from psycopg.types.json import Jsonb
 
@@ -18,21 +18,6 @@ OWN = [
     "_created_at", "_updated_at",
 ]  # fmt: skip
 SECOND = 1_700_000_000
-
-
-def store(database: Database, key: str, data: Any, collection: str = "test:thing", sync: Any = SYNC) -> None:
-    """A record as a worker would have stored it; `data` is JSON, or its text."""
-    text = data if isinstance(data, str) else json.dumps(data)
-    database.sql(
-        """INSERT INTO sequin.records (stream_id, id, sync_id, provider, collection_id, upstream_id, data,
-                                       updated_idx, observed_at, data_hash)
-           SELECT s.stream_id, gen_random_uuid(), s.id, s.provider, %s, %s, %s, nextval('sequin.updated_idx'),
-                  now(), gen_random_uuid()
-           FROM sequin.syncs AS s WHERE s.id = %s
-           ON CONFLICT ON CONSTRAINT records_upstream_key DO UPDATE
-           SET data = excluded.data, updated_idx = excluded.updated_idx""",
-        collection, key, text, sync,
-    )  # fmt: skip
 
 
 def register(database: Database, **fields: Any) -> None:

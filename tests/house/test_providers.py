@@ -170,8 +170,9 @@ FORMAT = _object(
     ),
     record=_object("id created_at updated_at deleted", **RECORD),
     writes=_object(
-        "encoding idempotency",
+        "encoding idempotency merges",
         encoding={"const": "form"},
+        merges={"const": True},
         idempotency=_object("header lifetime", header={"type": "string"}, lifetime=POSITIVE),
     ),
     feeds={

@@ -329,7 +329,8 @@ fn a_quota_that_is_used_up_says_how_long_to_wait() {
 #[test]
 fn a_field_has_a_type_and_a_place() {
     let declaration = declare(|d| {
-        let moment = json!({"type": "timestamptz", "format": "unix_seconds", "at": "/meta/created"});
+        let moment =
+            json!({"type": "timestamptz", "format": "unix_seconds", "at": "/meta/created", "quoted": true});
         fields(d, json!({"a/b": "double precision", "created": moment, "updated": "timestamptz"}));
     });
     let declaration = Arc::new(declaration.unwrap());
@@ -339,15 +340,15 @@ fn a_field_has_a_type_and_a_place() {
         .iter()
         .map(|(name, field)| {
             let format = field.moment_format().map(MomentFormat::name);
-            (field.field_type.name(), field.pointer(name).to_string(), format)
+            (field.field_type.name(), field.pointer(name).to_string(), format, field.quoted)
         })
         .collect();
     assert_eq!(
         found,
         [
-            ("double precision", "/a~1b".to_owned(), None),
-            ("timestamptz", "/meta/created".to_owned(), Some("unix_seconds")),
-            ("timestamptz", "/updated".to_owned(), Some("iso8601")),
+            ("double precision", "/a~1b".to_owned(), None, false),
+            ("timestamptz", "/meta/created".to_owned(), Some("unix_seconds"), true),
+            ("timestamptz", "/updated".to_owned(), Some("iso8601"), false),
         ]
     );
     // Nothing of it changes where a walk goes on.
@@ -481,7 +482,9 @@ fn what_a_declaration_must_not_say_is_named_by_its_place() {
             |d| fields(d, json!({"a/b": {"type": "text", "format": "iso8601"}})),
             "/collections/0/fields/a~1b/format: ",
         ),
+        (|d| fields(d, json!({"a": {"type": "text", "quoted": true}})), "/collections/0/fields/a/quoted: "),
         (|d| d["writes"] = json!({"encoding": "xml"}), "/writes/encoding: unknown variant"),
+        (|d| d["writes"] = json!({"encoding": "form", "unset": ""}), "/writes/unset: "),
         (|d| idempotency(d, json!({"header": "a b", "lifetime": 60})), "/writes/idempotency/header: "),
         (|d| idempotency(d, json!({"header": "Key", "lifetime": 0})), "/writes/idempotency/lifetime: "),
         (

@@ -9,7 +9,11 @@ use sequin_domain::mutation::Action;
 
 impl Declaration {
     pub(super) fn check_writing(&self) -> Checked {
-        match self.writes.as_ref().and_then(|writing| writing.idempotency.as_ref()) {
+        let Some(writing) = &self.writes else { return Ok(()) };
+        if writing.unset.is_some() && writing.encoding == Encoding::Form {
+            return refuse("/writes/unset", "a form has an empty text for that");
+        }
+        match &writing.idempotency {
             Some(idempotency) if HeaderName::try_from(&idempotency.header).is_err() => {
                 refuse("/writes/idempotency/header", "it can't be the name of an HTTP header")
             }

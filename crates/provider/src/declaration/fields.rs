@@ -21,6 +21,8 @@ pub struct Field {
     pub format: Option<MomentFormat>,
     /// Where it is; the member of its name if it is not said.
     pub at: Option<Pointer>,
+    /// Whether a number, a boolean or a time is written as a text.
+    pub quoted: bool,
 }
 
 /// A type of PostgreSQL.
@@ -53,6 +55,11 @@ impl FieldType {
             Self::Jsonb => "jsonb",
         }
     }
+
+    /// Whether JSON has no other way to write it than as a text, or than as it is.
+    fn is_text(self) -> bool {
+        matches!(self, Self::Text | Self::Date | Self::Uuid | Self::Jsonb)
+    }
 }
 
 impl Field {
@@ -81,6 +88,8 @@ struct InFull {
     field_type: FieldType,
     format: Option<MomentFormat>,
     at: Option<Pointer>,
+    #[serde(default)]
+    quoted: bool,
 }
 
 struct FieldVisitor;
@@ -94,12 +103,12 @@ impl<'de> Visitor<'de> for FieldVisitor {
 
     fn visit_str<E: serde::de::Error>(self, name: &str) -> Result<Field, E> {
         let field_type = FieldType::deserialize(serde::de::value::StrDeserializer::<E>::new(name))?;
-        Ok(Field { field_type, format: None, at: None })
+        Ok(Field { field_type, format: None, at: None, quoted: false })
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Field, A::Error> {
-        let InFull { field_type, format, at } = InFull::deserialize(MapAccessDeserializer::new(map))?;
-        Ok(Field { field_type, format, at })
+        let InFull { field_type, format, at, quoted } = InFull::deserialize(MapAccessDeserializer::new(map))?;
+        Ok(Field { field_type, format, at, quoted })
     }
 }
 
@@ -114,6 +123,9 @@ pub(super) fn check(place: &str, fields: &Fields) -> Checked {
         }
         if field.format.is_some() && field.field_type != FieldType::Timestamptz {
             return refuse(at("/format"), "only a timestamptz has one");
+        }
+        if field.quoted && field.field_type.is_text() {
+            return refuse(at("/quoted"), "it is for what could be written without quotes");
         }
     }
     Ok(())

@@ -11,6 +11,12 @@ use std::{collections::BTreeMap, time::Duration};
 pub struct Writing {
     pub encoding: Encoding,
     pub idempotency: Option<Idempotency>,
+    /// Whether an object within what is given to an update changes the members that it has and no others, and `null`
+    /// unsets one.
+    #[serde(default)]
+    pub merges: bool,
+    /// The text that unsets a field, where that is not `null`.
+    pub unset: Option<String>,
 }
 
 /// How a body is written.
@@ -86,6 +92,17 @@ pub struct Write {
     pub repeatable: bool,
 }
 
+impl Write {
+    /// The place in an object, as the API shows it, of what is given; none where that is the object itself.
+    ///
+    /// A body is taken to have the form of an answer. Whether there is anything at that place, only the objects tell: some
+    /// APIs wrap what they are given, and nothing else.
+    pub fn place_in_object(&self) -> &[String] {
+        let wrap = self.wrap.as_ref().map_or(&[][..], Pointer::keys);
+        wrap.strip_prefix(self.record.keys()).unwrap_or_default()
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum WriteMethod {
@@ -102,6 +119,28 @@ impl From<WriteMethod> for http::Method {
             WriteMethod::Put => Self::PUT,
             WriteMethod::Patch => Self::PATCH,
             WriteMethod::Delete => Self::DELETE,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn what_is_given_has_a_place_in_the_object() {
+        let cases: [(Option<&str>, &str, &[&str]); 5] = [
+            (None, "", &[]),
+            (Some("/properties"), "", &["properties"]),
+            (Some("/data/attributes"), "/data", &["attributes"]),
+            (Some("/invoice"), "/invoice", &[]),
+            (Some("/invoice"), "/data", &[]),
+        ];
+        for (wrap, record, place) in cases {
+            let json = json!({"method": "PATCH", "path": "/items/{id}", "wrap": wrap, "record": record});
+            let write: Write = serde_json::from_value(json).unwrap();
+            assert_eq!(write.place_in_object(), place, "{wrap:?} {record}");
         }
     }
 }
