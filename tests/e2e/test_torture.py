@@ -16,9 +16,18 @@ from harness import Cluster, Database, Upstream
 from harness.sync import Sync
 from torture.changes import Owner
 from torture.faults import Api, Weather
-from torture.layout import BATCH, BATCH_OF_SOME, EXACTLY_ONCE, SYNCS, check_coverage, populate
+from torture.layout import CONSUMERS, SYNCS, check_coverage, populate
 from torture.operator import Operator, settle
-from torture.readers import HISTORY, Follower, Processor, clients, create_consumers
+from torture.readers import (
+    BATCH,
+    BATCH_OF_SOME,
+    EXACTLY_ONCE,
+    HISTORY,
+    Follower,
+    Processor,
+    clients,
+    create_consumers,
+)
 from torture.server import Terminator, Trouble
 from torture.verdict import converge, converged, judge_all
 from torture.world import World
@@ -51,14 +60,14 @@ def join(threads: list[threading.Thread], timeout: float) -> list[str]:
 def test_nothing_is_lost_whatever_happens(cluster: Cluster, database: Database, stripe: Upstream) -> None:
     print(f"\ntorture: SEED={SEED} for {SECONDS:g} s", flush=True)
     check_coverage()
-    world = World(cluster, database.name, stripe, SEED)
+    world = World(cluster, database.name, stripe, SEED, CONSUMERS)
     populate(world)
     cluster.sql(f"ALTER SYSTEM SET sequin.workers = {world.rng('workers').choice((1, 1, 2, 3))}")
     cluster.reload()
     with database.connect() as connection:
         connection.execute(HISTORY)
         settle(world)
-        create_consumers(connection)
+        create_consumers(world, connection)
     for name, planned in SYNCS.items():
         world.syncs[name] = Sync(database, stripe, name, planned.stream, planned.all)
 

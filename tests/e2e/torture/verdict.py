@@ -10,9 +10,9 @@ from harness import Database, Upstream, eventually
 from harness.clients import drain, judge
 from harness.sync import Sync
 
-from .layout import BATCH, BATCH_OF_SOME, CONSUMERS, EXACTLY_ONCE, POLLED, SWEPT, parent_places
+from .layout import POLLED, SWEPT, parent_places
 from .operator import await_demanded, wait_for_syncs
-from .readers import Follower
+from .readers import BATCH, BATCH_OF_SOME, EXACTLY_ONCE, Follower
 from .world import World
 from .writers import Writer, come_to_rest, judge_mutations
 
@@ -204,7 +204,7 @@ def _consumers(world: World, database: Database) -> Iterable[str]:
     """Promise 5, of those who acknowledge."""
     with database.connect() as connection:
         try:
-            drain(connection, [*CONSUMERS, EXACTLY_ONCE], world.clients)
+            drain(connection, [*world.consumers, EXACTLY_ONCE], world.clients)
         except AssertionError as error:
             yield f"promise 5: consumers don't come to rest: {error}"
             return
@@ -215,7 +215,7 @@ def _consumers(world: World, database: Database) -> Iterable[str]:
             for record, sync, collection, position in finals
             if consumer.wants(sync, collection)
         }
-        for name, consumer in CONSUMERS.items()
+        for name, consumer in world.consumers.items()
     }
     yield from judge(world.clients, due)
 
@@ -247,7 +247,7 @@ def _processors(world: World, database: Database) -> Iterable[str]:
             )
             if behind:
                 yield f"promise 1: {consumer} fetched {len(behind)} positions behind others: {behind[0]}"
-        wants = CONSUMERS["some"].wants if consumer == BATCH_OF_SOME else lambda *_: True
+        wants = world.consumers["some"].wants if consumer == BATCH_OF_SOME else lambda *_: True
         got = set(
             database.sql(
                 """SELECT record, position FROM public.processed WHERE consumer = %s
