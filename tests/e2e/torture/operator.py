@@ -155,12 +155,16 @@ class Operator(Actor):
         self.session.execute("SELECT sequin.resume_consumer(%s)", [other])
 
 
+def settle_consumers(database: Database) -> None:
+    database.sql("SELECT sequin.delete_consumer(name) FROM sequin.consumers WHERE name = 'passing'")
+    database.sql("SELECT sequin.resume_consumer(name) FROM sequin.consumers")
+
+
 def settle(world: World) -> None:
     """Brings everything into the planned state, whatever was under way when the server was lost."""
     database = world.database()
     try:
-        database.sql("SELECT sequin.delete_consumer(name) FROM sequin.consumers WHERE name = 'passing'")
-        database.sql("SELECT sequin.resume_consumer(name) FROM sequin.consumers")
+        settle_consumers(database)
         there = {row.name for row in database.sql("SELECT name FROM sequin.syncs")}
         for name, planned in SYNCS.items():
             collections = planned.all if world.calm.is_set() else list(planned.collections)
