@@ -12,13 +12,13 @@ from typing import Any
 import psycopg
 from harness import Database, Upstream, eventually
 from harness.fake import declaration
-from harness.sync import Sync, start_sync
+from harness.sync import Sync, demand, start_sync
 from test_sync_hubspot import RECORDS, Portal
 from test_sync_ledger import COLLECTIONS as OF_LEDGER
 from test_sync_ledger import register, sweep_often
 
 from .faults import FAULTS, Failing
-from .operator import Operator, demand, settle_consumers
+from .operator import Operator, settle_consumers
 from .verdict import evidence
 from .world import Actor, Consumer, World, patiently
 

@@ -1,0 +1,125 @@
+"""GitHub against what nobody here wrote: an imitation of it, and what it once answered itself."""
+
+import base64
+from collections.abc import Iterator
+
+import pytest
+from harness import Database
+from harness.independent_github import ORGANIZATION, Emulate
+from harness.sync import Sync, demand, start_sync
+
+# What it lists beneath a repository, and what a sync finds new or changed in it by looking.
+LISTED = [*Emulate.lists, "pull_request_review"]
+POLLED = ["issue", "pull_request", "pull_request_review", "release", "commit"]
+
+
+@pytest.fixture
+def emulate() -> Iterator[Emulate]:
+    with Emulate() as server:
+        yield server
+
+
+def branch(server: Emulate, repository: str, name: str) -> None:
+    """A branch with a commit of its own."""
+    start = server.get(f"{repository}/branches/main")["commit"]["sha"]
+    server.post(f"{repository}/git/refs", ref=f"refs/heads/{name}", sha=start)
+    content = base64.b64encode(name.encode()).decode()
+    server.ask("PUT", f"{repository}/contents/{name}.txt", message=name, branch=name, content=content)
+
+
+def pull(server: Emulate, repository: str, name: str) -> str:
+    """A pull request of a branch of its own; returns its path."""
+    branch(server, repository, name)
+    made = server.post(f"{repository}/pulls", title=name, head=name, base="main")
+    return f"{repository}/pulls/{made['number']}"
+
+
+def of_repositories(database: Database, server: Emulate, collections: list[str]) -> Sync:
+    options = {"repositories": list(server.repositories)}
+    return start_sync(database, server, collections, options=options)
+
+
+def nothing_was_refused(database: Database, server: Emulate) -> None:
+    assert not database.sql("SELECT reason FROM sequin.rejected_records")
+    refused = [each for each in server.relayed if each.status != 200]
+    assert not refused, f"{len(refused)} requests were refused, the first {refused[0]}"
+
+
+def test_everything_that_it_has_arrives(database: Database, emulate: Emulate) -> None:
+    for name in ("one", "two"):
+        repository = emulate.repository(name)
+        for number in range(130):
+            emulate.post(f"{repository}/issues", title=f"ä ☃ {number}")
+        for number in range(105):
+            emulate.post(f"{repository}/labels", name=f"label {number}", color="ff0000")
+        emulate.post(f"{repository}/milestones", title="first")
+        closed = emulate.post(f"{repository}/issues", title="closed", labels=["label 1"], milestone=1)
+        emulate.patch(f"{repository}/issues/{closed['number']}", state="closed")
+        for number in range(3):
+            request = pull(emulate, repository, f"branch-{number}")
+            emulate.post(f"{request}/reviews", body="fine", event="APPROVE")
+        emulate.ask("PUT", f"{request}/merge")
+        emulate.post(f"{repository}/releases", tag_name="v1", name="the first")
+        emulate.ask("PUT", f"{repository}/collaborators/bob", permission="push")
+    assert all(emulate.objects(each) for each in LISTED if each != "tag")
+
+    sync = of_repositories(database, emulate, ["repository", *LISTED]).wait(60)
+    sync.converge()
+    assert len(sync.live("issue")) == 262
+    assert {each["state"] for each in sync.live("issue").values()} == {"open", "closed"}
+    organization = ["organization", "member", "team"]
+    start_sync(
+        database, emulate, organization, name="organization", options={"org": ORGANIZATION}
+    ).wait().converge()
+    nothing_was_refused(database, emulate)
+    # Its links, that lead to a repository by its name, were followed; nothing else asks for a page.
+    for name in emulate.repositories:
+        assert len(emulate.asked(f"/repos/{name}/issues", "page")) >= 1
+        assert len(emulate.asked(f"/repos/{name}/labels", "page")) >= 1
+
+
+def test_changes_of_it_arrive(database: Database, emulate: Emulate) -> None:
+    repository = emulate.repository("one")
+    first, second = (emulate.post(f"{repository}/issues", title=title) for title in ("first", "second"))
+    requests = [pull(emulate, repository, name) for name in ("left", "merged")]
+    for label in ("kept", "gone"):
+        emulate.post(f"{repository}/labels", name=label, color="00ff00")
+    released = emulate.post(f"{repository}/releases", tag_name="v1", name="the first")
+    sync = of_repositories(database, emulate, LISTED).wait(30)
+    sync.converge()
+    before = sync.records("issue")
+
+    emulate.patch(f"{repository}/issues/{first['number']}", state="closed", labels=["kept"])
+    for number in range(110):
+        emulate.post(f"{repository}/issues", title=f"more {number}")
+    # A review does not change the time of its pull request here, as it does with GitHub.
+    emulate.post(f"{requests[0]}/reviews", body="not yet", event="REQUEST_CHANGES")
+    emulate.patch(requests[0], title="renamed")
+    emulate.ask("PUT", f"{requests[1]}/merge")
+    emulate.post(f"{repository}/releases", tag_name="v2", name="the second")
+    demand(database, sync.name, "poll")
+    Sync(database, emulate, sync.name, sync.stream, POLLED).converge()
+    after = sync.records("issue")
+    changed, same = str(first["id"]), str(second["id"])
+    assert after[changed].data["state"] == "closed"
+    assert after[changed].id == before[changed].id
+    assert after[changed].updated_idx > before[changed].updated_idx
+    assert after[same].updated_idx == before[same].updated_idx
+    asked = [each.ask.get("since") for each in emulate.asked(f"/repositories/{_id(emulate)}/issues", "since")]
+    assert asked, "changes were not asked for by their time"
+
+    # No list of changes tells of these.
+    emulate.delete(f"{repository}/labels/gone")
+    emulate.delete(f"{repository}/releases/{released['id']}")
+    branch(emulate, repository, "new")
+    demand(database, sync.name, "sweep")
+    sync.converge()
+    gone = sync.records("release")[str(released["id"])]
+    assert gone.deleted
+    assert gone.data["name"] == "the first"
+    nothing_was_refused(database, emulate)
+
+
+def _id(server: Emulate) -> str:
+    [repository] = server.objects("repository")
+    return repository
