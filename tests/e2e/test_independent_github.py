@@ -5,7 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 from harness import Database
-from harness.independent_github import ORGANIZATION, Emulate
+from harness.independent import Server
+from harness.independent_github import ORGANIZATION, Emulate, Recorded
 from harness.sync import Sync, demand, start_sync
 
 # What it lists beneath a repository, and what a sync finds new or changed in it by looking.
@@ -39,7 +40,7 @@ def of_repositories(database: Database, server: Emulate, collections: list[str])
     return start_sync(database, server, collections, options=options)
 
 
-def nothing_was_refused(database: Database, server: Emulate) -> None:
+def nothing_was_refused(database: Database, server: Server) -> None:
     assert not database.sql("SELECT reason FROM sequin.rejected_records")
     refused = [each for each in server.relayed if each.status != 200]
     assert not refused, f"{len(refused)} requests were refused, the first {refused[0]}"
@@ -123,3 +124,35 @@ def test_changes_of_it_arrive(database: Database, emulate: Emulate) -> None:
 def _id(server: Emulate) -> str:
     [repository] = server.objects("repository")
     return repository
+
+
+# What GitHub answered once
+
+
+def test_pages_go_on_where_the_recorded_links_lead(database: Database) -> None:
+    """From the second page on they have another path, other parameters, and a size that was never asked for."""
+    with Recorded("paginate-issues") as server:
+        options = {"repositories": [server.repository]}
+        sync = start_sync(database, server, ["issue"], options=options).wait(20)
+        sync.converge()
+        assert sync.count() == 13
+        assert [each.ask.get("page") for each in server.relayed if each.ask.get("page")] == [
+            "2",
+            "3",
+            "4",
+            "5",
+        ]
+        assert {each.ask.get("per_page") for each in server.relayed if each.ask.get("page")} == {"3"}
+        nothing_was_refused(database, server)
+
+
+def test_a_repository_is_followed_to_where_its_record_says_that_it_has_moved(database: Database) -> None:
+    with Recorded("rename-repository") as server:
+        options = {"repositories": [server.repository]}
+        sync = start_sync(database, server, ["repository"], options=options).wait(20)
+        sync.converge()
+        [moved] = sync.live("repository").values()
+        assert moved["full_name"] == f"{server.repository}-newname"
+        assert {each.status for each in server.asked(f"/repos/{server.repository}")} == {301}
+        assert {each.status for each in server.asked(f"/repositories/{server.REPOSITORY}")} == {200}
+        assert not database.sql("SELECT reason FROM sequin.rejected_records")

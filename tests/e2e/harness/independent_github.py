@@ -1,13 +1,15 @@
 """GitHub as others know it: an imitation, and what it once answered itself."""
 
+import json
 import re
+import urllib.parse
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import count
 from typing import Any
 
-from .independent import Server, ask_json, node
-from .relay import Answer, Ask
+from .independent import TESTS, Server, ask_json, node
+from .relay import Answer, Ask, answer
 
 # Its own command takes no free port. What can't be made by its API is there from the start.
 EMULATE = """
@@ -19,6 +21,20 @@ import("emulate")
     .then((server) => console.log(new URL(server.url).port));
 """
 ORGANIZATION = "acme"
+
+# Its own command listens on all interfaces.
+RECORDED = """
+const { createRequire } = require("node:module");
+const express = createRequire(require.resolve("@octokit/fixtures-server"))("express");
+import("@octokit/fixtures-server").then(({ default: recorded }) => {
+    const application = express();
+    const listening = application.listen(0, "127.0.0.1", () => {
+        const fixturesUrl = `http://127.0.0.1:${listening.address().port}`;
+        application.use(recorded({ fixturesUrl, logLevel: "silent", ttl: 600000 }));
+        console.log(listening.address().port);
+    });
+});
+"""
 
 
 class Emulate(Server):
@@ -112,3 +128,89 @@ class Emulate(Server):
                 return repository
             ask = replace(ask, path=f"/repos/{repository.json()['full_name']}{beneath[2]}")
         return await self.forward(ask)
+
+
+class Recorded(Server):
+    """@octokit/fixtures-server (npm): what GitHub answered once, one request after another.
+
+    A recording is played from its beginning for whoever asks first what it begins with. What differs from the
+    connector's requests is what a client says of itself, and what a list is asked for at first; where a list
+    goes on and where something has moved to is asked as it was recorded. A `x-ratelimit-reset` is in
+    milliseconds here.
+    """
+
+    provider = declared = "github"
+    api_key = "ghp_independent"
+    returned = ("link", "location", "etag", "x-ratelimit-remaining", "x-ratelimit-reset")
+    OWNER = "octokit-fixture-org"
+    REPOSITORY = 1000
+    """The id of every repository that was recorded."""
+    _HEADERS = (
+        ("accept", "application/vnd.github.v3+json"),
+        ("authorization", "token 0000000000000000000000000000000000000001"),
+    )
+
+    def __init__(self, scenario: str) -> None:
+        """scenario: one of those in @octokit/fixtures; the repository in it has the same name."""
+        self.scenario = scenario
+        self.repository = f"{self.OWNER}/{scenario}"
+        file = TESTS / "node_modules/@octokit/fixtures/scenarios/api.github.com" / scenario
+        self.recording = json.loads((file / "normalized-fixture.json").read_text())
+        self._playing: list[str] = []
+        super().__init__([node(), "-e", RECORDED])
+
+    def recorded(self, method: str = "get", status: int = 200) -> list[Any]:
+        """The bodies of such answers, in their order."""
+        return [
+            each["response"]
+            for each in self.recording
+            if (each["method"], each["status"]) == (method, status)
+        ]
+
+    def objects(self, collection: str) -> dict[str, dict[str, Any]]:
+        """The truth: what was recorded."""
+        answers = self.recorded()
+        listed = answers if collection == "repository" else [each for page in answers for each in page]
+        return {str(each["id"]): each for each in listed}
+
+    async def relay(self, ask: Ask) -> Answer:
+        beneath = f"/repositories/{self.REPOSITORY}/"
+        if ask.get("since") is not None:
+            return Answer(200, b"[]")  # nothing has happened since
+        if ask.path == f"/repos/{self.repository}" and self.recording[0]["path"].startswith(f"{ask.path}/"):
+            # The recording begins with a list, and says of the repository only what its links say.
+            return answer(200, {"id": self.REPOSITORY, "full_name": self.repository})
+        if ask.path.startswith(beneath) and ask.get("page") is None:
+            path, _, query = self.recording[0]["path"].partition("?")
+            ask = replace(ask, path=path, query=tuple(urllib.parse.parse_qsl(query)))
+        for playing in self._playing:
+            reply = await self._play(playing, ask)
+            if reply.status != 404:
+                return reply
+        self._playing.append(await self._begin())
+        return await self._play(self._playing[-1], ask)
+
+    async def _begin(self) -> str:
+        """Where a recording is played; what it was that changed something is done."""
+        body = json.dumps({"scenario": self.scenario}).encode()
+        given = (("content-type", "application/json"),)
+        begun = await self.forward(Ask("/fixtures", headers=given, method="POST", body=body))
+        playing = urllib.parse.urlsplit(begun.json()["url"]).path
+        first = self.recording[0]
+        if first["method"] != "get":
+            typed = (("content-type", "application/json; charset=utf-8"),)
+            body = json.dumps(first["body"], separators=(",", ":")).encode()
+            done = Ask(first["path"], headers=typed, method=first["method"].upper(), body=body)
+            assert (await self._play(playing, done)).status == first["status"]
+        return playing
+
+    async def _play(self, playing: str, ask: Ask) -> Answer:
+        others = tuple(pair for pair in ask.headers if pair[0] not in dict(self._HEADERS))
+        reply = await self.forward(replace(ask, path=playing + ask.path, headers=(*others, *self._HEADERS)))
+        # The server has put itself into every address. They are again what they were in what is stored, and
+        # the proxy's where they are to be asked.
+        number = playing.rpartition("/")[2]
+        body = re.sub(rf"{self.direct}/([^/]+)/{number}/".encode(), rb"https://\1/", reply.body)
+        here = f"{self.direct}{playing}"
+        headers = [(name, value.replace(here, self.url)) for name, value in reply.headers]
+        return replace(reply, body=body, headers=tuple(headers))
