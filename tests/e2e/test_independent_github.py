@@ -130,7 +130,7 @@ def _id(server: Emulate) -> str:
 
 
 def test_pages_go_on_where_the_recorded_links_lead(database: Database) -> None:
-    """From the second page on they have another path, other parameters, and a size that was never asked for."""
+    """From the second page on they have another path, and a size that was never asked for."""
     with Recorded("paginate-issues") as server:
         options = {"repositories": [server.repository]}
         sync = start_sync(database, server, ["issue"], options=options).wait(20)

@@ -134,9 +134,8 @@ class Recorded(Server):
     """@octokit/fixtures-server (npm): what GitHub answered once, one request after another.
 
     A recording is played from its beginning for whoever asks first what it begins with. What differs from the
-    connector's requests is what a client says of itself, and what a list is asked for at first; where a list
-    goes on and where something has moved to is asked as it was recorded. A `x-ratelimit-reset` is in
-    milliseconds here.
+    connector's requests is what a client says of itself, and the parameters at first; where a list goes on
+    and where something has moved to is asked as it was recorded. `x-ratelimit-reset` is in milliseconds.
     """
 
     provider = declared = "github"
@@ -183,6 +182,8 @@ class Recorded(Server):
         if ask.path.startswith(beneath) and ask.get("page") is None:
             path, _, query = self.recording[0]["path"].partition("?")
             ask = replace(ask, path=path, query=tuple(urllib.parse.parse_qsl(query)))
+        if ask.path in {each["path"] for each in self.recording}:
+            ask = replace(ask, query=())
         for playing in self._playing:
             reply = await self._play(playing, ask)
             if reply.status != 404:
