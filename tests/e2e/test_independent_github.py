@@ -1,13 +1,19 @@
-"""GitHub against what nobody here wrote: an imitation of it, and what it once answered itself."""
+"""GitHub against what nobody here wrote: an imitation, recorded answers, and a judge with its document."""
 
 import base64
+import json
+import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
-from harness import Database
+from harness import Database, Fake
+from harness.fake import declaration
 from harness.independent import Server
-from harness.independent_github import ORGANIZATION, Emulate, Recorded
+from harness.independent_github import ORGANIZATION, Emulate, Gate, Recorded
 from harness.sync import Sync, demand, start_sync
+from house.openapi import openapi, part
+from test_fake_github_schemas import DOCUMENT, DOCUMENT_SHA256, PACKAGE, documented
 
 # What it lists beneath a repository, and what a sync finds new or changed in it by looking.
 LISTED = [*Emulate.lists, "pull_request_review"]
@@ -156,3 +162,42 @@ def test_a_repository_is_followed_to_where_its_record_says_that_it_has_moved(dat
         assert {each.status for each in server.asked(f"/repos/{server.repository}")} == {301}
         assert {each.status for each in server.asked(f"/repositories/{server.REPOSITORY}")} == {200}
         assert not database.sql("SELECT reason FROM sequin.rejected_records")
+
+
+# A judge between the connector and the fake
+
+
+def asked_paths() -> set[str]:
+    """The paths of GitHub's document that the declaration's lists are at."""
+    found = {"/user"}
+    for collection in declaration("github")["collections"]:
+        path = collection["path"]
+        for each in [path] if isinstance(path, str) else [option["path"] for option in path]:
+            by_name = re.sub(r"/repositories/\{[^}]*\}", "/repos/{owner}/{repo}", each)
+            found.add(documented(by_name.replace("{repositories}", "{owner}/{repo}")))
+    return found
+
+
+def test_nothing_is_asked_or_answered_that_is_not_in_the_document(database: Database, tmp_path: Path) -> None:
+    document = tmp_path / "github.json"
+    document.write_text(json.dumps(part(openapi(PACKAGE, DOCUMENT, DOCUMENT_SHA256), asked_paths())))
+    few = ("issue", "commit", "pull-request", "workflow-run")
+    small = ("--github-organization", "1", *(each for name in few for each in (f"--github-{name}", "10")))
+    with Fake("--seed", "5", "--no-limits", *small) as fake:
+        upstream = fake.upstream("github")
+        [organization] = upstream.objects("organization").values()
+        collections = [each["name"] for each in declaration("github")["collections"]]
+        with Gate(upstream, document) as gate:
+            options = {"org": organization["login"]}
+            sync = start_sync(database, gate, collections, options=options).wait(60)
+            sync.collections.remove("organization")  # what is read alone has more in it
+            sync.converge()
+            changed = ["issue", "pull_request", "issue_comment"]
+            upstream.mutate_random(40, 1, changed, {"create": 1, "update": 3})
+            demand(database, sync.name, "poll")
+            Sync(database, gate, sync.name, sync.stream, changed).converge()
+            assert not gate.objections, "\n".join(gate.objections[:5])
+            asked = {each.ask.path for each in gate.relayed}
+            assert len(asked) > 50
+            gone_on = [each for each in gate.relayed if each.ask.get("page") or each.ask.get("after")]
+            assert gone_on, "no list has"

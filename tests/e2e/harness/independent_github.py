@@ -1,4 +1,4 @@
-"""GitHub as others know it: an imitation, and what it once answered itself."""
+"""GitHub as others know it: an imitation, what it once answered itself, and what its document allows."""
 
 import json
 import re
@@ -6,8 +6,10 @@ import urllib.parse
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import count
+from pathlib import Path
 from typing import Any
 
+from .fake import Upstream
 from .independent import TESTS, Server, ask_json, node
 from .relay import Answer, Ask, answer
 
@@ -35,6 +37,24 @@ import("@octokit/fixtures-server").then(({ default: recorded }) => {
     });
 });
 """
+
+# Its own command takes no free port, and writes down all that it does.
+GATE = """
+const { createLogger } = require("@stoplight/prism-core");
+const { getHttpOperationsFromSpec } = require("@stoplight/prism-http");
+const { createServer } = require("@stoplight/prism-http-server");
+const [document, upstream] = process.argv.slice(1);
+getHttpOperationsFromSpec(document).then(async (operations) => {
+    const checks = { validateRequest: true, validateResponse: true, checkSecurity: true, errors: true };
+    const config = { ...checks, mock: { dynamic: false }, isProxy: true, upstream: new URL(upstream) };
+    const components = { logger: createLogger("gate", { level: "silent" }) };
+    const server = createServer(operations, { config, components });
+    console.log(new URL(await server.listen(0, "127.0.0.1")).port);
+});
+"""
+
+# What is in a repository, by the address that has its id.
+BENEATH = re.compile(r"/repositories/(\d+)(/.+)")
 
 
 class Emulate(Server):
@@ -121,9 +141,9 @@ class Emulate(Server):
     async def relay(self, ask: Ask) -> Answer:
         # GitHub has two addresses for all that is in a repository: by its name, and by its id, to which its
         # own links lead. This has the second one for the repository alone.
-        beneath = re.fullmatch(r"(/repositories/\d+)(/.+)", ask.path)
-        if beneath:
-            repository = await self.forward(replace(ask, path=beneath[1], query=(), method="GET", body=b""))
+        if beneath := BENEATH.fullmatch(ask.path):
+            known = replace(ask, path=f"/repositories/{beneath[1]}", query=(), method="GET", body=b"")
+            repository = await self.forward(known)
             if repository.status != 200:
                 return repository
             ask = replace(ask, path=f"/repos/{repository.json()['full_name']}{beneath[2]}")
@@ -215,3 +235,35 @@ class Recorded(Server):
         here = f"{self.direct}{playing}"
         headers = [(name, value.replace(here, self.url)) for name, value in reply.headers]
         return replace(reply, body=body, headers=tuple(headers))
+
+
+class Gate(Server):
+    """Prism (npm) before the fake: it refuses a request, and an answer, that GitHub's document does not have.
+
+    `objections` is what it has said. It is not shown that an answer is known already: the document does not
+    say of most lists that they may answer so.
+    """
+
+    provider = declared = "github"
+    passed = ("x-github-api-version",)
+    returned = ("link", "x-ratelimit-remaining", "x-ratelimit-reset")
+
+    def __init__(self, upstream: Upstream, document: Path) -> None:
+        """document: the file of it; it has the paths with names, as all that are documented."""
+        self.upstream, self.api_key = upstream, upstream.api_key
+        self.objections: list[str] = []
+        self._names = {id: each["full_name"] for id, each in upstream.objects("repository").items()}
+        super().__init__([node(), "-e", GATE, str(document), upstream.url])
+
+    def objects(self, collection: str) -> dict[str, dict[str, Any]]:
+        return self.upstream.objects(collection)
+
+    async def relay(self, ask: Ask) -> Answer:
+        if beneath := BENEATH.fullmatch(ask.path):
+            ask = replace(ask, path=f"/repos/{self._names[beneath[1]]}{beneath[2]}")
+        reply = await self.forward(ask)
+        if b"stoplight.io/prism/errors" in reply.body:
+            self.objections.append(f"{ask.method} {ask.path} {ask.query}: {reply.body.decode()[:2000]}")
+        # Links lead to the fake itself.
+        headers = [(name, value.replace(self.upstream.url, self.url)) for name, value in reply.headers]
+        return replace(reply, headers=tuple(headers))
