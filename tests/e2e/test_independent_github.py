@@ -65,7 +65,7 @@ def test_everything_that_it_has_arrives(database: Database, emulate: Emulate) ->
         for number in range(3):
             request = pull(emulate, repository, f"branch-{number}")
             emulate.post(f"{request}/reviews", body="fine", event="APPROVE")
-        emulate.ask("PUT", f"{request}/merge")
+        emulate.ask("PUT", f"{request}/merge", merge_method="merge")
         emulate.post(f"{repository}/releases", tag_name="v1", name="the first")
         emulate.ask("PUT", f"{repository}/collaborators/bob", permission="push")
     assert all(emulate.objects(each) for each in LISTED if each != "tag")
@@ -102,7 +102,7 @@ def test_changes_of_it_arrive(database: Database, emulate: Emulate) -> None:
     # A review does not change the time of its pull request here, as it does with GitHub.
     emulate.post(f"{requests[0]}/reviews", body="not yet", event="REQUEST_CHANGES")
     emulate.patch(requests[0], title="renamed")
-    emulate.ask("PUT", f"{requests[1]}/merge")
+    emulate.ask("PUT", f"{requests[1]}/merge", merge_method="merge")
     emulate.post(f"{repository}/releases", tag_name="v2", name="the second")
     demand(database, sync.name, "poll")
     Sync(database, emulate, sync.name, sync.stream, POLLED).converge()

@@ -34,7 +34,7 @@ PATIENCE = 60.0
 def test_a_provider_is_followed_whatever_happens(cluster: Cluster, database: Database, provider: str) -> None:
     print(f"\ntorture of {provider}: SEED={SEED} for {SECONDS:g} s", flush=True)
     plan = PROVIDERS[provider]
-    with Fake("--seed", str(SEED % 1000), "--no-limits", *plan.fake) as fake:
+    with Fake("--seed", str(SEED % 1000), "--no-limits", *plan.fake()) as fake:
         upstream = fake.upstream(provider)
         world = World(cluster, database.name, upstream, SEED, plan.consumers(provider))
 

@@ -53,13 +53,14 @@ def _declare_anew(rng: random.Random) -> Callable[[Database], None]:
 class Tortured:
     """A provider that the fake serves.
 
-    fake: its arguments, so that it is neither empty nor large. collections: what is synced, as declared.
-    changed: what changes at random, and `weights` how. events: how a change becomes known, each as often as
-    it stands here. options: the sync's. prepare: what comes before the sync. lies_at: see `faults.Failing`.
-    sync: how what is stored is compared. reconfigured: what else its user does to it.
+    fake: gives its arguments, so that it is neither empty nor large. collections: what is synced, by the
+    names of the declaration. changed: what changes at random, and `weights` how. events: how a change becomes
+    known, each as often as it stands here. options: the sync's. prepare: what comes before the sync.
+    lies_at: see `faults.Failing`. sync: how what is stored is compared. reconfigured: what else its user does
+    to it.
     """
 
-    fake: tuple[str, ...]
+    fake: Callable[[], tuple[str, ...]]
     collections: list[str]
     changed: list[str]
     weights: dict[str, float]
@@ -97,7 +98,7 @@ def _organization(github: Upstream) -> dict[str, Any]:
 
 PROVIDERS = {
     "ledger": Tortured(
-        fake=("--scale", "0.3"),
+        fake=lambda: ("--scale", "0.3"),
         collections=OF_LEDGER,
         changed=OF_LEDGER,
         weights={"create": 3, "update": 6, "delete": 2, "restore": 1},
@@ -106,7 +107,7 @@ PROVIDERS = {
         reconfigured=_declare_anew,
     ),
     "github": Tortured(
-        fake=("--github-organization", "1", "--github-issue", "30", "--github-commit", "20"),
+        fake=lambda: ("--github-organization", "1", "--github-issue", "30", "--github-commit", "20"),
         collections=OF_GITHUB,
         changed=[
             "issue", "pull_request", "issue_comment", "review_comment", "pull_request_review", "label",
@@ -117,7 +118,7 @@ PROVIDERS = {
         options=_organization,
     ),
     "hubspot": Tortured(
-        fake=("--scale", "0.2"),
+        fake=lambda: ("--scale", "0.2"),
         collections=[*RECORDS, "owner"],
         changed=["contact", "company", "deal", "ticket", "note"],
         weights={"create": 3, "update": 6, "delete": 2, "restore": 1, "merge": 0.5},
