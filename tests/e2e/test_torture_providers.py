@@ -35,7 +35,7 @@ def test_a_provider_is_followed_whatever_happens(cluster: Cluster, database: Dat
     print(f"\ntorture of {provider}: SEED={SEED} for {SECONDS:g} s", flush=True)
     plan = PROVIDERS[provider]
     with Fake("--seed", str(SEED % 1000), "--no-limits", *plan.fake()) as fake:
-        upstream = fake.upstream(provider)
+        upstream = plan.upstream(fake, provider)
         world = World(cluster, database.name, upstream, SEED, plan.consumers(provider))
 
         def create_sync() -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import psycopg
-from harness import Database, Upstream, eventually
+from harness import Database, Fake, Upstream, eventually
 from harness.fake import declaration
 from harness.sync import Sync, demand, start_sync
 from test_sync_hubspot import RECORDS, Portal
@@ -56,8 +56,8 @@ class Tortured:
     fake: gives its arguments, so that it is neither empty nor large. collections: what is synced, by the
     names of the declaration. changed: what changes at random, and `weights` how. events: how a change becomes
     known, each as often as it stands here. options: the sync's. prepare: what comes before the sync.
-    lies_at: see `faults.Failing`. sync: how what is stored is compared. reconfigured: what else its user does
-    to it.
+    lies_at: see `faults.Failing`. upstream: of the fake, by the provider's name. sync: how what is stored is
+    compared. reconfigured: what else its user does to it.
     """
 
     fake: Callable[[], tuple[str, ...]]
@@ -68,6 +68,7 @@ class Tortured:
     options: Callable[[Upstream], dict[str, Any] | None] = _nothing
     prepare: Callable[[Database], None] = _nothing
     lies_at: str | None = None
+    upstream: Callable[[Fake, str], Upstream] = Fake.upstream
     sync: type[Sync] = Sync
     reconfigured: Callable[[random.Random], Callable[[Database], None]] | None = None
 
