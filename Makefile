@@ -76,9 +76,10 @@ test-e2e: install ## A real cluster, real workers, real HTTP (ARGS="-k name" for
 	  && echo "What has failed is run once more, by itself; if that is well, it is a fault all the same." \
 	  && $(PYTEST) tests/e2e --last-failed --last-failed-no-failures none; }
 
-torture: install ## Changes, faults and crashes at random, for MINUTES=1; SEED=… draws the same again
+torture: install ## Changes, faults and crashes at random, for MINUTES=1 each; SEED=… draws the same again; PROVIDER=…
 	@SEQUIN_TORTURE_SEED="$(SEED)" SEQUIN_TORTURE_MINUTES="$(or $(MINUTES),1)" \
-	  $(PYTEST) tests/e2e/test_torture.py tests/e2e/test_torture_declared.py -s $(ARGS)
+	  $(PYTEST) tests/e2e/test_torture.py tests/e2e/test_torture_providers.py -s \
+	  $(if $(PROVIDER),-k "$(PROVIDER)") $(ARGS)
 
 ##@ Work on it
 .PHONY: dev dev-stop tables bench clean

@@ -8,6 +8,7 @@ from fake.hubspot.credentials import CLIENT
 from harness import Database, Fake, Upstream, eventually
 from harness.fake import declaration
 from harness.sync import GENEROUS, Sync, start_sync
+from house.models import body_problems
 from psycopg.types.json import Jsonb
 
 COLLECTIONS: dict[str, Any] = {each["name"]: each for each in declaration("hubspot")["collections"]}
@@ -18,9 +19,11 @@ PATIENCE = 90
 
 @pytest.fixture
 def hubspot(fake: Fake) -> Iterator[Upstream]:
-    """An empty account. After the test, no request has been refused for being wrong."""
+    """An empty account. After the test, no request has been refused for being wrong, or has a wrong body."""
     hubspot = fake.upstream("hubspot")
     yield hubspot
+    wrong = {problem for each in hubspot.requests() for problem in body_problems(each.path, each.body)}
+    assert not wrong, "\n".join(sorted(wrong))
     refused = [each for each in hubspot.requests() if each.status in (400, 403, 414) and not each.rules]
     assert not refused, f"{len(refused)} requests were refused, the first {refused[0]}"
 

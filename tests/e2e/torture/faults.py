@@ -1,10 +1,11 @@
 """The API at its worst: rules of the fake that come and go."""
 
+from dataclasses import dataclass
 from typing import Any
 
 from .world import Actor, World
 
-# Regular expressions on path?query.
+# Of Stripe: regular expressions on path?query.
 PLACES = {
     "everywhere": "",
     "events": r"^/v1/events",
@@ -34,24 +35,45 @@ FAULTS: list[tuple[str, dict[str, Any], int]] = [
 ]
 # After these nothing is asked for half a minute and more, but for a renewed credential.
 REFUSALS: list[tuple[str, dict[str, Any], int]] = [("status", {"status": [401, 403]}, 1)]
+# What these do to a list can't be told from the truth, and stays until it is read anew.
+LIES = ("duplicate", "reorder", "truncate_page")
+
+
+@dataclass(frozen=True)
+class Failing:
+    """How an API fails: where, in which ways, and which credential is renewed after it has refused one."""
+
+    places: dict[str, str]
+    faults: list[tuple[str, dict[str, Any], int]]
+    credential: str
+    lies_at: str | None = None
+    """A regular expression on path?query: only what it finds tells lies. None: all places do."""
+
+
+STRIPE = Failing(PLACES, FAULTS, "shared")
 
 
 class Api(Actor):
     """Adds rules, lets them act for a while, and takes them away again."""
 
-    def __init__(self, world: World, number: int) -> None:
+    def __init__(self, world: World, number: int, failing: Failing = STRIPE) -> None:
         super().__init__(world, f"api {number}", world.over)
+        self._failing = failing
 
     def act(self) -> None:
-        table = FAULTS if self.world.calm.is_set() else FAULTS + REFUSALS
+        failing = self._failing
+        table = failing.faults if self.world.calm.is_set() else failing.faults + REFUSALS
         entry = self.rng.choices(table, [weight for *_, weight in table])[0]
         action, options, _ = entry
         chosen = {
             name: self.rng.choice(value) if isinstance(value, list) else value
             for name, value in options.items()
         }
-        place = self.rng.choice(list(PLACES))
-        match = {"path": PLACES[place], "probability": self.rng.choice((0.15, 0.4, 1.0))}
+        place = self.rng.choice(list(failing.places))
+        path = failing.places[place]
+        if action in LIES and failing.lies_at is not None:
+            place = path = failing.lies_at
+        match = {"path": path, "probability": self.rng.choice((0.15, 0.4, 1.0))}
         if action in ("hang", "drop") or (action, chosen.get("kind")) == ("odd", "long_id"):
             match["times"] = self.rng.randrange(1, 3)
         rule = self.world.upstream.fault(action, match=match, **chosen)
@@ -60,8 +82,8 @@ class Api(Actor):
         self.pause(0.7)
         self.world.upstream.clear_fault(rule)
         if entry in REFUSALS:
-            self.world.note("renew credential", "shared")
-            self.session.execute("SELECT sequin.update_credential('shared')")
+            self.world.note("renew credential", failing.credential)
+            self.session.execute("SELECT sequin.update_credential(%s)", [failing.credential])
         self.pause(0.3)
 
 

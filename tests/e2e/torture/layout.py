@@ -5,7 +5,7 @@ from typing import Any
 
 from harness.fake import declaration
 
-from .world import World
+from .world import Consumer, World
 
 # Each is told of by an event, of itself or of the object that shows it.
 TOLD = (
@@ -87,30 +87,11 @@ SYNCS = {
     ),
     "aside": Planned("aside", "slow", SLOW, ("coupon",)),
 }
-STREAMS = {each.stream for each in SYNCS.values()}
-
-# Of the stream "main". The filter's keys are those of the database; `sessions` of clients each.
-ACK_WAIT = 1.5
-
-
-@dataclass(frozen=True)
-class Consumer:
-    sessions: int
-    filter: dict[str, str | list[str]]
-    max_ack_pending: int = 1000
-
-    def wants(self, sync: str | None, collection_id: str) -> bool:
-        collections = self.filter.get("collection_id")
-        return self.filter.get("sync", sync) == sync and (collections is None or collection_id in collections)
-
-
 CONSUMERS = {
     "everything": Consumer(2, {}),
     "some": Consumer(2, {"collection_id": ["stripe:customer", "stripe:invoice", "stripe:product"]}, 40),
     "of one sync": Consumer(1, {"sync": "catalogue"}),
 }
-# They write what they get into tables, in the transaction in which they get it.
-EXACTLY_ONCE, BATCH, BATCH_OF_SOME = "exactly once", "batch", "batch of some"
 
 
 def _declared() -> list[dict[str, Any]]:

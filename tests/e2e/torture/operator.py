@@ -6,13 +6,10 @@ from typing import Any
 
 import psycopg
 from harness import Database, eventually
-from harness.sync import start_sync
+from harness.sync import COLUMNS, demand, start_sync
 
 from .layout import SYNCS, ways_of_notice
 from .world import Actor, World, patiently
-
-# Where it stands when a collection was polled or swept last.
-COLUMNS = {"poll": "polled_at", "sweep": "swept_at"}
 
 
 class Operator(Actor):
@@ -155,12 +152,16 @@ class Operator(Actor):
         self.session.execute("SELECT sequin.resume_consumer(%s)", [other])
 
 
+def settle_consumers(database: Database) -> None:
+    database.sql("SELECT sequin.delete_consumer(name) FROM sequin.consumers WHERE name = 'passing'")
+    database.sql("SELECT sequin.resume_consumer(name) FROM sequin.consumers")
+
+
 def settle(world: World) -> None:
     """Brings everything into the planned state, whatever was under way when the server was lost."""
     database = world.database()
     try:
-        database.sql("SELECT sequin.delete_consumer(name) FROM sequin.consumers WHERE name = 'passing'")
-        database.sql("SELECT sequin.resume_consumer(name) FROM sequin.consumers")
+        settle_consumers(database)
         there = {row.name for row in database.sql("SELECT name FROM sequin.syncs")}
         for name, planned in SYNCS.items():
             collections = planned.all if world.calm.is_set() else list(planned.collections)
@@ -183,18 +184,6 @@ def settle(world: World) -> None:
             database.sql("SELECT sequin.resume_sync(%s)", name)
     finally:
         database.close()
-
-
-def demand(database: Database, sync: str, way: str) -> None:
-    """Makes polls or sweeps (`way`) of a sync due, which else are minutes or hours apart."""
-    column = COLUMNS[way]
-    database.sql(
-        f"""UPDATE sequin._sync_collections SET {column} = now() - interval '30 days'
-            WHERE {column} IS NOT NULL AND sync_id = (SELECT id FROM sequin.syncs WHERE name = %s)""",
-        sync,
-    )
-    # Its jobs are made anew, from what the tables say now.
-    database.sql("UPDATE sequin.syncs SET updated_at = clock_timestamp() WHERE name = %s", sync)
 
 
 def await_demanded(world: World, way: str, timeout: float) -> None:

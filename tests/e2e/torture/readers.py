@@ -7,9 +7,13 @@ import psycopg
 from harness.clients import Client
 from psycopg.types.json import Jsonb
 
-from .layout import ACK_WAIT, BATCH, BATCH_OF_SOME, CONSUMERS, EXACTLY_ONCE
 from .server import CLIENTS
 from .world import Actor, World
+
+ACK_WAIT = 1.5
+"""Of the consumers of a world, in seconds."""
+# They write what they get into tables, in the transaction in which they get it.
+EXACTLY_ONCE, BATCH, BATCH_OF_SOME = "exactly once", "batch", "batch of some"
 
 # Every version of every record, noted in the transaction that stores it.
 HISTORY = """
@@ -100,13 +104,13 @@ class Processor(Actor):
         self.pause(0.05)
 
 
-def create_consumers(conn: psycopg.Connection) -> None:
+def create_consumers(world: World, conn: psycopg.Connection) -> None:
     def create(name: str, **settings: object) -> None:
         named = {"name": name, "stream": "main", **settings}
         arguments = ", ".join(f"{key} => %s" for key in named)
         conn.execute(f"SELECT sequin.create_consumer({arguments})", list(named.values()))
 
-    for name, consumer in CONSUMERS.items():
+    for name, consumer in world.consumers.items():
         create(
             name,
             filter=Jsonb(consumer.filter),
@@ -115,13 +119,13 @@ def create_consumers(conn: psycopg.Connection) -> None:
         )
     create(EXACTLY_ONCE, ack_wait="60 s")
     create(BATCH, mode="batch")
-    create(BATCH_OF_SOME, mode="batch", filter=Jsonb(CONSUMERS["some"].filter))
+    create(BATCH_OF_SOME, mode="batch", filter=Jsonb(world.consumers["some"].filter))
 
 
 def clients(world: World) -> list[threading.Thread]:
     """Sessions that consume at random."""
     threads = []
-    for name, consumer in CONSUMERS.items():
+    for name, consumer in world.consumers.items():
         for number in range(consumer.sessions):
             rng = world.rng(f"client {name} {number}")
             client = Client(world.connect, name, ACK_WAIT, rng, world.clients, CLIENTS)

@@ -4,7 +4,6 @@ import time
 
 from harness import ServerError, eventually
 
-from .layout import STREAMS
 from .world import Actor, World
 
 CLIENTS = "torture client"
@@ -119,7 +118,7 @@ class Trouble(Actor):
 
     def _lock_stream(self) -> None:
         """Another session writes the stream, and takes its time."""
-        stream = self.rng.choice(sorted(STREAMS))
+        stream = self.rng.choice(sorted({sync.stream for sync in self.world.syncs.values()}))
         self.world.note("lock", f"stream {stream}")
         with self.session.transaction():
             self.session.execute(

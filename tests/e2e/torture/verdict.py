@@ -2,7 +2,7 @@
 
 import json
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import psycopg
@@ -10,9 +10,9 @@ from harness import Database, Upstream, eventually
 from harness.clients import drain, judge
 from harness.sync import Sync
 
-from .layout import BATCH, BATCH_OF_SOME, CONSUMERS, EXACTLY_ONCE, POLLED, SWEPT, parent_places
+from .layout import POLLED, SWEPT, parent_places
 from .operator import await_demanded, wait_for_syncs
-from .readers import Follower
+from .readers import BATCH, BATCH_OF_SOME, EXACTLY_ONCE, Follower
 from .world import World
 from .writers import Writer, come_to_rest, judge_mutations
 
@@ -40,15 +40,14 @@ def _equal(world: World, wanted: Callable[[str], bool], patience: float) -> None
             part.converge(patience)
         except AssertionError as error:
             world.problems.append(f"sync {sync.name} does not converge: {error}")
-            world.problems.extend(_evidence(world, part))
+            world.problems.extend(evidence(world, part))
             return
 
 
-def _evidence(world: World, sync: Sync) -> Iterable[str]:
+def evidence(world: World, sync: Sync) -> Iterable[str]:
     """Of the first collection that differs, the first object that does, and all that is known of it."""
     for collection in sync.collections:
-        truth, rows = sync.upstream.objects(collection), sync.records(collection)
-        live = {key: row.data for key, row in rows.items() if not row.deleted}
+        truth, rows, live = sync.upstream.objects(collection), sync.records(collection), sync.live(collection)
         keys = [key for key in {**truth, **live} if truth.get(key) != live.get(key)]
         if not keys:
             continue
@@ -66,8 +65,10 @@ def _evidence(world: World, sync: Sync) -> Iterable[str]:
                 f"deleted {row.deleted}: {json.dumps(row.data, ensure_ascii=False)}"
             )
         yield from _history(world, sync, collection, key)
-        parent = row.parent_id if row else _parent(collection, now or {})
-        yield from _events(world, sync.upstream, key, parent)
+        of_stripe = sync.upstream.provider == "stripe"
+        parent = row.parent_id if row else _parent(collection, now or {}) if of_stripe else None
+        if of_stripe:
+            yield from _events(world, sync.upstream, key, parent)
         yield from _requests(world, sync.upstream, key, parent)
         return
 
@@ -83,7 +84,7 @@ def _history(world: World, sync: Sync, collection: str, key: str) -> Iterable[st
     for each in sync.database.sql(
         """SELECT * FROM public.history WHERE collection_id = %s AND upstream_id = %s
            ORDER BY position DESC LIMIT 12""",
-        f"stripe:{collection}",
+        f"{sync.upstream.declared}:{collection}",
         key,
     ):
         observed, stored = (world.moment(at.timestamp()) for at in (each.observed_at, each.stored_at))
@@ -111,11 +112,13 @@ def converged(world: World) -> bool:
     return not world.problems and not world.clients.problems
 
 
-def judge_all(world: World, follower: Follower, writers: list[Writer]) -> None:
+def judge_all(world: World, follower: Follower, writers: Sequence[Writer] = ()) -> None:
     """Everything but the convergence; where that failed, only what has to be so at any time."""
     at_rest = converged(world)
     database = world.database()
-    checks = [_records, _versions, _order, lambda *at: judge_mutations(*at, writers)]
+    checks = [_records, _versions, _order]
+    if writers:
+        checks.append(lambda *at: judge_mutations(*at, list(writers)))
     if at_rest:
         checks += [_consumers, _processors, _health]
     try:
@@ -204,7 +207,7 @@ def _consumers(world: World, database: Database) -> Iterable[str]:
     """Promise 5, of those who acknowledge."""
     with database.connect() as connection:
         try:
-            drain(connection, [*CONSUMERS, EXACTLY_ONCE], world.clients)
+            drain(connection, [*world.consumers, EXACTLY_ONCE], world.clients)
         except AssertionError as error:
             yield f"promise 5: consumers don't come to rest: {error}"
             return
@@ -215,7 +218,7 @@ def _consumers(world: World, database: Database) -> Iterable[str]:
             for record, sync, collection, position in finals
             if consumer.wants(sync, collection)
         }
-        for name, consumer in CONSUMERS.items()
+        for name, consumer in world.consumers.items()
     }
     yield from judge(world.clients, due)
 
@@ -247,7 +250,7 @@ def _processors(world: World, database: Database) -> Iterable[str]:
             )
             if behind:
                 yield f"promise 1: {consumer} fetched {len(behind)} positions behind others: {behind[0]}"
-        wants = CONSUMERS["some"].wants if consumer == BATCH_OF_SOME else lambda *_: True
+        wants = world.consumers["some"].wants if consumer == BATCH_OF_SOME else lambda *_: True
         got = set(
             database.sql(
                 """SELECT record, position FROM public.processed WHERE consumer = %s

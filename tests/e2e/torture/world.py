@@ -20,6 +20,19 @@ T = TypeVar("T")
 PATIENCE = 60.0
 
 
+@dataclass(frozen=True)
+class Consumer:
+    """Of the stream "main". The filter's keys are those of the database; `sessions` of clients each."""
+
+    sessions: int
+    filter: dict[str, str | list[str]]
+    max_ack_pending: int = 1000
+
+    def wants(self, sync: str | None, collection_id: str) -> bool:
+        collections = self.filter.get("collection_id")
+        return self.filter.get("sync", sync) == sync and (collections is None or collection_id in collections)
+
+
 @dataclass
 class World:
     cluster: Cluster
@@ -27,6 +40,8 @@ class World:
     """Of the database."""
     upstream: Upstream
     seed: int
+    consumers: dict[str, Consumer]
+    """One of them is called "some", and one "everything"."""
     syncs: dict[str, Sync] = field(default_factory=dict)
     clients: Log = field(default_factory=Log)
     calm: threading.Event = field(default_factory=threading.Event)

@@ -115,7 +115,7 @@ class Bookkeeper:
         elif kind == "delete" and store.items:
             self._books.delete(collection, rng.choice(store.items).id, stamp)
         else:
-            data = {"code": f"X{number}{rng.getrandbits(16):04X}"} if collection.name == "currency" else {}
+            data = {"code": f"X{rng.getrandbits(32):08X}"} if collection.name == "currency" else {}
             self._create(collection, data, stamp)
             return "create"
         return kind

@@ -9,7 +9,7 @@ OWNER = "OwnerId:reference(User/Group)!"
 # fmt: off
 # In the order in which they are filled: what a record refers to comes first.
 OBJECTS: tuple[SObject, ...] = (
-    SObject("UserRole", "00E", 4, fields("Name:string(80)! DeveloperName:string(80)", "setup")),
+    SObject("UserRole", "00E", 4, fields("Name:string(80)! DeveloperName:string(80)", "unborn")),
     SObject("Profile", "00e", 3, fields("Name:string(255) Description:string(255)", "setup"), writable=False),
     SObject("User", "005", 12, fields("""
         Username:string(80)! LastName:string(80)! FirstName:string(40) Name:name Email:email! Title:string(80)

@@ -23,6 +23,7 @@ SYSTEM = {
     "LastModifiedById:reference(User) SystemModstamp:datetime",
     "setup": "CreatedDate:datetime CreatedById:reference(User) LastModifiedDate:datetime "
     "LastModifiedById:reference(User) SystemModstamp:datetime",
+    "unborn": "LastModifiedDate:datetime LastModifiedById:reference(User) SystemModstamp:datetime",
     "history": "IsDeleted:boolean CreatedById:reference(User) CreatedDate:datetime",
     "bare": "",
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from typing import TYPE_CHECKING, Any
 
 from .maker import API, WEB, Maker, node_id
@@ -46,7 +47,9 @@ def organization(m: Maker) -> dict[str, Any]:
 
 def team(m: Maker) -> dict[str, Any]:
     name = m.data.get("name") or f"{m.words(1)} {m.id}"
-    slug = "-".join(name.lower().split())
+    # "My TEam Näme" is documented to become "my-team-name".
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
+    slug = "-".join(plain.lower().split()) or f"team-{m.id}"
     url = f"{API}/organizations/{m.parent['id']}/team/{m.id}"
     return {
         "name": name, "id": m.id, "node_id": m.node("T"), "slug": slug, "description": m.words(),
