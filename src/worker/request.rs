@@ -254,7 +254,10 @@ impl Question {
             Self::Children { listing, position } => {
                 // A refusal that makes a page says that what the position names is missing.
                 let is_parent_gone = !answer.status.is_success();
-                listing.interpret(&position, answer).map(|page| Reply::Children { page, is_parent_gone })
+                match listing.interpret(&position, answer)? {
+                    Page { unread: Some(unread), .. } => Err(unread.failure),
+                    page => Ok(Reply::Children { page, is_parent_gone }),
+                }
             }
             Self::Object { collection, upstream_id } => {
                 object::interpret(&collection, &upstream_id, answer).map(Reply::Object)

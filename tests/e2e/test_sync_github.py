@@ -1,7 +1,9 @@
 """GitHub: lists beneath repositories that a sync names, on real workers, against the fake."""
 
+import urllib.parse
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from harness import Database, Fake, Upstream, eventually
@@ -139,11 +141,125 @@ def test_renamed_deleted_and_empty(database: Database, github: Upstream) -> None
     assert database.value("SELECT health FROM sequin.status WHERE sync = 'main'") == "healthy"
 
 
-def test_a_repository_that_is_not_there_is_no_empty_one(database: Database, github: Upstream) -> None:
+def unread(database: Database, collection: str) -> dict[str, Any]:
+    query = "SELECT coalesce(unread, '{}') FROM sequin.sync_collections WHERE collection_id = %s"
+    return database.value(query, f"github:{collection}")
+
+
+def repository_of(github: Upstream, name: str) -> str:
+    return next(id for id, row in github.objects("repository").items() if row["name"] == name)
+
+
+def test_a_repository_that_is_not_there_is_passed_over(database: Database, github: Upstream) -> None:
     github.create("issue", count=3, parent="acme/one", event=False)
-    sync = starts(database, github, "issue", repositories=["acme/one", "acme/gone"])
+    sync = starts(database, github, "issue", repositories=["acme/gone", "acme/one"]).wait()
+    sync.converge()
+    [row] = database.sql("SELECT health, failure_class, error, hint FROM sequin.sync_collections")
+    assert (row.health, row.failure_class) == ("degraded", "missing")
+    assert row.error.startswith("repositories acme/gone: the API answered 404") and "options" in row.hint
+    assert list(unread(database, "issue")) == ["repositories acme/gone"]
+    assert database.value("SELECT health FROM sequin.status") == "degraded"
+    assert database.value("SELECT detail FROM sequin.sync_log WHERE event = 'unreadable'")["lists"]
+    github.create("issue", parent="acme/one")
+    sync.converge()
+    # Once it is there, what is older than any look comes too.
+    github.create("repository", parent="acme", name="gone", private=False, event=False)
+    github.create("issue", count=2, parent="acme/gone", created=1_700_000_000, event=False)
+    sync.converge(90)
+    eventually(lambda: sync.health("issue") == "healthy", 60, what=database.status)
+    assert unread(database, "issue") == {}
+    assert database.value("SELECT count(*) FROM sequin.sync_log WHERE event = 'readable'") == 1
+
+
+def test_where_nothing_can_be_read_the_collection_fails(database: Database, github: Upstream) -> None:
+    sync = starts(database, github, "issue", repositories=["acme/gone", "acme/lost"])
     eventually(lambda: sync.health("issue") == "failing", 20, what=database.status)
     assert "404" in database.status()
+    assert database.value("SELECT backfilled_at IS NULL FROM sequin.sync_collections")
+    github.create("repository", parent="acme", name="gone", private=False, event=False)
+    github.create("issue", count=2, parent="acme/gone", created=1_700_000_000, event=False)
+    sync.wait(90).converge()
+    assert list(unread(database, "issue")) == ["repositories acme/lost"]
+
+
+def test_what_may_not_be_seen_any_more_is_kept(database: Database, github: Upstream) -> None:
+    for parent in ("acme/one", "acme/two"):
+        github.create("issue", count=5, parent=parent, event=False)
+        github.create("pull_request", parent=parent, event=False)
+        github.create("pull_request_review", count=2, parent=github.ids("pull_request")[-1], event=False)
+    sync = starts(database, github, "repository", "issue", "pull_request_review").wait()
+    assert sync.count() == 2 + 12 + 4
+    one = repository_of(github, "one")
+    gone = next(
+        id for id, row in github.objects("issue").items() if row["repository_url"].endswith("acme/one")
+    )
+    # GitHub says of a repository that is none of one's business that it isn't there.
+    github.configure(tokens={github.api_key: {"repositories": ["acme/one"]}})
+    github.delete("issue", gone)
+    sync.read_anew()
+    assert sync.records("issue")[gone].deleted
+    assert sync.count() == 2 + 11 + 4
+    assert {sync.health(name) for name in sync.collections} == {"degraded"}
+    github.configure(tokens={github.api_key: None})
+    # And where it is no longer asked for, it goes.
+    database.sql("SELECT sequin.update_sync('main', options => %s)", Jsonb({"repositories": ["acme/one"]}))
+    eventually(lambda: sync.count() == 1 + 5 + 2, 60, what=database.status)
+    assert set(sync.live("repository")) == {one}
+
+
+def test_a_list_that_is_missing_is_no_empty_one(database: Database, github: Upstream) -> None:
+    for parent in ("acme/one", "acme/two"):
+        github.create("issue", count=5, parent=parent, event=False)
+    sync = starts(database, github, "issue").wait()
+    one, two = repository_of(github, "one"), repository_of(github, "two")
+    for status in (404, 403):
+        body = {"message": "Resource not accessible by personal access token"}
+        github.fault("status", status=status, body=body, match={"path": f"/repositories/{one}/issues"})
+        sync.read_anew()
+        assert (sync.count(), sync.health("issue")) == (10, "degraded")
+        assert list(unread(database, "issue")) == [f"repository {one}"]
+        github.clear_faults()
+        sync.read_anew()
+        eventually(lambda: sync.health("issue") == "healthy", 60, what=database.status)
+    # Issues that were turned off, and a repository that is gone, have none.
+    github.update("repository", one, has_issues=False)
+    github.delete("repository", two)
+    sync.read_anew()
+    eventually(lambda: sync.count() == 5, 60, what=database.status)
+    database.sql("SELECT sequin.update_sync('main', options => %s)", Jsonb({"repositories": ["acme/one"]}))
+    eventually(lambda: sync.count() == 0, 60, what=database.status)
+
+
+def test_a_repository_that_both_options_name_is_read_once(database: Database, github: Upstream) -> None:
+    github.create("issue", count=3, parent="acme/one", event=False)
+    options = {"org": "acme", "repositories": ["ACME/one"]}
+    sync = starts(database, github, "repository", "issue", **options).wait()
+    sync.converge()
+    version = sync.records("repository")[repository_of(github, "one")].row_version
+    sync.read_anew()
+    sync.converge()
+    assert sync.records("repository")[repository_of(github, "one")].row_version == version
+    assert not github.requests("/repos/[Aa]")
+
+
+def test_looks_go_on_where_they_are_when_options_change(database: Database, github: Upstream) -> None:
+    for parent in ("acme/one", "acme/two"):
+        github.create("issue", count=3, parent=parent, created=1_700_000_000, event=False)
+    sync = starts(database, github, "issue", repositories="acme/one").wait()
+
+    def since() -> list[str]:
+        asked = [urllib.parse.parse_qs(each.query).get("since") for each in github.requests("/issues")]
+        return [each[0] for each in asked if each]
+
+    first = eventually(since, 30, what=database.status)[0]
+    github.create("issue", parent="acme/one")
+    eventually(lambda: since()[-1] > first, 60, what=database.status)
+    known, seen = since()[-1], len(since())
+    options = Jsonb({"repositories": ["acme/one", "acme/two"]})
+    database.sql("SELECT sequin.update_sync('main', options => %s)", options)
+    sync.converge(60)
+    eventually(lambda: len(since()) >= seen + 2, 60, what=database.status)
+    assert all(each >= known for each in since()[seen:])
 
 
 def test_an_app_signs_in(database: Database, github: Upstream, tmp_path: Path) -> None:

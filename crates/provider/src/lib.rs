@@ -27,5 +27,6 @@ pub mod record;
 pub mod request;
 mod template;
 pub mod token;
+pub mod unread;
 pub mod value;
 pub mod write;

@@ -10,6 +10,7 @@ use sequin_provider::{
     moment::MomentFormat,
     object,
     position::Position,
+    unread::Hides,
 };
 use serde_json::{Value, json};
 use std::{
@@ -451,7 +452,12 @@ fn what_a_declaration_must_not_say_is_named_by_its_place() {
             },
             "/collections/2/scoped: ",
         ),
+        (|d| d["errors"]["rules"][0]["or_hidden"] = json!(true), "/errors/rules/0/or_hidden: "),
         (|d| d["collections"][0]["path"] = json!([]), "/collections/0/path: "),
+        (
+            |d| by_option(d, json!({"option": "of", "path": "/x/{of}", "within": "of"})),
+            "/collections/0/path/0/within: ",
+        ),
         (|d| by_option(d, json!({"option": "x", "path": "/x/{x}"})), "/collections/0/path/0/option: "),
         (|d| by_option(d, json!({"option": "of", "path": "/x"})), "/collections/0/path/0/path: "),
         (|d| by_option(d, json!({"option": "of", "paths": "/x"})), "/collections/0/path/0/paths: "),
@@ -623,6 +629,74 @@ fn lists_stand_beneath_options_and_beneath_one_another() {
     );
     let url = object::url(&Url::parse(BASE).unwrap(), &item, "s%2F1/x").unwrap();
     assert_eq!(url.path(), "/base/shelves/s%2F1/items/x");
+}
+
+#[test]
+fn a_list_that_cant_be_read_is_passed_over_and_what_it_hides_is_known() {
+    let shelves = |or_hidden: bool, retrieve: bool| {
+        let declaration = declare(|d| {
+            d["errors"]["rules"] = json!([{"status": [404], "class": "missing", "or_hidden": or_hidden},
+                                          {"status": [410], "class": "missing"},
+                                          {"status": [403], "class": "permission"}]);
+            by_option(d, json!({"option": "of", "path": "/of/{of}/items"}));
+            let mut shelf = json!({"name": "shelf", "title": "Shelves", "changes": {"sweep": 60},
+                                   "path": "/items/{parent.id}/shelves", "parent": {"collection": "item"}});
+            if retrieve {
+                shelf["retrieve"] = json!("/shelves/{id}");
+            }
+            d["collections"].as_array_mut().unwrap().push(shelf);
+        });
+        let shelf = CollectionRef::new(&Arc::new(declaration.unwrap()), "shelf").unwrap();
+        let options = [("of".to_owned(), vec!["a".to_owned(), "b".to_owned()])];
+        Listing { options: Arc::new(options.into()), ..Listing::whole(shelf) }
+    };
+    let read = |shelves: &Listing, position: &Position, status, body| {
+        shelves.interpret(position, &answer(&url(shelves, position), status, &[], body)).unwrap()
+    };
+    for (status, or_hidden, retrieve, expected) in [
+        (404, true, false, Hides::Unlisted),
+        (404, false, false, Hides::Unlisted),
+        (404, false, true, Hides::None),
+        (404, true, true, Hides::Unlisted),
+        (403, false, true, Hides::Unlisted),
+    ] {
+        let shelves = shelves(or_hidden, retrieve);
+        let page = read(&shelves, &shelves.start().unwrap(), status, "");
+        let unread = page.unread.unwrap();
+        assert_eq!((unread.list.to_string(), unread.hides), ("of a".to_owned(), expected), "{status}");
+        assert_eq!(url(&shelves, &page.next.unwrap()).path(), "/base/of/b/items");
+    }
+    let shelves = shelves(true, false);
+    let children = read(&shelves, &shelves.start().unwrap(), 200, r#"[{"id": 1}, {"id": 2}]"#).next.unwrap();
+    for status in [403, 404] {
+        let unread = read(&shelves, &children, status, "").unread.unwrap();
+        assert_eq!((unread.list.to_string(), unread.hides), ("item 1".into(), Hides::ChildrenOf("1".into())));
+    }
+    let gone = read(&shelves, &children, 410, "");
+    assert_eq!((gone.unread, gone.parents), (None, vec!["1".to_owned()]), "it surely has no children");
+    let shown = read(&shelves, &children, 200, "[]");
+    assert_eq!((shown.unread, shown.parents), (None, vec!["1".to_owned()]));
+    let all = listing(|d| d["errors"]["rules"] = json!([{"status": [403], "class": "permission"}]));
+    let refused = all.interpret(&start(), &answer(&url(&all, &start()), 403, &[], ""));
+    assert_eq!(refused.unwrap_err().class, FailureClass::Permission, "there is nothing beside it");
+}
+
+#[test]
+fn what_is_in_the_list_of_another_option_is_not_listed_alone() {
+    let paths = |shops: &[&str]| {
+        let items = listing(|d| {
+            d["options"] = json!({"shops": {"description": "Shops", "segments": 2}, "chain": {"description": "A chain"}});
+            d["collections"][0]["path"] = json!([
+                {"option": "shops", "path": "/shops/{shops}", "single": true, "within": "chain"},
+                {"option": "chain", "path": "/chains/{chain}/shops"}]);
+        });
+        let shops = shops.iter().map(|shop| (*shop).to_owned()).collect();
+        let options = [("shops".to_owned(), shops), ("chain".to_owned(), vec!["Big".to_owned()])];
+        let items = Listing { options: Arc::new(options.into()), ..items };
+        walk(&items, &[]).unwrap().0
+    };
+    assert_eq!(paths(&["big/one", "Bigger/one"]), ["/shops/Bigger/one"]);
+    assert_eq!(paths(&["BIG/one"]), ["/chains/Big/shops"]);
 }
 
 #[test]

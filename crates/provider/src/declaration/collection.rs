@@ -116,6 +116,8 @@ pub struct OptionPath {
     /// Whether the answer is the one object, and no list.
     #[serde(default)]
     pub single: bool,
+    /// Another option, whose lists have it already: a value that begins with one of that, and a slash, is left out.
+    pub within: Option<String>,
 }
 
 /// Where the parts of a record are in an object.
