@@ -257,7 +257,12 @@ impl Walk {
     }
 
     pub fn answered(&mut self, tag: Tag, answered: Answered, orders: &mut Orders) {
-        let Answered { sent_at, result, .. } = answered;
+        let Answered { sent_at, result, is_free, .. } = answered;
+        if let Purpose::Poll(poll) = &mut self.purpose
+            && is_free
+        {
+            poll.was_free();
+        }
         match (tag, result) {
             (Tag::Page(no), Ok(Reply::Page(page))) => self.take_page(no, page, sent_at, orders),
             (Tag::Check(upstream_id), Ok(Reply::Object(object))) => {

@@ -73,6 +73,10 @@ def test_options_are_checked(database: Database, github: Upstream) -> None:
     database.sql(
         "SELECT sequin.create_credential('c', 'github', %s)", Jsonb({"kind": "token", "token": "ghp_x"})
     )
+    options = database.value("SELECT options FROM sequin.providers WHERE name = 'github'")
+    assert options["repositories"]["segments"] == 2
+    assert options["org"]["collections"] == ["github:organization", "github:repository"]
+    assert database.value("SELECT options FROM sequin.providers WHERE name = 'stripe'") == {}
     assert "repositories" in refused("{issue}", {})
     assert "no such option" in refused("{issue}", {"repos": ["o/r"]})
     for wrong in ("acme", "acme/", "acme/..", "a/b/c", ["acme/one", "acme"], [], 5, None, {"a": "b/c"}):
@@ -105,6 +109,26 @@ def test_what_has_not_changed_is_not_sent_again(database: Database, github: Upst
     github.update(
         "pull_request", github.any_id("pull_request"), title="changed behind an answer that was known"
     )
+    sync.converge()
+
+
+def test_what_has_not_changed_costs_nothing(database: Database, github: Upstream) -> None:
+    github.create("repository", parent="acme", name="three", private=False, event=False)
+    names = ["acme/one", "acme/two", "acme/three"]
+    limit = {"allowed_requests": 30, "interval": 60}
+    sync = start_sync(
+        database, github, ["pull_request"], rate_limit=limit, options={"repositories": names}
+    ).wait()
+    one = repository_of(github, "one")
+
+    def unchanged() -> list[float]:
+        asked = github.requests(f"/repositories/{one}/pulls")
+        return [each.received for each in asked if each.status == 304]
+
+    # Six requests, of which each would be followed by four seconds without looks.
+    times = eventually(lambda: (found := unchanged()) and len(found) > 2 and found, 120, what=database.status)
+    assert times[-1] - times[-2] < 18
+    assert not github.overspent()
     sync.converge()
 
 

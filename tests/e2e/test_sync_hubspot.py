@@ -173,6 +173,16 @@ def test_the_limit_is_kept_and_what_is_refused_comes_later(database: Database) -
         sync.converge(60)
 
 
+def test_searches_have_a_limit_of_their_own(database: Database) -> None:
+    with Fake("--seed", "2", "--empty") as fake:
+        hubspot = fake.upstream("hubspot")
+        limit = {"allowed_requests": 90, "interval": 10}
+        starts(database, hubspot, *RECORDS, rate_limit=limit).wait(60)
+        eventually(lambda: len(hubspot.requests("/search")) > 2 * len(RECORDS), 60, what=database.status)
+        assert not [each for each in hubspot.requests() if each.status == 429]
+        assert not hubspot.overspent()
+
+
 def test_an_application_keeps_its_token_for_as_long_as_it_is_good(
     database: Database, hubspot: Upstream
 ) -> None:

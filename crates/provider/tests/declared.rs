@@ -293,6 +293,20 @@ fn errors_are_told_apart_by_header_and_in_good_answers() {
 }
 
 #[test]
+fn a_request_counts_against_the_limits_of_its_path() {
+    let declaration = declare(|d| {
+        d["rate_limit"]["also"] = json!([
+            {"allowed_requests": 900, "interval": 60},
+            {"allowed_requests": 5, "interval": 1, "path": "/objects/{}/search"}]);
+    });
+    let limits = declaration.unwrap().rate_limit;
+    assert_eq!(limits.further("/objects/contacts/search"), [0, 1]);
+    for other in ["/objects/contacts", "/objects//search", "/objects/a/b/search", "/a/objects/b/search", ""] {
+        assert_eq!(limits.further(other), [0], "{other}");
+    }
+}
+
+#[test]
 fn a_quota_that_is_used_up_says_how_long_to_wait() {
     let limits = |more: Value| {
         declare(|declaration| {
@@ -408,6 +422,14 @@ fn what_a_declaration_must_not_say_is_named_by_its_place() {
         (|d| token(d, "/authorize", json!({"url": "/a"})), "/authentication/0/token/authorize: "),
         (|d| d["rate_limit"]["allowed_requests"] = json!(0), "/rate_limit/allowed_requests: "),
         (|d| d["rate_limit"]["interval"] = json!(-1), "/rate_limit: "),
+        (
+            |d| d["rate_limit"]["also"] = json!([{"allowed_requests": 1, "interval": 0}]),
+            "/rate_limit/also/0: ",
+        ),
+        (
+            |d| d["rate_limit"]["also"] = json!([{"allowed_requests": 1, "interval": 1, "path": "a"}]),
+            "/rate_limit/also/0/path: ",
+        ),
         (|d| d["errors"]["rules"][0]["status"] = json!(["9xx"]), "/errors/rules/0/status/0: "),
         (|d| d["errors"]["rules"][0]["class"] = json!("odd"), "/errors/rules/0/class: unknown variant"),
         (|d| d["errors"]["rules"][1]["code"] = json!(null), "/errors/rules/1: "),
@@ -809,6 +831,7 @@ fn the_schema_knows_the_same_fields() {
         d["authentication"].as_array_mut().unwrap().push(signed);
         d["rate_limit"]["headers"] = json!({"remaining": "a", "reset": "b", "reset_format": "seconds"});
         d["rate_limit"]["cost"] = json!({"requested": "/a", "available": "/b", "restore_per_second": "/c"});
+        d["rate_limit"]["also"] = json!([{"allowed_requests": 5, "interval": 1}]);
         d["feeds"] = json!({"events": {"path": "/events", "since": "since", "id": "/id",
             "occurred_at": {"at": "/at", "format": "unix_seconds"}, "object_type": "/type", "object_id": "/of",
             "lookback": 60, "retention": 3600}});
@@ -847,6 +870,7 @@ fn the_schema_knows_the_same_fields() {
         ("/rate_limit", "/$defs/limits"),
         ("/rate_limit/headers", "/$defs/limits/properties/headers"),
         ("/rate_limit/cost", "/$defs/limits/properties/cost"),
+        ("/rate_limit/also/0", "/$defs/further_limit"),
         ("/errors", "/$defs/errors"),
         ("/errors/rules/0", "/$defs/errors/properties/rules/items"),
         ("/record", "/$defs/record"),

@@ -29,6 +29,14 @@ impl Declaration {
         if let Err(problem) = self.rate_limit.rate_limit().check() {
             return refuse("/rate_limit", problem.to_string());
         }
+        for (n, further) in self.rate_limit.also.iter().enumerate() {
+            if let Err(problem) = further.rate_limit().check() {
+                return refuse(format!("/rate_limit/also/{n}"), problem.to_string());
+            }
+            if let Some(path) = &further.path {
+                constant_path(&format!("/rate_limit/also/{n}/path"), path)?;
+            }
+        }
         for (n, rule) in self.errors.rules.iter().enumerate() {
             if rule.status.is_empty() {
                 return refuse(format!("/errors/rules/{n}/status"), "a rule needs at least one status");

@@ -22,7 +22,7 @@ pub use collection::{
 };
 pub use errors::{ErrorRule, Errors, HeaderValue, StatusPattern};
 pub use fields::{Field, FieldType, Fields};
-pub use limits::{Cost, Limits, QuotaHeaders, ResetFormat};
+pub use limits::{Cost, FurtherLimit, Limits, QuotaHeaders, ResetFormat};
 pub use options::{OptionValues, SyncOption};
 pub use pagination::{PageSize, Pagination};
 pub use token::{Algorithm, Authorize, ClientAuthentication, Grant, Jwt, TokenAnswer, TokenSource};
