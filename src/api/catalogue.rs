@@ -124,6 +124,7 @@ fn declared_fields(
 > {
     let collection = find(collection)?;
     let id = collection.shape().id;
+    let is_scoped = collection.scoped;
     let fields = collection.fields.iter().map(|(name, field)| {
         let pointer = field.pointer(name);
         (
@@ -131,7 +132,8 @@ fn declared_fields(
             field.field_type.name().to_owned(),
             pointer.keys().to_vec(),
             field.moment_format().map(|format| format.name().to_owned()),
-            field.field_type == FieldType::Text && *pointer == id,
+            // With the parent's in front it is another text than the object has.
+            field.field_type == FieldType::Text && *pointer == id && !is_scoped,
         )
     });
     Ok(TableIterator::new(fields.collect::<Vec<_>>()))

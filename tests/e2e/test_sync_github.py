@@ -286,6 +286,28 @@ def test_looks_go_on_where_they_are_when_options_change(database: Database, gith
     assert all(each >= known for each in since()[seen:])
 
 
+def test_a_view_has_the_fields_of_githubs_document(database: Database, github: Upstream) -> None:
+    github.create("issue", count=3, parent="acme/one", event=False)
+    github.create("branch", parent="acme/one", name="feature/x", event=False)
+    starts(database, github, "issue", "branch", repositories="acme/one").wait()
+    for name in ("issue", "branch"):
+        assert database.value("SELECT sequin.create_view(%s)", f"github:{name}") == f"github.{name}"
+    columns = "SELECT column_name, data_type FROM information_schema.columns WHERE table_name = 'issue'"
+    types = {row.column_name: row.data_type for row in database.sql(columns)}
+    expected = {
+        "number": "bigint",
+        "closed_at": "timestamp with time zone",
+        "labels": "jsonb",
+        "title": "text",
+    }
+    assert expected.items() <= types.items()
+    truth = sorted(issue["number"] for issue in github.objects("issue").values())
+    assert [row.number for row in database.sql("SELECT number FROM github.issue ORDER BY 1")] == truth
+    assert database.value("SELECT bool_and(created_at = _created_at) FROM github.issue")
+    # A branch is called what it is called, though its record's id has the repository's in front.
+    assert "feature/x" in [row.name for row in database.sql("SELECT name FROM github.branch")]
+
+
 def test_an_app_signs_in(database: Database, github: Upstream, tmp_path: Path) -> None:
     key = Key(tmp_path)
     github.configure(app={"id": 77, "public_key": key.public, "installations": {"5": {"account": "acme"}}})
