@@ -2,12 +2,15 @@
 
 use crate::{
     answer::Answer,
-    declaration::{Batch, CollectionRef, OptionPath, OptionValues, Pagination, Paths, UpdatedBound},
+    declaration::{
+        Batch, CollectionRef, OptionPath, OptionValues, Pagination, Paths, Together, UpdatedBound,
+    },
     pages::{After, List},
     pointer::{self, Pointer},
     position::{Beneath, NothingMissing, Position, Reading},
     record::{Reader, Record, Rejected, identifier},
     template::Template,
+    together::{self, Lists},
     unread::Unread,
 };
 use http::header::ETAG;
@@ -251,6 +254,14 @@ impl Listing {
             let reader = Reader::new(&self.collection, original);
             return read_batch(&reader, batch, ids, position, answer, text);
         }
+        if let (Beneath::Parents { ids }, Some(together)) = (beneath, &self.collection.together) {
+            let reader = Reader::new(&self.collection, original);
+            let Lists { mut records, rejected, listed, unfinished } =
+                together::read(&reader, together, ids, answer, text)?;
+            remove_repetitions(&mut records);
+            let (next, parents) = (position.with_instead(unfinished), ids.clone());
+            return Ok(Page { records, rejected, next, listed, parents, ..Page::empty(answer) });
+        }
         let pagination = self.pagination(&self.collection, level);
         let list = read_list(&self.collection, pagination, beneath, answer, text)?;
         let reader = match (self.subject, &self.collection.deleted) {
@@ -330,6 +341,7 @@ impl Listing {
         let mut created = Vec::with_capacity(list.items.len());
         let mut ids = Vec::with_capacity(list.items.len());
         let mut with_children = Vec::new();
+        let mut together = Vec::new();
         for item in &list.items {
             let updated_at = shape.updated_at.as_ref();
             let moments = [created_at, updated_at].map(|moment| moment.map(|moment| &moment.at));
@@ -355,13 +367,19 @@ impl Listing {
                 // The parent doesn't carry the list, so it has to be asked for.
                 Some(Err(_)) | None => Some(After::start()),
             };
-            if let Some(after) = start {
+            if child.together.is_some() {
+                together.push(id.clone());
+            } else if let Some(after) = start {
                 let values = values_of(item.get(), &wanted)
                     .map_err(|missing| format!("the {} {id} has nothing at {missing}", parents.title))?;
                 let beneath = Beneath::Object { id: id.clone(), values };
                 unfinished.push_back(Reading::behind(beneath, after));
             }
             ids.push(id);
+        }
+        if let Some(Together { size, .. }) = &child.together {
+            let ids = together.chunks(size.get()).map(<[String]>::to_vec);
+            unfinished.extend(ids.map(|ids| Reading::of(Beneath::Parents { ids })));
         }
         let is_over = !has_young && parents.updated.as_ref().is_some_and(|updated| updated.newest_first);
         let then = match single(parents, beneath) {

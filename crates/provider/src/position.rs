@@ -45,6 +45,8 @@ pub enum Beneath {
     },
     /// Nothing but a list that names them: these objects, which are read in one go.
     Objects { ids: Vec<String> },
+    /// Several objects of the parent collection, whose lists are read in one go.
+    Parents { ids: Vec<String> },
 }
 
 /// Levels as they were kept, in which there is a next page.
@@ -67,14 +69,14 @@ impl Beneath {
     pub(crate) fn id(&self) -> Option<&str> {
         match self {
             Self::Object { id, .. } => Some(id),
-            Self::Root | Self::Option { .. } | Self::Objects { .. } => None,
+            Self::Root | Self::Option { .. } | Self::Objects { .. } | Self::Parents { .. } => None,
         }
     }
 
     /// What a path or a parameter has in place of `{name}`.
     pub(crate) fn value(&self, name: &str) -> Option<&str> {
         match self {
-            Self::Root | Self::Objects { .. } => None,
+            Self::Root | Self::Objects { .. } | Self::Parents { .. } => None,
             Self::Option { name: own, value } => (own == name).then_some(value.as_str()),
             Self::Object { id, values } => match name.strip_prefix(OF_PARENT)? {
                 "id" => Some(id),
@@ -157,6 +159,17 @@ impl Position {
         position.without_empty_levels()
     }
 
+    /// Where to go on when these lists are to be read in place of the one that is next.
+    pub(crate) fn with_instead(&self, lists: VecDeque<Reading>) -> Option<Self> {
+        let mut position = self.clone();
+        let level = position.levels.last_mut()?;
+        level.pop_front();
+        for list in lists.into_iter().rev() {
+            level.push_front(list);
+        }
+        position.without_empty_levels()
+    }
+
     fn without_empty_levels(mut self) -> Option<Self> {
         while self.levels.last().is_some_and(VecDeque::is_empty) {
             self.levels.pop();
@@ -176,7 +189,7 @@ impl Position {
         let mut position = self.clone();
         let is_of_all = matches!(position.reading().beneath, Beneath::Root);
         // That objects are gone an answer says within itself; what is not there is the way to read them.
-        if matches!(position.reading().beneath, Beneath::Objects { .. }) {
+        if matches!(position.reading().beneath, Beneath::Objects { .. } | Beneath::Parents { .. }) {
             return Err(NothingMissing);
         }
         let list = position.levels.last_mut().and_then(VecDeque::front_mut).ok_or(NothingMissing)?;
@@ -193,7 +206,7 @@ impl Position {
     pub fn past_forbidden(&self) -> Result<Option<Self>, NothingMissing> {
         match self.reading().beneath {
             Beneath::Option { .. } | Beneath::Object { .. } => Ok(self.behind(None, VecDeque::new())),
-            Beneath::Root | Beneath::Objects { .. } => Err(NothingMissing),
+            Beneath::Root | Beneath::Objects { .. } | Beneath::Parents { .. } => Err(NothingMissing),
         }
     }
 }

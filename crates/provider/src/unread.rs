@@ -69,7 +69,9 @@ impl Unread {
                 let is_own = level + 1 == levels.len();
                 (list, if is_own { Hides::ChildrenOf(id.clone()) } else { Hides::Unlisted })
             }
-            Beneath::Object { .. } | Beneath::Objects { .. } | Beneath::Root => return None,
+            Beneath::Object { .. } | Beneath::Objects { .. } | Beneath::Parents { .. } | Beneath::Root => {
+                return None;
+            }
         };
         Some(Self { list, failure, hides })
     }

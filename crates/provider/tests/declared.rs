@@ -475,6 +475,13 @@ fn what_a_declaration_must_not_say_is_named_by_its_place() {
             "/collections/2/scoped: ",
         ),
         (|d| d["errors"]["rules"][0]["or_hidden"] = json!(true), "/errors/rules/0/or_hidden: "),
+        (
+            |d| {
+                d["collections"][0]["together"] = json!({"path": "/all", "body": {"of": ["{ids}"]}, "items": "",
+                    "parent": "/of", "children": "/items", "size": 2});
+            },
+            "/collections/0/together: ",
+        ),
         (|d| d["collections"][0]["path"] = json!([]), "/collections/0/path: "),
         (
             |d| by_option(d, json!({"option": "of", "path": "/x/{of}", "within": "of"})),
@@ -852,6 +859,8 @@ fn the_schema_knows_the_same_fields() {
             child.as_object_mut().unwrap().remove(key);
         }
         child["changes"] = json!({"sweep": 60});
+        child["together"] = json!({"path": "/all", "body": {"of": ["{ids}"]}, "items": "", "parent": "/of",
+            "children": "/items", "size": 2, "errors": {"items": "/a", "code": "/b", "none": "c"}});
         d["collections"].as_array_mut().unwrap().push(child);
         d["options"] = json!({"shop": {"description": "Shops"}});
         let mut shop = json!({"name": "shop", "title": "Shops", "changes": {"sweep": 60}});
@@ -890,6 +899,8 @@ fn the_schema_knows_the_same_fields() {
         ("/collections/0/writes", "/$defs/collection/properties/writes"),
         ("/collections/0/writes/update", "/$defs/write"),
         ("/collections/1/parent", "/$defs/collection/properties/parent"),
+        ("/collections/1/together", "/$defs/collection/properties/together"),
+        ("/collections/1/together/errors", "/$defs/collection/properties/together/properties/errors"),
     ] {
         let refused = declare(|d| {
             whole(d);

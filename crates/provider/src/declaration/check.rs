@@ -102,6 +102,9 @@ impl Declaration {
                     let problem = "ids of that one tell its objects only from others beneath the same parent";
                     return refuse(at("/parent/collection"), problem);
                 }
+                Some(found) if found.together.is_some() => {
+                    return refuse(at("/parent/collection"), "that one's lists are read several at once");
+                }
                 Some(found) if found.parent.is_some() && parent.embedded.is_some() => {
                     return refuse(
                         at("/parent/embedded"),

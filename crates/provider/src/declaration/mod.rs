@@ -18,7 +18,7 @@ pub use authentication::{Authentication, Check, Encoded, HeaderText};
 pub use check_token::ACCESS_TOKEN;
 pub use collection::{
     Batch, Changes, Collection, CreatedBounds, Moment, OptionPath, Parent, Paths, PropertyList, RecordShape,
-    Ties, Tombstones, UpdatedBound,
+    Ties, Together, TogetherErrors, Tombstones, UpdatedBound,
 };
 pub use errors::{ErrorRule, Errors, HeaderValue, StatusPattern};
 pub use fields::{Field, FieldType, Fields};
