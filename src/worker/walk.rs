@@ -355,7 +355,9 @@ impl Walk {
             }
         };
         let is_over = matches!(then, Then::Polled { began: Some(_), .. });
-        let recovered = self.recover(&Tag::Page(no));
+        // That a list was passed over is no success, as long as it may be all of them.
+        let is_well = unread.is_none() || !self.passed_over.is_everything();
+        let recovered = if is_well { self.recover(&Tag::Page(no)) } else { None };
         let batch = self.batch(page.records, page.rejected, sent_at);
         orders.works.push(Work { batch: Some(batch), recovered, then });
         if is_over || unread.is_some() {

@@ -254,6 +254,18 @@ def test_a_list_that_is_missing_is_no_empty_one(database: Database, github: Upst
     eventually(lambda: sync.count() == 0, 60, what=database.status)
 
 
+def test_where_a_hundred_lists_are_forbidden_the_collection_is(database: Database, github: Upstream) -> None:
+    for number in range(110):
+        github.create("repository", parent="acme", name=f"r{number}", private=False, event=False)
+    body = {"message": "Must have push access to view repository collaborators."}
+    github.fault("status", status=403, body=body, match={"path": "/collaborators"})
+    sync = starts(database, github, "collaborator", org="acme")
+    eventually(lambda: sync.health("collaborator") == "failing", 60, what=database.status)
+    [row] = database.sql("SELECT failure_class, backfilled_at FROM sequin.sync_collections")
+    assert row == ("permission", None)
+    assert len(github.requests("/collaborators")) < 110
+
+
 def test_a_repository_that_both_options_name_is_read_once(database: Database, github: Upstream) -> None:
     github.create("issue", count=3, parent="acme/one", event=False)
     options = {"org": "acme", "repositories": ["ACME/one"]}
