@@ -87,7 +87,8 @@ fn options(declaration: &Declaration) -> JsonB {
         Paths::One(_) => false,
     };
     let described = declaration.options.iter().map(|(name, option)| {
-        let collections = declaration.collections.iter().filter(|collection| is_by(collection, name.as_str()));
+        let collections =
+            declaration.collections.iter().filter(|collection| is_by(collection, name.as_str()));
         let ids: Vec<String> = collections
             .map(|of| CollectionId::new(&declaration.provider, &of.name).as_str().to_owned())
             .collect();

@@ -319,6 +319,10 @@ mod tests {
         assert_eq!(lane.queued(), 0);
     }
 
+    fn of_searches(job: &&'static str) -> &[usize] {
+        if job.starts_with("search") { &[0] } else { &[] }
+    }
+
     #[test]
     fn who_has_used_up_a_budget_lets_others_pass() {
         let mut lane = Lane::new();
@@ -326,9 +330,6 @@ mod tests {
         lane.set_limits(limits(1000, 10), begun);
         let search = Rate { allowed_requests: NonZeroU32::new(1).unwrap(), interval: Duration::from_secs(5) };
         lane.set_budgets(&[search], begun);
-        fn budgets<'a>(job: &'a &'static str) -> &'a [usize] {
-            if job.starts_with("search") { &[0] } else { &[] }
-        }
         for (priority, job) in [
             (Polling, "search 1"),
             (Polling, "search 2"),
@@ -341,7 +342,7 @@ mod tests {
         let mut at = now;
         let mut order = Vec::new();
         for _ in 0..20 {
-            match lane.next(at, budgets) {
+            match lane.next(at, of_searches) {
                 Next::Send(job) => order.push((job, (at - now).as_secs())),
                 Next::At(later) => at = later,
                 Next::Wait => break,
@@ -351,8 +352,9 @@ mod tests {
         // The same again change nothing, and neither does one that the lane doesn't have.
         lane.set_budgets(&[search], at);
         lane.push(Polling, "search 3");
-        assert!(matches!(lane.next(at, budgets), Next::At(later) if later > at + Duration::from_secs(4)));
-        assert_eq!(lane.next(at + Duration::from_secs(1), |_| &[7]), Next::Send("search 3"));
+        let soon = at + Duration::from_secs(1);
+        assert!(matches!(lane.next(soon, of_searches), Next::At(later) if later > at + Duration::from_secs(4)));
+        assert_eq!(lane.next(soon, |_| &[7]), Next::Send("search 3"));
     }
 
     #[test]
