@@ -353,7 +353,9 @@ mod tests {
         lane.set_budgets(&[search], at);
         lane.push(Polling, "search 3");
         let soon = at + Duration::from_secs(1);
-        assert!(matches!(lane.next(soon, of_searches), Next::At(later) if later > at + Duration::from_secs(4)));
+        assert!(
+            matches!(lane.next(soon, of_searches), Next::At(later) if later > at + Duration::from_secs(4))
+        );
         assert_eq!(lane.next(soon, |_| &[7]), Next::Send("search 3"));
     }
 
