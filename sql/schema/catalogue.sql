@@ -1,8 +1,8 @@
 CREATE VIEW sequin.providers AS
-SELECT name, title, documentation, base_url, credential_kinds, rate_limit, version, is_built_in
+SELECT name, title, documentation, base_url, credential_kinds, rate_limit, version, is_built_in, options
 FROM sequin._declared_providers();
 COMMENT ON VIEW sequin.providers IS 'The APIs that can be synced: those that are built in, and those that were registered. rate_limit is what the API '
-    'documents; half is used by default.';
+    'documents; half is used by default. options: what a sync can say of what it is to read.';
 
 CREATE VIEW sequin.collections AS
 SELECT c.provider, c.collection_id, c.name, c.title, c.parent_collection_id, c.changes, c.deletes,

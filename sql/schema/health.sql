@@ -44,6 +44,18 @@ FROM sequin._sync_collections AS c
 JOIN sequin.syncs AS s ON s.id = c.sync_id
 LEFT JOIN sequin._feeds AS f ON f.sync_id = c.sync_id AND f.feed = c.feed
 LEFT JOIN sequin._refusals AS r ON r.credential_id = s.credential_id
+CROSS JOIN LATERAL (
+    SELECT (pg_catalog.array_agg(e.value ->> 'class' ORDER BY e.n))[1] AS failure_class,
+           pg_catalog.string_agg(e.key || ': ' || (e.value ->> 'error'), '; ' ORDER BY e.n) FILTER (WHERE e.n <= 3)
+               || CASE WHEN pg_catalog.count(*) > 3 THEN
+                      pg_catalog.format('; and %s more', pg_catalog.count(*) - 3)
+                  ELSE '' END AS error,
+           pg_catalog.min((e.value ->> 'since')::timestamptz) AS since
+    FROM (
+        SELECT each.key, each.value, pg_catalog.row_number() OVER (ORDER BY each.key) AS n
+        FROM pg_catalog.jsonb_each(c.unread) AS each
+    ) AS e
+) AS u
 LEFT JOIN LATERAL (
     SELECT p.*
     FROM (VALUES
@@ -65,7 +77,9 @@ LEFT JOIN LATERAL (
              'Look at the provider whether they are gone. If they are, call sequin.confirm_deletes(%L, %L); if not, '
              'mend the credential or its permissions: the next sweep finds them again.',
              s.name, c.collection_id
-         ))
+         )),
+        (5, CASE WHEN c.unread IS NOT NULL THEN 'degraded' END, u.failure_class, u.error, u.since, u.since, NULL,
+         sequin._failure_hint(u.failure_class))
     ) AS p (place, health, failure_class, error, error_at, failing_since, retry_at, hint)
     WHERE p.health <> 'healthy'
     ORDER BY p.health = 'failing' DESC, p.place
@@ -73,7 +87,7 @@ LEFT JOIN LATERAL (
 ) AS p ON true;
 COMMENT ON VIEW sequin._collection_health IS
     'How each collection of each sync is, and the worst of what is wrong with it: its own failure, that of the feed '
-    'which it listens to, a refused credential, or a sweep that the guard has stopped.';
+    'which it listens to, a refused credential, a sweep that the guard has stopped, or lists that were passed over.';
 
 CREATE FUNCTION sequin._note_health(the_credential uuid, the_sync uuid, the_feed text, the_collection text)
 RETURNS void
@@ -216,6 +230,20 @@ BEGIN
             jsonb_build_object('missing', NEW.guarded_missing, 'records', NEW.guarded_total)
         );
     END IF;
+    IF NEW.unread IS DISTINCT FROM OLD.unread THEN
+        PERFORM sequin._log_sync(
+            NEW.sync_id, NEW.collection_id, CASE WHEN is_again THEN 'readable' ELSE 'unreadable' END,
+            jsonb_build_object('lists', lists)
+        )
+        FROM (
+            SELECT false AS is_again, jsonb_object_agg(e.key, e.value ->> 'error') AS lists
+            FROM jsonb_each(NEW.unread) AS e WHERE (OLD.unread ? e.key) IS NOT TRUE
+            UNION ALL
+            SELECT true, jsonb_object_agg(e.key, e.value ->> 'error')
+            FROM jsonb_each(OLD.unread) AS e WHERE (NEW.unread ? e.key) IS NOT TRUE
+        ) AS changes
+        WHERE lists IS NOT NULL;
+    END IF;
     PERFORM sequin._note_failure(
         NEW.sync_id, NEW.collection_id, NULL, OLD.failure_class, OLD.failures, OLD.failing_since, NEW.failure_class,
         NEW.failures, NEW.error
@@ -224,10 +252,11 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION sequin._note_collection() IS 'Draws the consequences of what has changed for one collection.';
-CREATE TRIGGER health AFTER UPDATE OF failure_class, failures, guarded_at ON sequin._sync_collections
+CREATE TRIGGER health AFTER UPDATE OF failure_class, failures, guarded_at, unread ON sequin._sync_collections
     FOR EACH ROW WHEN (
         OLD.failure_class IS DISTINCT FROM NEW.failure_class
         OR OLD.guarded_at IS DISTINCT FROM NEW.guarded_at
+        OR OLD.unread IS DISTINCT FROM NEW.unread
         OR sequin._health_of(OLD.failure_class, OLD.failures) <> sequin._health_of(NEW.failure_class, NEW.failures)
     ) EXECUTE FUNCTION sequin._note_collection();
 

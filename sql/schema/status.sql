@@ -53,7 +53,8 @@ SELECT c.stream_id,
        coalesce(h.error, CASE WHEN c.failed_at >= f.failed_at OR f.failed_at IS NULL THEN c.error ELSE f.error END)
            AS last_error,
        coalesce(h.error_at, greatest(c.failed_at, f.failed_at)) AS last_error_at,
-       c.guarded_missing AS held_back
+       c.guarded_missing AS held_back,
+       c.unread
 FROM sequin._sync_collections AS c
 JOIN sequin.syncs AS s ON s.id = c.sync_id
 JOIN sequin._collection_health AS h ON h.sync_id = c.sync_id AND h.collection_id = c.collection_id
@@ -78,7 +79,7 @@ COMMENT ON VIEW sequin.sync_collections IS
     'How each collection of each sync is doing. lag: how old the newest complete look at the API is; NULL before the '
     'initial backfill has completed. A look that found nothing is written down every 10 seconds only. next_run_at: when '
     'the API is asked next, by the settings; a strict rate limit can make it later. held_back: how many deletions wait '
-    'for sequin.confirm_deletes.';
+    'for sequin.confirm_deletes. unread: the lists that could not be read and were passed over, with the reasons.';
 
 CREATE VIEW sequin.status WITH (security_barrier) AS
 SELECT s.name AS sync,

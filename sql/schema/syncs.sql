@@ -217,6 +217,9 @@ CREATE TABLE sequin._sync_collections (
     guarded_at      timestamptz,
     guarded_missing bigint,
     guarded_total   bigint,
+    -- The lists that could not be read and were passed over: what each is called, the class of the failure, the API's
+    -- words, and since when. NULL: none.
+    unread          jsonb,
     -- As it was last announced; _collection_health has what it is.
     health          text        NOT NULL DEFAULT 'healthy',
     health_since    timestamptz NOT NULL DEFAULT pg_catalog.now(),
@@ -286,6 +289,12 @@ CREATE TABLE sequin._sweep_pages (
     backfill_id  uuid   NOT NULL REFERENCES sequin.backfills ON DELETE CASCADE,
     page         bigint NOT NULL,
     upstream_ids text[] NOT NULL,
+    -- The parents whose children the page has shown.
+    parent_ids   text[] NOT NULL DEFAULT '{}',
+    -- There is no page, as a list was not read: so nothing is known of the children of this parent, or of any records
+    -- whose list was not read.
+    hidden_parent_id text,
+    hides_any    boolean NOT NULL DEFAULT false,
     PRIMARY KEY (backfill_id, page)
 );
 

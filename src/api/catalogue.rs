@@ -8,8 +8,9 @@ use pgrx::{JsonB, prelude::*};
 use sequin_domain::{collection::CollectionId, mutation::Action};
 use sequin_provider::{
     catalogue,
-    declaration::{Collection, CollectionRef, FieldType},
+    declaration::{Collection, CollectionRef, Declaration, FieldType, Paths},
 };
+use serde_json::{Value, json};
 
 #[allow(clippy::type_complexity, reason = "the columns of the function")]
 #[pg_extern(name = "_declared_providers", stable, parallel_restricted)]
@@ -25,6 +26,7 @@ fn declared_providers() -> Result<
             name!(rate_limit, Option<JsonB>),
             name!(version, Option<String>),
             name!(is_built_in, bool),
+            name!(options, JsonB),
         ),
     >,
 > {
@@ -39,6 +41,7 @@ fn declared_providers() -> Result<
             serde_json::to_value(declaration.rate_limit.rate_limit()).ok().map(JsonB),
             declaration.version.clone(),
             catalogue::find(&declaration.provider).is_some(),
+            options(&declaration),
         )
     })))
 }
@@ -77,6 +80,26 @@ fn declared_collections() -> Result<
     })))
 }
 
+/// What syncs can say of what they are to read: what each option names, and which collections are found by it.
+fn options(declaration: &Declaration) -> JsonB {
+    let is_by = |collection: &&Collection, option: &str| match &collection.path {
+        Paths::ByOption(paths) => paths.iter().any(|path| path.option == option),
+        Paths::One(_) => false,
+    };
+    let described = declaration.options.iter().map(|(name, option)| {
+        let collections =
+            declaration.collections.iter().filter(|collection| is_by(collection, name.as_str()));
+        let ids: Vec<String> = collections
+            .map(|of| CollectionId::new(&declaration.provider, &of.name).as_str().to_owned())
+            .collect();
+        let described = json!({
+            "description": option.description, "segments": option.segments, "collections": ids,
+        });
+        (name.clone(), described)
+    });
+    JsonB(Value::Object(described.collect()))
+}
+
 /// The identifier of a collection, for the functions that are written in SQL.
 #[pg_extern(name = "_collection_id", stable, parallel_restricted)]
 fn collection_id(collection: &str) -> Result<String> {
@@ -103,6 +126,7 @@ fn declared_fields(
 > {
     let collection = find(collection)?;
     let id = collection.shape().id;
+    let is_scoped = collection.scoped;
     let fields = collection.fields.iter().map(|(name, field)| {
         let pointer = field.pointer(name);
         (
@@ -111,7 +135,8 @@ fn declared_fields(
             pointer.keys().to_vec(),
             field.moment_format().map(|format| format.name().to_owned()),
             field.quoted,
-            field.field_type == FieldType::Text && *pointer == id,
+            // With the parent's in front it is another text than the object has.
+            field.field_type == FieldType::Text && *pointer == id && !is_scoped,
         )
     });
     Ok(TableIterator::new(fields.collect::<Vec<_>>()))

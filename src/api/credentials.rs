@@ -237,7 +237,7 @@ pub(super) fn save(
         // A page's place in one server's list says nothing of another's.
         let syncs = store::credentials::sync_ids(id)?;
         transaction::giving_way(|| {
-            syncs.iter().try_for_each(|sync_id| store::backfills::restart(*sync_id, None))
+            syncs.iter().try_for_each(|sync_id| store::backfills::restart(*sync_id, None, false))
         })?;
     }
     Ok(())

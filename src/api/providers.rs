@@ -61,7 +61,7 @@ fn follow(synced: &Synced, new: &Arc<Declaration>, old: Option<&Arc<Declaration>
     let new_feed = new.as_ref().and_then(|new| new.changes.feed.clone());
     let old = old.and_then(|old| CollectionRef::of_id(old, collection_id));
     if !new.zip(old).is_some_and(|(new, old)| new.lists_as(&old)) {
-        store::backfills::restart(*sync_id, Some(collection_id))?;
+        store::backfills::restart(*sync_id, Some(collection_id), false)?;
     }
     if new_feed != *feed {
         store::providers::set_feed(*sync_id, collection_id, new_feed.as_deref())?;

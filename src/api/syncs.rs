@@ -121,9 +121,10 @@ fn update_sync(
     Ok(())
 }
 
-/// The options lead to other lists: what is unfinished starts over, and everything is read and compared once.
+/// The options lead to other lists: what is unfinished starts over, and everything is read and compared once. Looks go on
+/// from where they are: what is older than that, of a value that is new, the comparison finds.
 fn look_elsewhere(sync: &Sync, collections: &[String]) -> Result<()> {
-    transaction::giving_way(|| store::backfills::restart(sync.id, None))?;
+    transaction::giving_way(|| store::backfills::restart(sync.id, None, true))?;
     for collection_id in collections.iter().filter(|id| sync.collections.contains(id)) {
         store::progress::start_sweep(store::new_id(), sync.id, collection_id)?;
     }

@@ -38,7 +38,9 @@ pub fn state(id: Uuid) -> Result<Option<String>> {
     one(statement!("backfills/state"), &[id.into()], |row| first(row, 1))
 }
 
-/// The list of a collection, or of all of a sync, is another one than before: what is unfinished starts over.
-pub fn restart(sync_id: Uuid, collection_id: Option<&str>) -> Result<()> {
-    execute(statement!("backfills/restart"), &[sync_id.into(), collection_id.into()]).map(drop)
+/// The list of a collection, or of all of a sync, is another one than before: what is unfinished starts over. So do looks,
+/// unless it leads to what they know, and more: that is what `keeps_looks` says.
+pub fn restart(sync_id: Uuid, collection_id: Option<&str>, keeps_looks: bool) -> Result<()> {
+    let arguments = [sync_id.into(), collection_id.into(), (!keeps_looks).into()];
+    execute(statement!("backfills/restart"), &arguments).map(drop)
 }

@@ -8,6 +8,8 @@ use super::{
 use crate::error::invalid;
 use pgrx::{Uuid, datum::TimestampWithTimeZone};
 use sequin_domain::{failure::Failure, ranges::Span, timestamp::Timestamp};
+use sequin_provider::unread::Hides;
+use serde_json::{Value, json};
 
 /// Where a range of a backfill stands after a page.
 #[derive(Debug, Clone)]
@@ -69,9 +71,53 @@ fn instant(second: Option<i64>) -> Option<TimestampWithTimeZone> {
     second.and_then(Timestamp::from_unix_seconds).and_then(to_postgres)
 }
 
+/// What a sweep notes of a page, beside the ids on it.
+#[derive(Debug, Clone)]
+pub struct Noted {
+    /// The parents whose children it has shown.
+    pub parents: Vec<String>,
+    /// Of which records nothing is known because of it.
+    pub hides: Hides,
+}
+
+impl Noted {
+    /// Of an object that was asked for by itself.
+    pub fn nothing() -> Self {
+        Self { parents: Vec::new(), hides: Hides::None }
+    }
+}
+
 /// A sweep has seen these objects.
-pub fn note_seen(backfill: Uuid, upstream_ids: Vec<String>) -> Result<()> {
-    execute(statement!("worker/note_seen"), &[backfill.into(), upstream_ids.into()]).map(drop)
+pub fn note_seen(backfill: Uuid, upstream_ids: Vec<String>, noted: &Noted) -> Result<()> {
+    let (hides_any, hidden_parent) = match &noted.hides {
+        Hides::None => (false, None),
+        Hides::Unlisted => (true, None),
+        Hides::ChildrenOf(parent) => (false, Some(parent.as_str())),
+    };
+    let arguments = [
+        backfill.into(),
+        upstream_ids.into(),
+        noted.parents.clone().into(),
+        hides_any.into(),
+        hidden_parent.into(),
+    ];
+    execute(statement!("worker/note_seen"), &arguments).map(drop)
+}
+
+/// Writes down which lists of a collection could not be read. `is_whole`: all others could. True where some were written
+/// down that now can be.
+pub fn note_unread(
+    sync_id: Uuid,
+    collection_id: &str,
+    unread: &[(String, Failure)],
+    is_whole: bool,
+) -> Result<bool> {
+    let told = |(name, failure): &(String, Failure)| {
+        (name.clone(), json!({"class": failure.class.as_str(), "error": failure.message}))
+    };
+    let unread = Value::Object(unread.iter().map(told).collect()).to_string();
+    let arguments = [sync_id.into(), collection_id.into(), unread.as_str().into(), is_whole.into()];
+    one(statement!("worker/note_unread"), &arguments, |row| first(row, 1)).map(|known| known.unwrap_or(false))
 }
 
 /// What a sweep has not seen.

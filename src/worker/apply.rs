@@ -156,8 +156,8 @@ fn follow(sync: &SyncContext, work: &Work, counts: &Counts, settings: &Settings)
             if let Some(piece) = cut {
                 progress::cut_range(*backfill, *piece)?;
             }
-            if let Some(batch) = work.batch.as_ref().filter(|_| *noted) {
-                progress::note_seen(*backfill, ids_of(batch))?;
+            if let Some((noted, batch)) = noted.as_ref().zip(work.batch.as_ref()) {
+                progress::note_seen(*backfill, ids_of(batch), noted)?;
             }
         }
         Then::Complete { backfill } => progress::complete_backfill(*backfill)?,
@@ -181,7 +181,14 @@ fn follow(sync: &SyncContext, work: &Work, counts: &Counts, settings: &Settings)
         Then::LookAgain { backfill, range } => progress::cut_range(*backfill, *range)?,
         Then::Noted { backfill, upstream_id } => {
             count_deletions(*backfill, work, counts)?;
-            progress::note_seen(*backfill, vec![upstream_id.clone()])?;
+            progress::note_seen(*backfill, vec![upstream_id.clone()], &progress::Noted::nothing())?;
+        }
+        Then::NoteUnread { collection_id, unread, is_whole, looks } => {
+            let is_readable_again = progress::note_unread(sync.id, collection_id, unread, *is_whole)?;
+            if is_readable_again && *looks {
+                // What has changed there meanwhile, no look goes back to.
+                progress::start_sweep(store::new_id(), sync.id, collection_id)?;
+            }
         }
         Then::Polled { newest, began, is_news } => {
             let is_news = *is_news && (newest.is_some() || began.is_some());

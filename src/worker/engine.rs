@@ -366,6 +366,7 @@ impl Engine {
         self.keep_time(plan.last_noted);
         for (id, lane) in &plan.lanes {
             self.net.set_lane(*id, Some(lane.limits));
+            self.net.set_budgets(*id, lane.further.clone());
             if let Some(pause) = lane.pause {
                 self.net.pause_lane(*id, pause);
             }

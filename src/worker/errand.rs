@@ -98,7 +98,7 @@ fn task(
                 let answer = Answer { status, headers, body, received_at: sent_at + elapsed, url };
                 let result = read(&answer);
                 let pause = result.as_ref().err().and_then(Failure::pause);
-                Answered { sent_at, pause, has_arrived: true, refusal: None, result }
+                Answered { sent_at, pause, has_arrived: true, is_free: false, refusal: None, result }
             }
             Err(sequin_net::Failure { error, sent_at }) => {
                 Answered::failed(sent_at.unwrap_or_else(SystemTime::now), classify(&error))
@@ -106,5 +106,6 @@ fn task(
         };
         answered.without(&secrets)
     });
-    Task { id, lane: credential.lane, priority: Priority::Mutation, request, interpret }
+    let budgets = credential.declaration.rate_limit.further(request.url.path());
+    Task { id, lane: credential.lane, priority: Priority::Mutation, budgets, request, interpret }
 }

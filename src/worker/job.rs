@@ -4,7 +4,7 @@ use super::request::Question;
 use crate::store::{
     mutations::{Mutation, Settled, Words},
     pages::Place,
-    progress::{Piece, Standing},
+    progress::{Noted, Piece, Standing},
     retention::Oldest,
 };
 use pgrx::Uuid;
@@ -80,7 +80,8 @@ pub enum Then {
         range: Standing,
         /// What was cut off the range because of the page.
         cut: Option<Piece>,
-        noted: bool,
+        /// What a sweep notes of the page, beside the ids on it.
+        noted: Option<Noted>,
     },
     Complete {
         backfill: Uuid,
@@ -98,6 +99,15 @@ pub enum Then {
     Noted {
         backfill: Uuid,
         upstream_id: String,
+    },
+    /// These lists could not be read, by what they are called.
+    NoteUnread {
+        collection_id: String,
+        unread: Vec<(String, Failure)>,
+        /// All that is known of others is out of date.
+        is_whole: bool,
+        /// A look has found it, which shows no more than what is new.
+        looks: bool,
     },
     /// A page of a poll; the last one says when the poll began. `is_news`: it is to be written down.
     Polled {

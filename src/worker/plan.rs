@@ -15,9 +15,9 @@ use crate::{
 };
 use pgrx::Uuid;
 use sequin_domain::{frequency::Frequency, rate_limit::RateLimit, timestamp::Timestamp};
-use sequin_net::{LaneId, Limits};
+use sequin_net::{LaneId, Limits, Rate};
 use sequin_provider::{
-    declaration::{CollectionRef, Declaration, OptionValues},
+    declaration::{CollectionRef, Declaration, FurtherLimit, OptionValues},
     listing::Listing,
 };
 use std::{
@@ -117,6 +117,8 @@ type Declarations = HashMap<String, Arc<Declaration>>;
 /// What holds for all that uses a credential.
 pub struct Lane {
     pub limits: Limits,
+    /// What some of the requests keep to besides, as declared.
+    pub further: Vec<Rate>,
     /// For how long the API has asked for silence.
     pub pause: Option<Duration>,
 }
@@ -167,7 +169,9 @@ impl Plan {
         credentials.retain(|credential| is_ours(&credential.id));
         let declarations: Declarations =
             declarations.into_iter().map(|declaration| (declaration.provider.clone(), declaration)).collect();
-        let budgets = budgets(&rows, &credentials, &declarations);
+        let given = given_budgets(&rows, &declarations);
+        let further = further_budgets(&credentials, &declarations, &given);
+        let budgets = budgets(&credentials, &declarations, given);
         let pauses = pauses(&credentials);
         let credentials: HashMap<Uuid, Rc<CredentialContext>> = credentials
             .into_iter()
@@ -223,7 +227,8 @@ impl Plan {
             .into_iter()
             .map(|(lane, budget)| {
                 let pause = pauses.get(&lane).copied();
-                (lane, Lane { limits: limits(budget), pause })
+                let further = further.get(&lane).cloned().unwrap_or_default();
+                (lane, Lane { limits: limits(budget), further, pause })
             })
             .collect();
         Ok(Self {
@@ -254,9 +259,9 @@ fn describe(discovered: &[Discovered], credential_id: Uuid, ids: &[&str]) -> Des
 
 /// The budget of each credential: what its syncs were given, or else half of what the API documents.
 fn budgets(
-    syncs: &[plan::Sync],
     credentials: &[plan::Credential],
     declarations: &Declarations,
+    given: HashMap<LaneId, RateLimit>,
 ) -> HashMap<LaneId, RateLimit> {
     let mut default: HashMap<LaneId, RateLimit> = credentials
         .iter()
@@ -264,6 +269,34 @@ fn budgets(
             Some((lane(row.id), declarations.get(&row.provider)?.rate_limit.rate_limit().half()))
         })
         .collect();
+    default.extend(given);
+    default
+}
+
+/// The budgets that the API documents besides, in their order: half of each, unless a sync was given a budget. Then whoever
+/// gave it has the rest of the quota in view, and one for all requests is no stricter than what was given.
+fn further_budgets(
+    credentials: &[plan::Credential],
+    declarations: &Declarations,
+    given: &HashMap<LaneId, RateLimit>,
+) -> HashMap<LaneId, Vec<Rate>> {
+    let of_credential = |row: &plan::Credential| {
+        let (lane, declaration) = (lane(row.id), declarations.get(&row.provider)?);
+        let budget = |further: &FurtherLimit| match (given.get(&lane), &further.path) {
+            (None, _) => further.rate_limit().half(),
+            (Some(_), Some(_)) => further.rate_limit(),
+            (Some(given), None) => further.rate_limit().wider(*given),
+        };
+        let rate =
+            |budget: RateLimit| Rate { allowed_requests: budget.allowed_requests, interval: budget.window() };
+        let rates: Vec<Rate> = declaration.rate_limit.also.iter().map(budget).map(rate).collect();
+        Some((lane, rates))
+    };
+    credentials.iter().filter_map(of_credential).collect()
+}
+
+/// The budgets that syncs were given, by what they share.
+fn given_budgets(syncs: &[plan::Sync], declarations: &Declarations) -> HashMap<LaneId, RateLimit> {
     let mut given: HashMap<LaneId, RateLimit> = HashMap::new();
     for sync in syncs.iter().filter(|sync| declarations.contains_key(&sync.provider)) {
         let lane = lane(sync.credential_id);
@@ -274,8 +307,7 @@ fn budgets(
             given.entry(lane).and_modify(|budget| *budget = budget.stricter(limit)).or_insert(limit);
         }
     }
-    default.extend(given);
-    default
+    given
 }
 
 /// For how long the API has asked those who use a credential for silence.

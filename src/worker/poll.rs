@@ -57,7 +57,9 @@ struct Look {
     reached: Option<Timestamp>,
     /// Whether there was anything new.
     found: bool,
+    /// How many requests it has taken that count, and what it waits for each of them.
     requests: u32,
+    share: Duration,
     /// All that it has found is stored, and that has been said.
     closing: bool,
 }
@@ -105,7 +107,16 @@ impl Poll {
     pub fn look(&mut self, whole: Listing, now: Instant) -> Listing {
         let (began, started) = (SystemTime::now(), now);
         let (first, reached) = (None, None);
-        self.look = Some(Look { began, started, first, reached, found: false, requests: 0, closing: false });
+        self.look = Some(Look {
+            began,
+            started,
+            first,
+            reached,
+            found: false,
+            requests: 0,
+            share: Duration::ZERO,
+            closing: false,
+        });
         self.due = now + self.every;
         self.known = std::mem::take(&mut self.latest);
         self.listing(whole)
@@ -132,14 +143,22 @@ impl Poll {
     /// Something is asked for the look. One that takes many requests is followed by a longer pause; `share`: for each.
     pub fn asks(&mut self, share: Duration) {
         if let Some(look) = &mut self.look {
-            look.requests += 1;
-            self.due = self.due.max(look.started + share * look.requests);
+            (look.requests, look.share) = (look.requests + 1, share);
+        }
+    }
+
+    /// What was asked for the look has cost nothing.
+    pub fn was_free(&mut self) {
+        if let Some(look) = &mut self.look {
+            look.requests = look.requests.saturating_sub(1);
         }
     }
 
     /// The look is over, and what it has found is stored.
     pub fn looked(&mut self) {
-        self.look = None;
+        if let Some(look) = self.look.take() {
+            self.due = self.due.max(look.started + look.share * look.requests);
+        }
     }
 
     /// Says that all deletions that were listed are in the stream, once.

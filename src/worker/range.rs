@@ -140,6 +140,14 @@ impl Range {
         self.asked = None;
     }
 
+    /// The list is to be read from its start again.
+    pub fn start_over(&mut self) {
+        self.asked = None;
+        self.next = self.listing.start();
+        self.trail.clear();
+        self.census = Census::default();
+    }
+
     /// Whether the page that is asked for had to wait for longer than `patience` before it was sent.
     pub fn was_held_back(&self, sent_at: SystemTime, patience: Duration) -> bool {
         let waited = self.asked.as_ref().and_then(|asked| sent_at.duration_since(asked.at).ok());

@@ -131,6 +131,8 @@ pub struct Answered {
     pub pause: Option<Duration>,
     /// Whether the API may have received the request.
     pub has_arrived: bool,
+    /// Whether the request doesn't count against the API's limit.
+    pub is_free: bool,
     /// What it has said of a change that failed.
     pub refusal: Option<Box<Refusal>>,
     pub result: Result<Reply, Failure>,
@@ -139,7 +141,14 @@ pub struct Answered {
 impl Answered {
     /// No answer could be had, as nothing was sent.
     pub fn failed(sent_at: SystemTime, failure: Failure) -> Self {
-        Self { sent_at, pause: failure.pause(), has_arrived: false, refusal: None, result: Err(failure) }
+        Self {
+            sent_at,
+            pause: failure.pause(),
+            has_arrived: false,
+            is_free: false,
+            refusal: None,
+            result: Err(failure),
+        }
     }
 
     /// No answer has come, or none that could be read.
@@ -158,17 +167,24 @@ impl Interpretation for Answered {
     fn pause(&self) -> Option<Duration> {
         self.pause
     }
+
+    fn is_free(&self) -> bool {
+        self.is_free
+    }
 }
 
 impl Question {
     /// The task that asks it. The answer is read on the network thread.
     pub fn into_task(self, id: u64, priority: Priority, target: &Target) -> Result<Task<Answered>, Failure> {
         let request = self.request(target)?;
+        let path = request.url.path();
+        let path = path.strip_prefix(target.base.path().trim_end_matches('/')).unwrap_or(path);
+        let budgets = self.declaration().rate_limit.further(path);
         let secrets = target.secrets.clone();
         let interpret = Box::new(move |outcome: Result<Response, sequin_net::Failure>| {
             self.interpret(outcome).without(&secrets)
         });
-        Ok(Task { id, lane: target.lane, priority, request, interpret })
+        Ok(Task { id, lane: target.lane, priority, budgets, request, interpret })
     }
 
     fn known(&self) -> Option<&Known> {
@@ -229,12 +245,15 @@ impl Question {
         match outcome {
             Ok(Response { url, status, headers, body, sent_at, elapsed }) => {
                 let answer = Answer { status, headers, body, received_at: sent_at + elapsed, url };
-                let until_reset = answer.pause(&self.declaration().rate_limit);
+                let limits = &self.declaration().rate_limit;
+                let until_reset = answer.pause(limits);
+                let is_free = limits.unchanged_is_free && answer.status == StatusCode::NOT_MODIFIED;
                 let refusal = self.refusal(&answer);
                 let result = self.read(&answer);
                 let asked_for = result.as_ref().err().and_then(Failure::pause);
                 let refusal = refusal.filter(|_| result.is_err());
-                Answered { sent_at, pause: asked_for.max(until_reset), has_arrived: true, refusal, result }
+                let pause = asked_for.max(until_reset);
+                Answered { sent_at, pause, has_arrived: true, is_free, refusal, result }
             }
             Err(sequin_net::Failure { error, sent_at: Some(sent_at) }) => {
                 Answered::lost(sent_at, classify(&error))
@@ -254,7 +273,10 @@ impl Question {
             Self::Children { listing, position } => {
                 // A refusal that makes a page says that what the position names is missing.
                 let is_parent_gone = !answer.status.is_success();
-                listing.interpret(&position, answer).map(|page| Reply::Children { page, is_parent_gone })
+                match listing.interpret(&position, answer)? {
+                    Page { unread: Some(unread), .. } => Err(unread.failure),
+                    page => Ok(Reply::Children { page, is_parent_gone }),
+                }
             }
             Self::Object { collection, upstream_id } => {
                 object::interpret(&collection, &upstream_id, answer).map(Reply::Object)

@@ -2,12 +2,13 @@
 
 use super::{
     job::{Ask, Batch, Done, Orders, Retry, Tag, Then, Work},
+    passed_over::PassedOver,
     plan::SyncContext,
     poll::Poll,
     range::Range,
     request::{Answered, Question, Reply},
 };
-use crate::store::plan;
+use crate::store::{plan, progress::Noted};
 use pgrx::Uuid;
 use sequin_domain::{
     failure::{Failure, FailureClass},
@@ -17,7 +18,9 @@ use sequin_net::Priority;
 use sequin_provider::{
     declaration::CollectionRef,
     listing::{Listing, Page, Subject},
+    position::Position,
     record::{Record, Rejected},
+    unread::Hides,
 };
 use std::{
     collections::{HashSet, VecDeque},
@@ -51,6 +54,7 @@ pub struct Walk {
     /// What has to succeed before the walk counts as well again.
     failing: Option<Tag>,
     checks: Checks,
+    passed_over: PassedOver,
 }
 
 enum Purpose {
@@ -92,7 +96,8 @@ impl Walk {
             in_vain: ranges.iter().filter(|range| range.was_in_vain()).count() as u64,
         };
         let backfill = Backfill { id: row.id, sweep: row.kind == "sweep", closing: false, is_second: false };
-        Self { ranges, tally, ..Self::new(sync, collection, Purpose::Backfill(backfill), retry) }
+        let passed_over = PassedOver::of_backfill(&collection, row);
+        Self { ranges, tally, passed_over, ..Self::new(sync, collection, Purpose::Backfill(backfill), retry) }
     }
 
     /// Looks for what is new or has changed. `every`: the shortest time between two looks.
@@ -126,6 +131,7 @@ impl Walk {
 
     fn new(sync: Rc<SyncContext>, collection: CollectionRef, purpose: Purpose, retry: Retry) -> Self {
         Self {
+            passed_over: PassedOver::new(&collection),
             sync,
             collection,
             purpose,
@@ -176,6 +182,7 @@ impl Walk {
             }
             let listing = poll.look(self.sync.whole(&self.collection), now);
             self.ranges = vec![Range::new(1, listing)];
+            self.passed_over.begin();
         }
         self.ask_for_pages(orders);
         while self.checks.open.len() < CHECKS
@@ -197,6 +204,7 @@ impl Walk {
         {
             backfill.closing = true;
             let Backfill { id, sweep, .. } = *backfill;
+            self.passed_over.tell(&self.collection, true, false, orders);
             orders.work(if sweep { Then::Compare { backfill: id } } else { Then::Complete { backfill: id } });
         }
         // What is listed as deleted may first have to be looked at.
@@ -249,7 +257,12 @@ impl Walk {
     }
 
     pub fn answered(&mut self, tag: Tag, answered: Answered, orders: &mut Orders) {
-        let Answered { sent_at, result, .. } = answered;
+        let Answered { sent_at, result, is_free, .. } = answered;
+        if let Purpose::Poll(poll) = &mut self.purpose
+            && is_free
+        {
+            poll.was_free();
+        }
         match (tag, result) {
             (Tag::Page(no), Ok(Reply::Page(page))) => self.take_page(no, page, sent_at, orders),
             (Tag::Check(upstream_id), Ok(Reply::Object(object))) => {
@@ -295,6 +308,20 @@ impl Walk {
             self.failed(Tag::Page(no), Failure::new(FailureClass::BadData, problem), orders);
             return;
         }
+        let unread = page.unread.take();
+        if let Some(unread) = &unread {
+            let is_passed_over = self.passed_over.take(unread);
+            // What an option names may be there later; where that is nothing at all, the collection is what fails.
+            let is_nothing = page.next.is_none() && self.passed_over.is_everything();
+            if !is_passed_over || is_nothing {
+                if is_nothing {
+                    range.start_over();
+                    self.passed_over.begin();
+                }
+                self.failed(Tag::Page(no), unread.failure.clone(), orders);
+                return;
+            }
+        }
         let position = match range.take(&page) {
             Ok(position) => position,
             Err(failure) => {
@@ -303,6 +330,9 @@ impl Walk {
             }
         };
         range.storing();
+        if unread.is_none() {
+            self.passed_over.read(position.as_ref().is_some_and(Position::is_beneath_an_object));
+        }
         let then = match &mut self.purpose {
             Purpose::Backfill(backfill) => {
                 self.tally.pages += 1;
@@ -313,16 +343,27 @@ impl Walk {
                 let cut = piece.as_ref().map(Range::piece);
                 self.tally.cuts += u64::from(cut.is_some());
                 self.ranges.extend(piece);
-                Then::Advance { backfill: backfill.id, range: standing, cut, noted: backfill.sweep }
+                let noted = backfill.sweep.then(|| {
+                    let hides = unread.as_ref().map_or(Hides::None, |unread| unread.hides.clone());
+                    Noted { parents: std::mem::take(&mut page.parents), hides }
+                });
+                Then::Advance { backfill: backfill.id, range: standing, cut, noted }
             }
             Purpose::Poll(poll) => {
                 let is_final = self.collection.retrieve.is_none();
                 poll.take(range, position.as_ref(), &mut page, is_final)
             }
         };
-        let recovered = self.recover(&Tag::Page(no));
+        let is_over = matches!(then, Then::Polled { began: Some(_), .. });
+        // That a list was passed over is no success, as long as it may be all of them.
+        let is_well = unread.is_none() || !self.passed_over.is_everything();
+        let recovered = if is_well { self.recover(&Tag::Page(no)) } else { None };
         let batch = self.batch(page.records, page.rejected, sent_at);
         orders.works.push(Work { batch: Some(batch), recovered, then });
+        if is_over || unread.is_some() {
+            let looks = self.backfill_id().is_none();
+            self.passed_over.tell(&self.collection, is_over, looks, orders);
+        }
     }
 
     /// Whether another range would bring anything: neither the lane nor the database has kept this one waiting.

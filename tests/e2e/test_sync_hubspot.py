@@ -176,6 +176,16 @@ def test_the_limit_is_kept_and_what_is_refused_comes_later(database: Database) -
         sync.converge(60)
 
 
+def test_searches_have_a_limit_of_their_own(database: Database) -> None:
+    with Fake("--seed", "2", "--empty") as fake:
+        hubspot = fake.upstream("hubspot")
+        limit = {"allowed_requests": 90, "interval": 10}
+        starts(database, hubspot, *RECORDS, rate_limit=limit).wait(60)
+        eventually(lambda: len(hubspot.requests("/search")) > 2 * len(RECORDS), 60, what=database.status)
+        assert not [each for each in hubspot.requests() if each.status == 429]
+        assert not hubspot.overspent()
+
+
 def test_an_application_keeps_its_token_for_as_long_as_it_is_good(
     database: Database, hubspot: Upstream
 ) -> None:
@@ -213,3 +223,34 @@ def test_what_records_go_with(database: Database, hubspot: Upstream) -> None:
     expected = {f"{one}/{company}" for company in companies[:2]} | {f"{other}/{companies[2]}"}
     assert set(sync.live("deal_company")) == expected
     assert set(sync.live("deal_pipeline")) == {"default"}
+    # All deals were asked for at once.
+    assert len(hubspot.requests("/associations/deals/companies/batch/read")) == 1
+    assert not hubspot.requests("/objects/deals/.*/associations")
+    hubspot.delete("company", companies[0])
+    sync.read_anew()
+    assert set(sync.live("deal_company")) == expected - {f"{one}/{companies[0]}"}
+
+
+def test_more_associations_than_a_page_has(database: Database, hubspot: Upstream) -> None:
+    contacts = hubspot.create("contact", count=620)
+    [one] = hubspot.create("deal", associations={"contact": contacts[:610]})
+    [other] = hubspot.create("deal", associations={"contact": contacts[600:]})
+    sync = starts(database, hubspot, "deal_contact").wait()
+    of_one, of_other = ({f"{one}/{id}" for id in contacts[:610]}, {f"{other}/{id}" for id in contacts[600:]})
+    assert set(sync.live("deal_contact")) == of_one | of_other
+    assert len(hubspot.requests(f"/objects/deals/{one}/associations")) == 2
+
+
+def test_associations_that_cant_be_read_are_not_gone(database: Database, hubspot: Upstream) -> None:
+    companies = hubspot.create("company", count=3)
+    hubspot.create("deal", associations={"company": companies})
+    sync = starts(database, hubspot, "deal_company").wait()
+    error = {"status": "error", "category": "INTERNAL_ERROR", "message": "not now"}
+    body = {"status": "COMPLETE", "results": [], "numErrors": 1, "errors": [error]}
+    hubspot.fault("status", status=207, body=body, match={"path": "/associations/"})
+    read_anew(database)
+    eventually(lambda: sync.health("deal_company") == "failing", 30, what=database.status)
+    assert "INTERNAL_ERROR" in database.status()
+    hubspot.clear_faults()
+    eventually(lambda: sync.health("deal_company") == "healthy", 30, what=database.status)
+    assert len(sync.live("deal_company")) == 3

@@ -260,7 +260,10 @@ def test_what_githubs_answers_mean_is_its_declaration() -> None:
         found = rule.get("header", {})
         return f"`{': '.join(found[key] for key in ('name', 'value') if key in found)}`" if found else ""
 
-    rules = [[statuses(rule), header(rule), f"`{rule['class']}`"] for rule in declared_rules("github")]
+    def meaning(rule: dict[str, Any]) -> str:
+        return f"`{rule['class']}`" + (", or hidden" if rule.get("or_hidden") else "")
+
+    rules = [[statuses(rule), header(rule), meaning(rule)] for rule in declared_rules("github")]
     assert table(providers_text(), "status", "header", "class") == rules
 
 

@@ -98,11 +98,13 @@ pub struct Failure {
     pub message: String,
     /// How long the API asks to be left alone.
     pub retry_after: Option<Duration>,
+    /// Whether what is called missing may be there, and not for this credential.
+    pub may_be_hidden: bool,
 }
 
 impl Failure {
     pub fn new(class: FailureClass, message: impl Into<String>) -> Self {
-        Self { class, message: message.into(), retry_after: None }
+        Self { class, message: message.into(), retry_after: None, may_be_hidden: false }
     }
 
     /// The same in words that have none of the secrets that the API was sent.

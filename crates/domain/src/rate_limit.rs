@@ -71,6 +71,11 @@ impl RateLimit {
         f64::from(self.allowed_requests.get()) / self.interval
     }
 
+    /// The one that allows more requests a second.
+    pub fn wider(self, other: Self) -> Self {
+        if other.rate() > self.rate() { other } else { self }
+    }
+
     /// The stricter of two budgets in each respect.
     pub fn stricter(self, other: Self) -> Self {
         let slower = if other.rate() < self.rate() { other } else { self };
@@ -104,6 +109,16 @@ mod tests {
     fn the_stricter_rate_and_the_smaller_concurrency_win() {
         assert_eq!(limit(100, 1.0, 5).stricter(limit(100, 10.0, 9)), limit(100, 10.0, 5));
         assert_eq!(limit(100, 10.0, 9).stricter(limit(100, 1.0, 5)), limit(100, 10.0, 5));
+    }
+
+    #[test]
+    fn the_wider_of_two_budgets_allows_more_a_second() {
+        for (one, other) in
+            [(limit(100, 1.0, 5), limit(900, 60.0, 9)), (limit(20, 1.0, 5), limit(900, 60.0, 9))]
+        {
+            assert_eq!(one.wider(other), one);
+            assert_eq!(other.wider(one), one);
+        }
     }
 
     #[test]

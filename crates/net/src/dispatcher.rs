@@ -15,12 +15,13 @@ use crate::gauge::Gauge;
 use crate::lane::{Lane, Next};
 use crate::memory::Room;
 use crate::outbox::{Outbox, Report};
-use crate::settings::Limits;
+use crate::settings::{Limits, Rate};
 use crate::task::{Completion, Interpretation, LaneId, Task};
 
 /// What the main thread asks for.
 pub(crate) enum Command<T> {
     SetLane(LaneId, Option<Limits>, Arc<Gauge>),
+    SetBudgets(LaneId, Vec<Rate>),
     PauseLane(LaneId, Duration),
     RemoveLane(LaneId),
     Submit(Box<Task<T>>),
@@ -49,6 +50,8 @@ struct Slot<T> {
 struct Flight {
     id: u64,
     lane: LaneId,
+    /// Which of those that the lane has sent it is.
+    number: u64,
     abort: AbortHandle,
     /// Nobody wants to know what comes of it.
     cancelled: bool,
@@ -56,8 +59,8 @@ struct Flight {
 
 /// What a request's own task returns.
 enum Landed<T> {
-    /// The value, the pause that it asks for, and the room that it takes.
-    Done(T, Option<Duration>, Option<Room>),
+    /// The value, the pause that it asks for, whether it was free, and the room that it takes.
+    Done(T, Option<Duration>, bool, Option<Room>),
     /// A redirect: the job waits for another turn.
     Again(Job<T>),
 }
@@ -125,6 +128,12 @@ impl<T: Interpretation> Dispatcher<T> {
                 slot.closing = false;
                 self.serve(id);
             }
+            Command::SetBudgets(id, rates) => {
+                if let Some(slot) = self.slots.get_mut(&id) {
+                    slot.lane.set_budgets(&rates, Instant::now());
+                    self.serve(id);
+                }
+            }
             Command::PauseLane(id, pause) => {
                 if let Some(slot) = self.slots.get_mut(&id) {
                     slot.lane.pause(Instant::now(), pause);
@@ -191,9 +200,10 @@ impl<T: Interpretation> Dispatcher<T> {
                 }
                 break None;
             }
-            match slot.lane.next(Instant::now()) {
+            match slot.lane.next(Instant::now(), |job| job.task.budgets.as_slice()) {
                 Next::Send(job) => {
-                    let flight = launch(&mut self.running, &self.client, job);
+                    let number = slot.lane.last_sent();
+                    let flight = launch(&mut self.running, &self.client, job, number);
                     self.flights.insert(flight.abort.id(), flight);
                 }
                 Next::At(at) => break Some(at),
@@ -223,17 +233,17 @@ impl<T: Interpretation> Dispatcher<T> {
             Ok((key, _)) => *key,
             Err(error) => error.id(),
         };
-        let Some(Flight { id, lane, cancelled, .. }) = self.flights.remove(&key) else {
+        let Some(Flight { id, lane, number, cancelled, .. }) = self.flights.remove(&key) else {
             return;
         };
         if let Some(slot) = self.slots.get_mut(&lane) {
-            slot.lane.finish();
-            if let Ok((_, Landed::Done(_, Some(pause), _))) = &end {
+            slot.lane.finish(number, matches!(&end, Ok((_, Landed::Done(_, _, true, _)))));
+            if let Ok((_, Landed::Done(_, Some(pause), ..))) = &end {
                 slot.lane.pause(Instant::now(), *pause);
             }
         }
         let report = match end {
-            Ok((_, Landed::Done(value, _, room))) => {
+            Ok((_, Landed::Done(value, _, _, room))) => {
                 Some(Report::Done(Completion { id, lane, value: Ok(value), room }))
             }
             Ok((_, Landed::Again(job))) => match self.slots.get_mut(&lane) {
@@ -261,7 +271,12 @@ impl<T: Interpretation> Dispatcher<T> {
     }
 }
 
-fn launch<T: Interpretation>(running: &mut JoinSet<Landed<T>>, client: &Client, job: Job<T>) -> Flight {
+fn launch<T: Interpretation>(
+    running: &mut JoinSet<Landed<T>>,
+    client: &Client,
+    job: Job<T>,
+    number: u64,
+) -> Flight {
     let Job { mut task, followed } = job;
     let (id, lane) = (task.id, task.lane);
     let client = client.clone();
@@ -270,8 +285,8 @@ fn launch<T: Interpretation>(running: &mut JoinSet<Landed<T>>, client: &Client, 
         match sent {
             Sent::Complete(outcome) => {
                 let value = (task.interpret)(outcome);
-                let pause = value.pause();
-                Landed::Done(value, pause, room)
+                let (pause, is_free) = (value.pause(), value.is_free());
+                Landed::Done(value, pause, is_free, room)
             }
             Sent::Redirected(url) => {
                 task.request.url = url;
@@ -279,7 +294,7 @@ fn launch<T: Interpretation>(running: &mut JoinSet<Landed<T>>, client: &Client, 
             }
         }
     });
-    Flight { id, lane, abort, cancelled: false }
+    Flight { id, lane, number, abort, cancelled: false }
 }
 
 /// What a panic said.

@@ -15,7 +15,7 @@ use crate::dispatcher::{Command, Dispatcher};
 use crate::error::{Dead, Refusal, Rejected, StartError};
 use crate::gauge::{Gauge, LaneState};
 use crate::outbox::{Outbox, Report};
-use crate::settings::{Limits, Settings};
+use crate::settings::{Limits, Rate, Settings};
 use crate::task::{Completion, Interpretation, LaneId, Priority, Task};
 use crate::thread;
 
@@ -101,6 +101,12 @@ impl<T: Interpretation> Net<T> {
     pub fn set_lane(&self, lane: LaneId, limits: Option<Limits>) {
         let gauge = Arc::clone(self.book.borrow_mut().lanes.entry(lane).or_default());
         self.command(Command::SetLane(lane, limits, gauge));
+    }
+
+    /// Gives an open lane further budgets, in place of those that it has: a task counts against those
+    /// that it names. What was sent before counts, as with [`Net::set_lane`].
+    pub fn set_budgets(&self, lane: LaneId, rates: Vec<Rate>) {
+        self.command(Command::SetBudgets(lane, rates));
     }
 
     /// Silences a lane for `pause` from now on, as an answer can do. A pause that ends later stays in

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use crate::pace::Pace;
-use crate::settings::Limits;
+use crate::settings::{Limits, Rate};
 use crate::task::Priority;
 
 /// Longer pauses are cut to this: then the lane asks again.
@@ -25,6 +25,10 @@ pub(crate) enum Next<J> {
 pub(crate) struct Lane<J> {
     limits: Option<Limits>,
     pace: Option<Pace>,
+    /// What some of the jobs keep to besides.
+    budgets: Vec<(Rate, Pace)>,
+    /// How many jobs have been sent.
+    sent: u64,
     queue: [VecDeque<J>; Priority::COUNT],
     in_flight: usize,
     paused_until: Option<Instant>,
@@ -32,15 +36,36 @@ pub(crate) struct Lane<J> {
 
 impl<J> Lane<J> {
     pub(crate) fn new() -> Self {
-        Lane { limits: None, pace: None, queue: Default::default(), in_flight: 0, paused_until: None }
+        Lane {
+            limits: None,
+            pace: None,
+            budgets: Vec::new(),
+            sent: 0,
+            queue: Default::default(),
+            in_flight: 0,
+            paused_until: None,
+        }
     }
 
     /// Puts new limits in force at the time `now`; `None` lifts them. What was sent before counts
     /// with the new ones; where nobody knows, something was sent just now.
     pub(crate) fn set_limits(&mut self, limits: Option<Limits>, now: Instant) {
         if limits != self.limits {
-            self.pace = limits.as_ref().map(|limits| Pace::new(limits, self.pace.as_ref(), now));
+            let rate = limits.map(|limits| limits.rate());
+            self.pace = rate.map(|rate| Pace::new(&rate, self.pace.as_ref(), now));
             self.limits = limits;
+        }
+    }
+
+    /// Puts further budgets in force, in the same way. A job names those that it counts against by
+    /// their place.
+    pub(crate) fn set_budgets(&mut self, rates: &[Rate], now: Instant) {
+        if !self.budgets.iter().map(|(rate, _)| rate).eq(rates) {
+            let before = std::mem::take(&mut self.budgets);
+            let going_on = |place: usize| before.get(place).map(|(_, pace)| pace);
+            let budgets = rates.iter().enumerate();
+            self.budgets =
+                budgets.map(|(place, rate)| (*rate, Pace::new(rate, going_on(place), now))).collect();
         }
     }
 
@@ -67,8 +92,9 @@ impl<J> Lane<J> {
     }
 
     /// What may go at the time `now`. The permit is taken here, at the last moment, so that the
-    /// most urgent job gets it, whenever it came.
-    pub(crate) fn next(&mut self, now: Instant) -> Next<J> {
+    /// most urgent job gets it, whenever it came. `budgets`: which of the lane's further ones a job
+    /// counts against; where they are used up, others pass it by.
+    pub(crate) fn next(&mut self, now: Instant, budgets: impl Fn(&J) -> &[usize]) -> Next<J> {
         let room = self.limits.is_none_or(|limits| self.in_flight < limits.max_concurrent.get());
         if self.queued() == 0 || !room {
             return Next::Wait;
@@ -79,23 +105,54 @@ impl<J> Lane<J> {
             }
             self.paused_until = None;
         }
-        if let Some(pace) = &mut self.pace
-            && let Err(at) = pace.take(now)
-        {
+        if let Some(at) = self.pace.as_ref().map(Pace::opens).filter(|at| *at > now) {
             return Next::At(at);
         }
-        match self.queue.iter_mut().rev().find_map(VecDeque::pop_front) {
-            Some(job) => {
-                self.in_flight += 1;
-                Next::Send(job)
+        let mut soonest: Option<Instant> = None;
+        let mut may_go = |job: &J| {
+            let own = budgets(job).iter().filter_map(|place| self.budgets.get(*place));
+            match own.map(|(_, pace)| pace.opens()).max().filter(|at| *at > now) {
+                None => true,
+                Some(at) => {
+                    soonest = Some(soonest.map_or(at, |soonest| soonest.min(at)));
+                    false
+                }
             }
-            None => Next::Wait,
+        };
+        let mut queues = self.queue.iter().enumerate().rev();
+        let found =
+            queues.find_map(|(priority, queue)| Some((priority, queue.iter().position(&mut may_go)?)));
+        let Some((priority, place)) = found else { return soonest.map_or(Next::Wait, Next::At) };
+        let Some(job) = self.queue[priority].remove(place) else { return Next::Wait };
+        self.sent += 1;
+        self.in_flight += 1;
+        // Each is open, as was seen.
+        if let Some(pace) = &mut self.pace {
+            let _ = pace.take(self.sent, now);
         }
+        for place in budgets(&job) {
+            if let Some((_, pace)) = self.budgets.get_mut(*place) {
+                let _ = pace.take(self.sent, now);
+                pace.settle(self.sent);
+            }
+        }
+        Next::Send(job)
     }
 
-    /// A job that was sent has come to its end.
-    pub(crate) fn finish(&mut self) {
+    /// The number of the job that was sent last.
+    pub(crate) fn last_sent(&self) -> u64 {
+        self.sent
+    }
+
+    /// The job of this number, which was sent, has come to its end. `is_free`: it doesn't count
+    /// against the lane's limits; against its further budgets it does.
+    pub(crate) fn finish(&mut self, number: u64, is_free: bool) {
         self.in_flight = self.in_flight.saturating_sub(1);
+        match &mut self.pace {
+            Some(pace) if is_free => pace.give_back(number),
+            Some(pace) => pace.settle(number),
+            None => {}
+        }
     }
 
     /// Nothing goes for `pause` from `now` on. A pause that ends later stays in force.
@@ -123,7 +180,7 @@ mod tests {
     use std::time::{Duration, Instant};
 
     use super::{Lane, Next};
-    use crate::settings::Limits;
+    use crate::settings::{Limits, Rate};
     use crate::task::Priority::{Backfill, Mutation, Polling};
 
     fn limits(allowed: u32, concurrent: usize) -> Option<Limits> {
@@ -132,6 +189,10 @@ mod tests {
             interval: Duration::from_secs(1),
             max_concurrent: NonZeroUsize::new(concurrent).unwrap(),
         })
+    }
+
+    fn next<J>(lane: &mut Lane<J>, now: Instant) -> Next<J> {
+        lane.next(now, |_| &[])
     }
 
     /// When a lane was opened, and a time at which it may send.
@@ -150,9 +211,9 @@ mod tests {
         }
         let now = Instant::now();
         for job in 1..=6 {
-            assert_eq!(lane.next(now), Next::Send(job));
+            assert_eq!(next(&mut lane, now), Next::Send(job));
         }
-        assert_eq!(lane.next(now), Next::Wait);
+        assert_eq!(next(&mut lane, now), Next::Wait);
         assert_eq!(lane.in_flight(), 6);
     }
 
@@ -165,7 +226,7 @@ mod tests {
         lane.push_first(Backfill, 3);
         let now = Instant::now();
         for job in 1..=4 {
-            assert_eq!(lane.next(now), Next::Send(job));
+            assert_eq!(next(&mut lane, now), Next::Send(job));
         }
     }
 
@@ -176,11 +237,11 @@ mod tests {
         lane.set_limits(limits(10, 10), begun);
         lane.push(Backfill, "first");
         lane.push(Backfill, "second");
-        assert_eq!(lane.next(now), Next::Send("first"));
-        let Next::At(at) = lane.next(now) else { panic!("the permit has been taken") };
+        assert_eq!(next(&mut lane, now), Next::Send("first"));
+        let Next::At(at) = next(&mut lane, now) else { panic!("the permit has been taken") };
         lane.push(Mutation, "late and urgent");
-        assert_eq!(lane.next(now), Next::At(at));
-        assert_eq!(lane.next(at), Next::Send("late and urgent"));
+        assert_eq!(next(&mut lane, now), Next::At(at));
+        assert_eq!(next(&mut lane, at), Next::Send("late and urgent"));
     }
 
     #[test]
@@ -188,14 +249,14 @@ mod tests {
         let mut lane = Lane::new();
         let (begun, now) = a_minute();
         lane.set_limits(limits(1, 1), begun);
-        assert_eq!(lane.next(now), Next::Wait);
+        assert_eq!(next(&mut lane, now), Next::Wait);
         lane.push(Polling, 1);
         lane.push(Polling, 2);
-        assert_eq!(lane.next(now), Next::Send(1));
+        assert_eq!(next(&mut lane, now), Next::Send(1));
         let later = now + Duration::from_secs(5);
-        assert_eq!(lane.next(later), Next::Wait);
-        lane.finish();
-        assert_eq!(lane.next(later), Next::Send(2));
+        assert_eq!(next(&mut lane, later), Next::Wait);
+        lane.finish(1, false);
+        assert_eq!(next(&mut lane, later), Next::Send(2));
     }
 
     #[test]
@@ -206,8 +267,8 @@ mod tests {
         lane.pause(now, Duration::from_secs(5));
         lane.push(Mutation, 1);
         let end = now + Duration::from_secs(60);
-        assert_eq!(lane.next(end - Duration::from_millis(1)), Next::At(end));
-        assert_eq!(lane.next(end), Next::Send(1));
+        assert_eq!(next(&mut lane, end - Duration::from_millis(1)), Next::At(end));
+        assert_eq!(next(&mut lane, end), Next::Send(1));
         assert_eq!(lane.paused_until(), None);
     }
 
@@ -227,9 +288,9 @@ mod tests {
         lane.push(Polling, 1);
         lane.push(Polling, 2);
         lane.set_limits(limits(1, 9), now);
-        assert_eq!(lane.next(now), Next::Send(1));
+        assert_eq!(next(&mut lane, now), Next::Send(1));
         lane.set_limits(limits(1, 9), now);
-        assert!(matches!(lane.next(now), Next::At(_)));
+        assert!(matches!(next(&mut lane, now), Next::At(_)));
     }
 
     #[test]
@@ -238,12 +299,12 @@ mod tests {
         lane.push(Polling, 1);
         let now = Instant::now();
         lane.set_limits(limits(1, 9), now);
-        let Next::At(at) = lane.next(now) else { panic!("another process may have sent just now") };
+        let Next::At(at) = next(&mut lane, now) else { panic!("another process may have sent just now") };
         assert!(at >= now + Duration::from_secs(1));
         // They were unknown for a while.
         lane.set_limits(None, at);
         lane.set_limits(limits(1, 9), at);
-        assert!(matches!(lane.next(at), Next::At(later) if later >= at + Duration::from_secs(1)));
+        assert!(matches!(next(&mut lane, at), Next::At(later) if later >= at + Duration::from_secs(1)));
     }
 
     #[test]
@@ -256,5 +317,66 @@ mod tests {
         assert_eq!(lane.take(|&job| job == 2), None);
         assert_eq!(lane.drain().collect::<Vec<_>>(), [1, 3]);
         assert_eq!(lane.queued(), 0);
+    }
+
+    fn of_searches<'a>(job: &'a &'static str) -> &'a [usize] {
+        if job.starts_with("search") { &[0] } else { &[] }
+    }
+
+    #[test]
+    fn who_has_used_up_a_budget_lets_others_pass() {
+        let mut lane = Lane::new();
+        let (begun, now) = a_minute();
+        lane.set_limits(limits(1000, 10), begun);
+        let search = Rate { allowed_requests: NonZeroU32::new(1).unwrap(), interval: Duration::from_secs(5) };
+        lane.set_budgets(&[search], begun);
+        for (priority, job) in [
+            (Polling, "search 1"),
+            (Polling, "search 2"),
+            (Polling, "look"),
+            (Backfill, "page"),
+            (Mutation, "search 0"),
+        ] {
+            lane.push(priority, job);
+        }
+        let mut at = now;
+        let mut order = Vec::new();
+        for _ in 0..20 {
+            match lane.next(at, of_searches) {
+                Next::Send(job) => order.push((job, (at - now).as_secs())),
+                Next::At(later) => at = later,
+                Next::Wait => break,
+            }
+        }
+        assert_eq!(order, [("search 0", 0), ("look", 0), ("page", 0), ("search 1", 5), ("search 2", 10)]);
+        // The same again change nothing, and neither does one that the lane doesn't have.
+        lane.set_budgets(&[search], at);
+        lane.push(Polling, "search 3");
+        let soon = at + Duration::from_secs(1);
+        assert!(
+            matches!(lane.next(soon, of_searches), Next::At(later) if later > at + Duration::from_secs(4))
+        );
+        assert_eq!(lane.next(soon, |_| &[7]), Next::Send("search 3"));
+    }
+
+    #[test]
+    fn a_free_job_costs_the_limits_nothing_and_further_budgets_all() {
+        let mut lane = Lane::new();
+        let (begun, now) = a_minute();
+        lane.set_limits(limits(1, 9), begun);
+        let all = Rate { allowed_requests: NonZeroU32::new(10).unwrap(), interval: Duration::from_secs(1) };
+        lane.set_budgets(&[all], begun);
+        for job in 1..=3 {
+            lane.push(Polling, job);
+        }
+        assert_eq!(lane.next(now, |_| &[0]), Next::Send(1));
+        lane.finish(lane.last_sent(), true);
+        let Next::At(at) = lane.next(now, |_| &[0]) else { panic!("a tenth of a second lies between two") };
+        assert!(at < now + Duration::from_millis(200));
+        assert_eq!(lane.next(at, |_| &[0]), Next::Send(2));
+        lane.finish(lane.last_sent(), false);
+        assert!(
+            matches!(lane.next(at, |_| &[0]), Next::At(later) if later > at + Duration::from_millis(900))
+        );
     }
 }

@@ -33,6 +33,11 @@
 //! nothing for as long as lies between two requests, which is all it takes. For a limit of one
 //! request an hour that is an hour.
 //!
+//! A lane can have further budgets ([`Net::set_budgets`]), which only some of its tasks count against. A
+//! task whose budget is used up lets others pass. A permit is given back where the answer turns out to
+//! have been free ([`Interpretation::is_free`]): from then on the lane goes on as if the request had
+//! never been sent.
+//!
 //! A redirect within the origin is followed, and is a request like any other: the task goes back to the
 //! head of its queue. One that leads elsewhere is a failure.
 //!
@@ -72,5 +77,5 @@ pub use gauge::LaneState;
 pub use handle::Net;
 pub use memory::Room;
 pub use proxy::ProxyUrl;
-pub use settings::{Limits, Settings};
+pub use settings::{Limits, Rate, Settings};
 pub use task::{Completion, Interpret, Interpretation, LaneId, Priority, Request, Response, Task};

@@ -6,9 +6,10 @@
 //! its nominal time, so lateness doesn't add up. What the tolerance could let through too much is
 //! paid for by spacing requests a little wider than `interval / allowed_requests`.
 
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use crate::settings::Limits;
+use crate::settings::Rate;
 
 /// Part of the interval that is given up, so that requests which reach the API a little closer to
 /// each other than they left are still within the limit.
@@ -19,6 +20,8 @@ const MAX_SLACK: Duration = Duration::from_secs(1);
 const MAX_EARLY: Duration = Duration::from_millis(5);
 /// Longer intervals are taken for this one, so that no sum of times overflows.
 const MAX_INTERVAL: Duration = Duration::from_secs(366 * 24 * 60 * 60);
+/// The most permits that are remembered so that they can be given back.
+const MOST_REMEMBERED: usize = 1000;
 
 /// Permits, one after another.
 ///
@@ -30,47 +33,96 @@ pub(crate) struct Pace {
     early: Duration,
     /// The nominal time of the next permit.
     next: Instant,
+    /// The latest permits, the oldest of which can still be given back, and what `next` was before them.
+    latest: VecDeque<Permit>,
+    before: Instant,
+}
+
+#[derive(Debug)]
+struct Permit {
+    number: u64,
+    taken_at: Instant,
+    /// It can't be given back any more.
+    is_used: bool,
 }
 
 impl Pace {
-    /// The pace of `limits`, going on from `before` as if its last permit had been given by this
+    /// The pace of `rate`, going on from `before` as if its last permit had been given by this
     /// one. Without one, as if somebody had sent a request just `now`: another process may have,
     /// and nobody remembers.
-    pub(crate) fn new(limits: &Limits, before: Option<&Pace>, now: Instant) -> Self {
-        let interval = limits.interval.min(MAX_INTERVAL);
+    pub(crate) fn new(rate: &Rate, before: Option<&Pace>, now: Instant) -> Self {
+        let interval = rate.interval.min(MAX_INTERVAL);
         let slack = (interval / SLACK_DIVISOR).min(MAX_SLACK);
-        let space = (interval + slack) / limits.allowed_requests.get();
+        let space = (interval + slack) / rate.allowed_requests.get();
         let early = (slack / 4).min(MAX_EARLY);
         // What the other process sent may have gone early itself, so this one doesn't.
         let next = before.and_then(|before| Some(before.next.checked_sub(before.space)? + space));
-        Pace { space, early, next: next.unwrap_or(now + space + early) }
+        let next = next.unwrap_or(now + space + early);
+        Pace { space, early, next, latest: VecDeque::new(), before: next }
     }
 
-    /// Takes a permit at the time `now`, or tells when there will be one.
-    pub(crate) fn take(&mut self, now: Instant) -> Result<(), Instant> {
-        let open = self.next.checked_sub(self.early).unwrap_or(self.next);
+    /// When there will be a permit.
+    pub(crate) fn opens(&self) -> Instant {
+        self.next.checked_sub(self.early).unwrap_or(self.next)
+    }
+
+    /// Takes a permit at the time `now`, or tells when there will be one. Its `number` is that of no
+    /// other permit.
+    pub(crate) fn take(&mut self, number: u64, now: Instant) -> Result<(), Instant> {
+        let open = self.opens();
         if now < open {
             return Err(open);
         }
-        self.next = self.next.max(now) + self.space;
+        self.next = self.behind(self.next, now);
+        self.latest.push_back(Permit { number, taken_at: now, is_used: false });
+        if self.latest.len() > MOST_REMEMBERED {
+            self.forget_oldest();
+        }
         Ok(())
+    }
+
+    /// What the permit was for has been done, and can't be undone.
+    pub(crate) fn settle(&mut self, number: u64) {
+        if let Some(permit) = self.latest.iter_mut().find(|permit| permit.number == number) {
+            permit.is_used = true;
+        }
+        while self.latest.front().is_some_and(|oldest| oldest.is_used) {
+            self.forget_oldest();
+        }
+    }
+
+    /// Gives a permit back: the pace is what it would be if it had never been taken. Merely to move
+    /// `next` would also give back a time in which nobody wanted anything.
+    pub(crate) fn give_back(&mut self, number: u64) {
+        if let Some(place) = self.latest.iter().position(|permit| permit.number == number) {
+            self.latest.remove(place);
+            self.next =
+                self.latest.iter().fold(self.before, |next, permit| self.behind(next, permit.taken_at));
+            self.settle(number);
+        }
+    }
+
+    fn behind(&self, next: Instant, taken_at: Instant) -> Instant {
+        next.max(taken_at) + self.space
+    }
+
+    fn forget_oldest(&mut self) {
+        if let Some(oldest) = self.latest.pop_front() {
+            self.before = self.behind(self.before, oldest.taken_at);
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::num::{NonZeroU32, NonZeroUsize};
+    use std::num::NonZeroU32;
     use std::time::{Duration, Instant};
 
     use super::Pace;
-    use crate::settings::Limits;
+    use crate::settings::Rate;
 
-    fn limits(allowed: u32, interval: Duration) -> Limits {
-        Limits {
-            allowed_requests: NonZeroU32::new(allowed).unwrap(),
-            interval,
-            max_concurrent: NonZeroUsize::MIN,
-        }
+    fn limits(allowed: u32, interval: Duration) -> Rate {
+        Rate { allowed_requests: NonZeroU32::new(allowed).unwrap(), interval }
     }
 
     /// Permits at a simulated clock whose timers are late by up to `lateness`, as pseudo-random
@@ -80,7 +132,7 @@ mod tests {
         let mut taken = Vec::new();
         let mut now = from;
         while now < until {
-            match pace.take(now) {
+            match pace.take(0, now) {
                 Ok(()) => taken.push(now),
                 Err(at) => {
                     assert!(at > now, "a permit refused is for later");
@@ -142,10 +194,10 @@ mod tests {
         let hour = Duration::from_secs(3600);
         let start = Instant::now();
         let mut slow = Pace::new(&limits(1, hour), None, start);
-        let now = slow.take(start).expect_err("the first permit takes its time");
-        slow.take(now).unwrap();
+        let now = slow.take(0, start).expect_err("the first permit takes its time");
+        slow.take(0, now).unwrap();
         let mut fast = Pace::new(&limits(1, Duration::from_secs(10)), Some(&slow), now);
-        let at = fast.take(now).expect_err("the last permit was just now");
+        let at = fast.take(0, now).expect_err("the last permit was just now");
         assert!(at > now + Duration::from_secs(10) && at < now + Duration::from_secs(11));
     }
 
@@ -171,7 +223,7 @@ mod tests {
                         pace = Pace::new(&limits, None, now);
                     }
                     1 => now += Duration::from_secs(random(36_000)),
-                    _ => match pace.take(now) {
+                    _ => match pace.take(0, now) {
                         Ok(()) => taken.push(now),
                         Err(at) => now = at,
                     },
@@ -191,10 +243,10 @@ mod tests {
         for (allowed, interval) in [(1, 1), (25, 1), (1000, 1), (1, 3600)] {
             let limits = limits(allowed, Duration::from_secs(interval));
             let mut pace = Pace::new(&limits, None, start);
-            let at = pace.take(start).expect_err("not at once");
+            let at = pace.take(0, start).expect_err("not at once");
             assert!(at >= start + limits.interval / allowed, "{allowed} in {interval} s");
             assert!(at <= start + (limits.interval + limits.interval / 50) / allowed);
-            pace.take(at).expect("now");
+            pace.take(0, at).expect("now");
         }
     }
 
@@ -218,5 +270,71 @@ mod tests {
                 assert!(apart > interval, "{allowed} in {interval:?}: {apart:?}");
             }
         }
+    }
+
+    /// Some requests turn out to be free, each a while after it was sent.
+    #[test]
+    fn what_was_free_is_given_back_and_nothing_else() {
+        let start = Instant::now();
+        for (allowed, interval_ms, free_of_8) in
+            [(10, 1000, 4), (10, 1000, 8), (100, 1000, 1), (5000, 3_600_000, 7)]
+        {
+            let interval = Duration::from_millis(interval_ms);
+            let mut pace = Pace::new(&limits(allowed, interval), None, start);
+            let space = pace.space;
+            let mut seed: u64 = 7;
+            let mut random = |below: u64| {
+                seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                (seed >> 33) % below
+            };
+            let (mut now, mut paid, mut free) = (start, Vec::new(), 0_u32);
+            let mut under_way: Vec<(Instant, u64, Instant)> = Vec::new();
+            for number in 0..20_000 {
+                // Now and then nobody wants anything for a while.
+                if random(100) == 0 {
+                    now += space * 30;
+                }
+                while let Err(at) = pace.take(number, now) {
+                    let lands = under_way.iter().map(|(lands, ..)| *lands).min();
+                    now = lands.map_or(at, |lands| lands.min(at)).max(now);
+                    let (landed, others) = under_way.into_iter().partition(|(lands, ..)| *lands <= now);
+                    under_way = others;
+                    for (_, number, sent_at) in landed {
+                        if random(8) < free_of_8 {
+                            free += 1;
+                            pace.give_back(number);
+                        } else {
+                            paid.push(sent_at);
+                            pace.settle(number);
+                        }
+                    }
+                }
+                under_way.push((now + space * random(4) as u32 / 8, number, now));
+            }
+            paid.sort_unstable();
+            for pair in paid.windows(allowed as usize + 1) {
+                let apart = pair[allowed as usize] - pair[0];
+                assert!(apart > interval, "{allowed} in {interval:?}: {apart:?}");
+            }
+            assert!(free > 1000 && pace.latest.len() < 100, "{free} were free");
+            // What is free costs no more than the time until that is known.
+            assert!(free_of_8 < 7 || now - start < space * 15_000, "{:?}", now - start);
+        }
+    }
+
+    #[test]
+    fn a_time_without_requests_is_not_given_back() {
+        let start = Instant::now();
+        let mut pace = Pace::new(&limits(1, Duration::from_secs(1)), None, start);
+        let first = start + Duration::from_secs(10);
+        pace.take(1, first).unwrap();
+        let second = first + Duration::from_secs(10);
+        pace.take(2, second).unwrap();
+        pace.give_back(1);
+        assert!(pace.take(3, second).unwrap_err() > second + Duration::from_millis(990));
+        pace.give_back(2);
+        pace.take(3, second).expect("as if nothing had been sent");
+        pace.give_back(2);
+        assert!(pace.take(4, second).is_err(), "once is enough");
     }
 }

@@ -67,3 +67,18 @@ pub struct Limits {
     /// How many requests may be in flight at one time.
     pub max_concurrent: NonZeroUsize,
 }
+
+impl Limits {
+    pub(crate) fn rate(&self) -> Rate {
+        Rate { allowed_requests: self.allowed_requests, interval: self.interval }
+    }
+}
+
+/// How often something may be sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rate {
+    /// How many requests may be sent in any window of `interval`.
+    pub allowed_requests: NonZeroU32,
+    /// The length of the window; see [`Limits::interval`].
+    pub interval: Duration,
+}

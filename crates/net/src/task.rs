@@ -66,6 +66,12 @@ pub trait Interpretation: Send + 'static {
     /// How long the whole lane must be silent, when the answer said so (a 429, `Retry-After`).
     /// More than a day counts as a day: then the lane asks again. Called on the network thread.
     fn pause(&self) -> Option<Duration>;
+
+    /// Whether the API doesn't count the request against the lane's limits, as the answer has shown.
+    /// Called on the network thread.
+    fn is_free(&self) -> bool {
+        false
+    }
 }
 
 /// Turns an outcome into a value, on the network thread. It must not wait for anything.
@@ -79,6 +85,9 @@ pub struct Task<T> {
     pub lane: LaneId,
     /// Its place in the lane.
     pub priority: Priority,
+    /// Which of the lane's further budgets it counts against, by their place; one that the lane
+    /// doesn't have is none.
+    pub budgets: Vec<usize>,
     /// What to send.
     pub request: Request,
     /// What to make of the outcome.

@@ -196,7 +196,9 @@ impl Errors {
 
     fn interpret(&self, answer: &Answer, text: &str) -> Failure {
         let [code, message] = [&self.code, &self.message].map(|pointer| word(text, pointer.as_ref()));
-        let mut class = self.rule(answer, text).map_or(FailureClass::Unknown, |rule| rule.class);
+        let rule = self.rule(answer, text);
+        let mut class = rule.map_or(FailureClass::Unknown, |rule| rule.class);
+        let may_be_hidden = rule.is_some_and(|rule| rule.or_hidden);
         let header = |name: &Option<String>| answer.header(name.as_ref()?);
         if class != FailureClass::RateLimited && header(&self.should_retry) == Some("true") {
             class = FailureClass::Transient;
@@ -207,7 +209,8 @@ impl Errors {
             (None, None) => String::new(),
         };
         let retry_after = header(&self.retry_after).and_then(|value| retry_after(value, answer.received_at));
-        Failure { class, message: format!("the API answered {}{words}", answer.status), retry_after }
+        let message = format!("the API answered {}{words}", answer.status);
+        Failure { class, message, retry_after, may_be_hidden }
     }
 }
 

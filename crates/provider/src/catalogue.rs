@@ -5,7 +5,10 @@ use std::sync::{Arc, LazyLock};
 
 static BUILT_IN: LazyLock<Vec<Arc<Declaration>>> = LazyLock::new(|| {
     [
-        (include_str!("../../../providers/github.json"), "{}"),
+        (
+            include_str!("../../../providers/github.json"),
+            include_str!("../../../providers/github.fields.json"),
+        ),
         (include_str!("../../../providers/hubspot.json"), "{}"),
         (
             include_str!("../../../providers/stripe.json"),
@@ -39,7 +42,9 @@ mod tests {
         let stripe = find("stripe").unwrap();
         assert!(stripe.collections.len() >= 40);
         assert!(stripe.collections.iter().all(|collection| collection.fields.contains_key("id")));
-        assert!(find("github").is_some_and(|github| github.collections.len() >= 20));
+        let github = find("github").unwrap();
+        assert!(github.collections.len() >= 20);
+        assert!(github.collections.iter().all(|collection| !collection.fields.is_empty()));
         assert!(find("hubspot").is_some_and(|hubspot| hubspot.collections.len() >= 20));
         assert!(find("nobody").is_none());
     }

@@ -26,6 +26,8 @@ pub mod properties;
 pub mod record;
 pub mod request;
 mod template;
+mod together;
 pub mod token;
+pub mod unread;
 pub mod value;
 pub mod write;

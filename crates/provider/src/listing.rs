@@ -2,12 +2,16 @@
 
 use crate::{
     answer::Answer,
-    declaration::{Batch, CollectionRef, OptionPath, OptionValues, Pagination, Paths, UpdatedBound},
+    declaration::{
+        Batch, CollectionRef, OptionPath, OptionValues, Pagination, Paths, Together, UpdatedBound,
+    },
     pages::{After, List},
     pointer::{self, Pointer},
     position::{Beneath, NothingMissing, Position, Reading},
     record::{Reader, Record, Rejected, identifier},
     template::Template,
+    together::{self, Lists},
+    unread::Unread,
 };
 use http::header::ETAG;
 use sequin_domain::{
@@ -36,6 +40,10 @@ pub struct Page {
     /// What of the list was shown: the ids of its objects; those of children behind their parent's, and that too. Where the
     /// answer shows nothing itself, which page it is.
     pub listed: Vec<String>,
+    /// The parents whose children it has shown.
+    pub parents: Vec<String>,
+    /// The list of which there is no page, as it was passed over.
+    pub unread: Option<Unread>,
     /// The API's clock when it answered.
     pub date: Timestamp,
     /// With what the API need not give the answer again. Whether there is another page by now need not show in this one: where
@@ -83,6 +91,8 @@ impl Page {
             created: Vec::new(),
             changed: Vec::new(),
             listed: Vec::new(),
+            parents: Vec::new(),
+            unread: None,
             date: answer.date(),
             known: None,
         }
@@ -148,11 +158,13 @@ impl Listing {
         match (&levels.first()?.path, self.subject) {
             (Paths::One(_), _) | (_, Subject::Tombstones) => Position::at_start([Beneath::Root]),
             (Paths::ByOption(paths), Subject::Objects) => {
-                let of_option = |OptionPath { option, .. }: &OptionPath| {
-                    let values = self.options.get(option).map_or(&[][..], Vec::as_slice);
+                let values = |option: &String| self.options.get(option).map_or(&[][..], Vec::as_slice);
+                let of_option = |OptionPath { option, within, .. }: &OptionPath| {
+                    let wider = within.as_ref().map_or(&[][..], values);
                     let name = option.clone();
-                    values
+                    values(option)
                         .iter()
+                        .filter(move |value| !is_within(value, wider))
                         .map(move |value| Beneath::Option { name: name.clone(), value: value.clone() })
                 };
                 Position::at_start(paths.iter().flat_map(of_option))
@@ -205,15 +217,28 @@ impl Listing {
     pub fn interpret(&self, position: &Position, answer: &Answer) -> Result<Page, Failure> {
         let text = match answer.text(&self.collection.declaration) {
             Ok(text) => text,
-            Err(failure) if failure.class == FailureClass::Missing => {
-                return match position.past_missing() {
-                    Ok(next) => Ok(Page { next, listed: itself(position), ..Page::empty(answer) }),
-                    Err(NothingMissing) => Err(failure),
-                };
-            }
-            Err(failure) => return Err(failure),
+            Err(failure) => return self.refused(position, answer, failure),
         };
         self.read(position, answer, &text).map_err(|problem| answer.bad_data(problem))
+    }
+
+    /// What it means that the list at `position` can't be read: others may go on without it.
+    fn refused(&self, position: &Position, answer: &Answer, failure: Failure) -> Result<Page, Failure> {
+        let past = match failure.class {
+            FailureClass::Missing => position.past_missing(),
+            FailureClass::Permission => position.past_forbidden(),
+            _ => Err(NothingMissing),
+        };
+        match past {
+            Ok(next) => {
+                let unread = Unread::at(&self.collection, position, failure);
+                // What is surely missing is known to have no children.
+                let parent = position.reading().beneath.id().filter(|_| position.is_at_start_of_list());
+                let parents = parent.filter(|_| unread.is_none()).map(str::to_owned).into_iter().collect();
+                Ok(Page { next, unread, parents, listed: itself(position), ..Page::empty(answer) })
+            }
+            Err(NothingMissing) => Err(failure),
+        }
     }
 
     fn read(&self, position: &Position, answer: &Answer, text: &str) -> Result<Page, String> {
@@ -228,6 +253,14 @@ impl Listing {
         if let (Beneath::Objects { ids }, Some(batch)) = (beneath, &self.collection.batch) {
             let reader = Reader::new(&self.collection, original);
             return read_batch(&reader, batch, ids, position, answer, text);
+        }
+        if let (Beneath::Parents { ids }, Some(together)) = (beneath, &self.collection.together) {
+            let reader = Reader::new(&self.collection, original);
+            let Lists { mut records, rejected, listed, unfinished } =
+                together::read(&reader, together, ids, answer, text)?;
+            remove_repetitions(&mut records);
+            let (next, parents) = (position.with_instead(unfinished), ids.clone());
+            return Ok(Page { records, rejected, next, listed, parents, ..Page::empty(answer) });
         }
         let pagination = self.pagination(&self.collection, level);
         let list = read_list(&self.collection, pagination, beneath, answer, text)?;
@@ -256,9 +289,10 @@ impl Listing {
                 (Vec::new(), std::iter::once(parent.to_owned()).chain(children).collect())
             }
         };
+        let parents = beneath.id().map(str::to_owned).into_iter().collect();
         let page = Page::leading_to(next, named, position, answer);
         let known = page.known.filter(|_| !pagination.is_full(&list));
-        Ok(Page { records, rejected, created, changed, listed, known, ..page })
+        Ok(Page { records, rejected, created, changed, listed, parents, known, ..page })
     }
 
     /// Whether a page has nothing but what is too old, in a list that has the newest first.
@@ -306,6 +340,8 @@ impl Listing {
         let mut unfinished = VecDeque::new();
         let mut created = Vec::with_capacity(list.items.len());
         let mut ids = Vec::with_capacity(list.items.len());
+        let mut with_children = Vec::new();
+        let mut together = Vec::new();
         for item in &list.items {
             let updated_at = shape.updated_at.as_ref();
             let moments = [created_at, updated_at].map(|moment| moment.map(|moment| &moment.at));
@@ -325,18 +361,25 @@ impl Listing {
                     let first = read_objects(reader, pagination, &children, &After::start(), Some(&id))?;
                     records.extend(first.records);
                     rejected.extend(first.rejected);
+                    with_children.push(id.clone());
                     first.next
                 }
                 // The parent doesn't carry the list, so it has to be asked for.
                 Some(Err(_)) | None => Some(After::start()),
             };
-            if let Some(after) = start {
+            if child.together.is_some() {
+                together.push(id.clone());
+            } else if let Some(after) = start {
                 let values = values_of(item.get(), &wanted)
                     .map_err(|missing| format!("the {} {id} has nothing at {missing}", parents.title))?;
                 let beneath = Beneath::Object { id: id.clone(), values };
                 unfinished.push_back(Reading::behind(beneath, after));
             }
             ids.push(id);
+        }
+        if let Some(Together { size, .. }) = &child.together {
+            let ids = together.chunks(size.get()).map(<[String]>::to_vec);
+            unfinished.extend(ids.map(|ids| Reading::of(Beneath::Parents { ids })));
         }
         let is_over = !has_young && parents.updated.as_ref().is_some_and(|updated| updated.newest_first);
         let then = match single(parents, beneath) {
@@ -354,8 +397,14 @@ impl Listing {
         }
         let page = Page::leading_to(then, unfinished, position, answer);
         let known = page.known.filter(|_| !self.pagination(parents, level).is_full(&list));
-        Ok(Page { records, rejected, created, changed, listed, known, ..page })
+        Ok(Page { records, rejected, created, changed, listed, parents: with_children, known, ..page })
     }
+}
+
+/// Whether what the value names is in a list of one of the `wider` values. Names of accounts have no case.
+fn is_within(value: &str, wider: &[String]) -> bool {
+    let first = value.split_once('/').map(|(first, _)| first);
+    first.is_some_and(|first| wider.iter().any(|wider| wider.eq_ignore_ascii_case(first)))
 }
 
 /// The path of a collection's list beneath something, and whether one object is the answer.

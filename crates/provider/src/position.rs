@@ -45,6 +45,8 @@ pub enum Beneath {
     },
     /// Nothing but a list that names them: these objects, which are read in one go.
     Objects { ids: Vec<String> },
+    /// Several objects of the parent collection, whose lists are read in one go.
+    Parents { ids: Vec<String> },
 }
 
 /// Levels as they were kept, in which there is a next page.
@@ -67,14 +69,14 @@ impl Beneath {
     pub(crate) fn id(&self) -> Option<&str> {
         match self {
             Self::Object { id, .. } => Some(id),
-            Self::Root | Self::Option { .. } | Self::Objects { .. } => None,
+            Self::Root | Self::Option { .. } | Self::Objects { .. } | Self::Parents { .. } => None,
         }
     }
 
     /// What a path or a parameter has in place of `{name}`.
     pub(crate) fn value(&self, name: &str) -> Option<&str> {
         match self {
-            Self::Root | Self::Objects { .. } => None,
+            Self::Root | Self::Objects { .. } | Self::Parents { .. } => None,
             Self::Option { name: own, value } => (own == name).then_some(value.as_str()),
             Self::Object { id, values } => match name.strip_prefix(OF_PARENT)? {
                 "id" => Some(id),
@@ -124,6 +126,11 @@ impl Position {
         (self.level(), self.reading())
     }
 
+    /// Whether the next page is of a list that stands beneath an object.
+    pub fn is_beneath_an_object(&self) -> bool {
+        self.reading().beneath.id().is_some()
+    }
+
     /// The list whose next page it is.
     pub(crate) fn reading(&self) -> &Reading {
         match self.levels.last().and_then(VecDeque::front) {
@@ -152,6 +159,17 @@ impl Position {
         position.without_empty_levels()
     }
 
+    /// Where to go on when these lists are to be read in place of the one that is next.
+    pub(crate) fn with_instead(&self, lists: VecDeque<Reading>) -> Option<Self> {
+        let mut position = self.clone();
+        let level = position.levels.last_mut()?;
+        level.pop_front();
+        for list in lists.into_iter().rev() {
+            level.push_front(list);
+        }
+        position.without_empty_levels()
+    }
+
     fn without_empty_levels(mut self) -> Option<Self> {
         while self.levels.last().is_some_and(VecDeque::is_empty) {
             self.levels.pop();
@@ -159,28 +177,41 @@ impl Position {
         (!self.levels.is_empty()).then_some(self)
     }
 
+    /// Whether nothing of the list has been read yet.
+    pub(crate) fn is_at_start_of_list(&self) -> bool {
+        self.reading().after.is_start()
+    }
+
     /// Where to go on when the API says that something this position names is missing: from the object before, or from
-    /// the start of the list, or past a parent that is gone. `None` where nothing is left to list, as the error is about
-    /// the position itself.
+    /// the start of the list, or past a parent or an option's value that is gone. `Err` where it names nothing, and so
+    /// the error is about the list of everything.
     pub fn past_missing(&self) -> Result<Option<Self>, NothingMissing> {
         let mut position = self.clone();
-        let is_outermost = position.is_outermost();
+        let is_of_all = matches!(position.reading().beneath, Beneath::Root);
         // That objects are gone an answer says within itself; what is not there is the way to read them.
-        if matches!(position.reading().beneath, Beneath::Objects { .. }) {
+        if matches!(position.reading().beneath, Beneath::Objects { .. } | Beneath::Parents { .. }) {
             return Err(NothingMissing);
         }
         let list = position.levels.last_mut().and_then(VecDeque::front_mut).ok_or(NothingMissing)?;
         if !list.after.step_back() {
-            // That a parent is gone is no wonder; what there is for all, or an option names, has to be there.
-            return if is_outermost { Err(NothingMissing) } else { Ok(self.behind(None, VecDeque::new())) };
+            // That a parent is gone is no wonder; what there is for all has to be there.
+            return if is_of_all { Err(NothingMissing) } else { Ok(self.behind(None, VecDeque::new())) };
         }
         list.restarts += u8::from(list.after.is_start());
         // An API that never knows where to go on would be asked for ever.
         if list.restarts > MOST_RESTARTS { Err(NothingMissing) } else { Ok(Some(position)) }
     }
+
+    /// Where to go on when the API forbids to read the list: behind it. `Err` where it is the list of everything.
+    pub fn past_forbidden(&self) -> Result<Option<Self>, NothingMissing> {
+        match self.reading().beneath {
+            Beneath::Option { .. } | Beneath::Object { .. } => Ok(self.behind(None, VecDeque::new())),
+            Beneath::Root | Beneath::Objects { .. } | Beneath::Parents { .. } => Err(NothingMissing),
+        }
+    }
 }
 
-/// The position names nothing that could be missing.
+/// The position names nothing that could be missing or forbidden by itself.
 #[derive(Debug, PartialEq, Eq)]
 pub struct NothingMissing;
 
@@ -216,11 +247,17 @@ mod tests {
     }
 
     #[test]
-    fn a_parent_that_is_gone_is_passed_over_and_an_option_is_not() {
+    fn what_is_missing_or_forbidden_is_passed_over_unless_it_is_everything() {
         let option = |value: &str| Beneath::Option { name: "repositories".into(), value: value.into() };
         let start = Position::at_start([option("o/a"), option("o/b")]).unwrap();
-        assert_eq!(start.past_missing(), Err(NothingMissing));
+        for past in [start.past_missing(), start.past_forbidden()] {
+            assert_eq!(past.unwrap().unwrap().reading().beneath.value("repositories"), Some("o/b"));
+        }
+        assert_eq!(Position::at_start([option("o/b")]).unwrap().past_missing(), Ok(None));
+        let all = Position::at_start([Beneath::Root]).unwrap();
+        assert_eq!((all.past_missing(), all.past_forbidden()), (Err(NothingMissing), Err(NothingMissing)));
         let children = start.behind(None, lists(&["1"])).unwrap();
+        assert_eq!(children.past_forbidden(), children.past_missing());
         let next = children.past_missing().unwrap().unwrap();
         assert_eq!(next.reading().beneath.value("repositories"), Some("o/b"));
         assert_eq!(Position::at_start([]), None);

@@ -82,6 +82,11 @@ impl Listing {
         if let (Beneath::Objects { ids }, Some(batch)) = (&reading.beneath, &self.collection.batch) {
             return self.batch(base, batch, ids);
         }
+        if let (Beneath::Parents { ids }, Some(together)) = (&reading.beneath, &self.collection.together) {
+            let mut draft = Draft::new(at_path(base, &together.path), Some(&together.body));
+            draft.parameter("ids", Some(ids.as_slice().into()));
+            return draft.whole();
+        }
         match (self.subject, &self.collection.deleted) {
             (Subject::Tombstones, Some(deleted)) => self.tombstones_page(base, deleted, &reading.after),
             _ => self.page(base, position),

@@ -10,6 +10,7 @@ use sequin_provider::{
     moment::MomentFormat,
     object,
     position::Position,
+    unread::Hides,
 };
 use serde_json::{Value, json};
 use std::{
@@ -292,6 +293,20 @@ fn errors_are_told_apart_by_header_and_in_good_answers() {
 }
 
 #[test]
+fn a_request_counts_against_the_limits_of_its_path() {
+    let declaration = declare(|d| {
+        d["rate_limit"]["also"] = json!([
+            {"allowed_requests": 900, "interval": 60},
+            {"allowed_requests": 5, "interval": 1, "path": "/objects/{}/search"}]);
+    });
+    let limits = declaration.unwrap().rate_limit;
+    assert_eq!(limits.further("/objects/contacts/search"), [0, 1]);
+    for other in ["/objects/contacts", "/objects//search", "/objects/a/b/search", "/a/objects/b/search", ""] {
+        assert_eq!(limits.further(other), [0], "{other}");
+    }
+}
+
+#[test]
 fn a_quota_that_is_used_up_says_how_long_to_wait() {
     let limits = |more: Value| {
         declare(|declaration| {
@@ -408,6 +423,14 @@ fn what_a_declaration_must_not_say_is_named_by_its_place() {
         (|d| token(d, "/authorize", json!({"url": "/a"})), "/authentication/0/token/authorize: "),
         (|d| d["rate_limit"]["allowed_requests"] = json!(0), "/rate_limit/allowed_requests: "),
         (|d| d["rate_limit"]["interval"] = json!(-1), "/rate_limit: "),
+        (
+            |d| d["rate_limit"]["also"] = json!([{"allowed_requests": 1, "interval": 0}]),
+            "/rate_limit/also/0: ",
+        ),
+        (
+            |d| d["rate_limit"]["also"] = json!([{"allowed_requests": 1, "interval": 1, "path": "a"}]),
+            "/rate_limit/also/0/path: ",
+        ),
         (|d| d["errors"]["rules"][0]["status"] = json!(["9xx"]), "/errors/rules/0/status/0: "),
         (|d| d["errors"]["rules"][0]["class"] = json!("odd"), "/errors/rules/0/class: unknown variant"),
         (|d| d["errors"]["rules"][1]["code"] = json!(null), "/errors/rules/1: "),
@@ -452,7 +475,19 @@ fn what_a_declaration_must_not_say_is_named_by_its_place() {
             },
             "/collections/2/scoped: ",
         ),
+        (|d| d["errors"]["rules"][0]["or_hidden"] = json!(true), "/errors/rules/0/or_hidden: "),
+        (
+            |d| {
+                d["collections"][0]["together"] = json!({"path": "/all", "body": {"of": ["{ids}"]}, "items": "",
+                    "parent": "/of", "children": "/items", "size": 2});
+            },
+            "/collections/0/together: ",
+        ),
         (|d| d["collections"][0]["path"] = json!([]), "/collections/0/path: "),
+        (
+            |d| by_option(d, json!({"option": "of", "path": "/x/{of}", "within": "of"})),
+            "/collections/0/path/0/within: ",
+        ),
         (|d| by_option(d, json!({"option": "x", "path": "/x/{x}"})), "/collections/0/path/0/option: "),
         (|d| by_option(d, json!({"option": "of", "path": "/x"})), "/collections/0/path/0/path: "),
         (|d| by_option(d, json!({"option": "of", "paths": "/x"})), "/collections/0/path/0/paths: "),
@@ -629,6 +664,74 @@ fn lists_stand_beneath_options_and_beneath_one_another() {
 }
 
 #[test]
+fn a_list_that_cant_be_read_is_passed_over_and_what_it_hides_is_known() {
+    let shelves = |or_hidden: bool, retrieve: bool| {
+        let declaration = declare(|d| {
+            d["errors"]["rules"] = json!([{"status": [404], "class": "missing", "or_hidden": or_hidden},
+                                          {"status": [410], "class": "missing"},
+                                          {"status": [403], "class": "permission"}]);
+            by_option(d, json!({"option": "of", "path": "/of/{of}/items"}));
+            let mut shelf = json!({"name": "shelf", "title": "Shelves", "changes": {"sweep": 60},
+                                   "path": "/items/{parent.id}/shelves", "parent": {"collection": "item"}});
+            if retrieve {
+                shelf["retrieve"] = json!("/shelves/{id}");
+            }
+            d["collections"].as_array_mut().unwrap().push(shelf);
+        });
+        let shelf = CollectionRef::new(&Arc::new(declaration.unwrap()), "shelf").unwrap();
+        let options = [("of".to_owned(), vec!["a".to_owned(), "b".to_owned()])];
+        Listing { options: Arc::new(options.into()), ..Listing::whole(shelf) }
+    };
+    let read = |shelves: &Listing, position: &Position, status, body| {
+        shelves.interpret(position, &answer(&url(shelves, position), status, &[], body)).unwrap()
+    };
+    for (status, or_hidden, retrieve, expected) in [
+        (404, true, false, Hides::Unlisted),
+        (404, false, false, Hides::Unlisted),
+        (404, false, true, Hides::None),
+        (404, true, true, Hides::Unlisted),
+        (403, false, true, Hides::Unlisted),
+    ] {
+        let shelves = shelves(or_hidden, retrieve);
+        let page = read(&shelves, &shelves.start().unwrap(), status, "");
+        let unread = page.unread.unwrap();
+        assert_eq!((unread.list.to_string(), unread.hides), ("of a".to_owned(), expected), "{status}");
+        assert_eq!(url(&shelves, &page.next.unwrap()).path(), "/base/of/b/items");
+    }
+    let shelves = shelves(true, false);
+    let children = read(&shelves, &shelves.start().unwrap(), 200, r#"[{"id": 1}, {"id": 2}]"#).next.unwrap();
+    for status in [403, 404] {
+        let unread = read(&shelves, &children, status, "").unread.unwrap();
+        assert_eq!((unread.list.to_string(), unread.hides), ("item 1".into(), Hides::ChildrenOf("1".into())));
+    }
+    let gone = read(&shelves, &children, 410, "");
+    assert_eq!((gone.unread, gone.parents), (None, vec!["1".to_owned()]), "it surely has no children");
+    let shown = read(&shelves, &children, 200, "[]");
+    assert_eq!((shown.unread, shown.parents), (None, vec!["1".to_owned()]));
+    let all = listing(|d| d["errors"]["rules"] = json!([{"status": [403], "class": "permission"}]));
+    let refused = all.interpret(&start(), &answer(&url(&all, &start()), 403, &[], ""));
+    assert_eq!(refused.unwrap_err().class, FailureClass::Permission, "there is nothing beside it");
+}
+
+#[test]
+fn what_is_in_the_list_of_another_option_is_not_listed_alone() {
+    let paths = |shops: &[&str]| {
+        let items = listing(|d| {
+            d["options"] = json!({"shops": {"description": "Shops", "segments": 2}, "chain": {"description": "A chain"}});
+            d["collections"][0]["path"] = json!([
+                {"option": "shops", "path": "/shops/{shops}", "single": true, "within": "chain"},
+                {"option": "chain", "path": "/chains/{chain}/shops"}]);
+        });
+        let shops = shops.iter().map(|shop| (*shop).to_owned()).collect();
+        let options = [("shops".to_owned(), shops), ("chain".to_owned(), vec!["Big".to_owned()])];
+        let items = Listing { options: Arc::new(options.into()), ..items };
+        walk(&items, &[]).unwrap().0
+    };
+    assert_eq!(paths(&["big/one", "Bigger/one"]), ["/shops/Bigger/one"]);
+    assert_eq!(paths(&["BIG/one"]), ["/chains/Big/shops"]);
+}
+
+#[test]
 fn a_list_that_has_the_newest_first_is_read_as_far_as_it_is_new() {
     let links = listing(|d| {
         d["pagination"] = json!({"kind": "link_header", "items": ""});
@@ -738,6 +841,7 @@ fn the_schema_knows_the_same_fields() {
         d["authentication"].as_array_mut().unwrap().push(signed);
         d["rate_limit"]["headers"] = json!({"remaining": "a", "reset": "b", "reset_format": "seconds"});
         d["rate_limit"]["cost"] = json!({"requested": "/a", "available": "/b", "restore_per_second": "/c"});
+        d["rate_limit"]["also"] = json!([{"allowed_requests": 5, "interval": 1}]);
         d["feeds"] = json!({"events": {"path": "/events", "since": "since", "id": "/id",
             "occurred_at": {"at": "/at", "format": "unix_seconds"}, "object_type": "/type", "object_id": "/of",
             "lookback": 60, "retention": 3600}});
@@ -758,6 +862,8 @@ fn the_schema_knows_the_same_fields() {
             child.as_object_mut().unwrap().remove(key);
         }
         child["changes"] = json!({"sweep": 60});
+        child["together"] = json!({"path": "/all", "body": {"of": ["{ids}"]}, "items": "", "parent": "/of",
+            "children": "/items", "size": 2, "errors": {"items": "/a", "code": "/b", "none": "c"}});
         d["collections"].as_array_mut().unwrap().push(child);
         d["options"] = json!({"shop": {"description": "Shops"}});
         let mut shop = json!({"name": "shop", "title": "Shops", "changes": {"sweep": 60}});
@@ -776,6 +882,7 @@ fn the_schema_knows_the_same_fields() {
         ("/rate_limit", "/$defs/limits"),
         ("/rate_limit/headers", "/$defs/limits/properties/headers"),
         ("/rate_limit/cost", "/$defs/limits/properties/cost"),
+        ("/rate_limit/also/0", "/$defs/further_limit"),
         ("/errors", "/$defs/errors"),
         ("/errors/rules/0", "/$defs/errors/properties/rules/items"),
         ("/record", "/$defs/record"),
@@ -795,6 +902,8 @@ fn the_schema_knows_the_same_fields() {
         ("/collections/0/writes", "/$defs/collection/properties/writes"),
         ("/collections/0/writes/update", "/$defs/write"),
         ("/collections/1/parent", "/$defs/collection/properties/parent"),
+        ("/collections/1/together", "/$defs/collection/properties/together"),
+        ("/collections/1/together/errors", "/$defs/collection/properties/together/properties/errors"),
     ] {
         let refused = declare(|d| {
             whole(d);

@@ -204,3 +204,49 @@ fn properties_are_told_by_the_api() {
         assert_eq!(failure.class, FailureClass::BadData, "{odd}");
     }
 }
+
+#[test]
+fn associations_of_many_records_come_at_once() {
+    let companies = Listing::whole(collection("deal_company"));
+    let start = companies.start().unwrap();
+    let deals: Vec<Value> = (1..=150).map(|id| json!({"id": id.to_string()})).collect();
+    let first = read(&companies, &start, &page_of(&deals, Some("x"))).next.unwrap();
+    let (method, url, body) = asked(&companies, &first);
+    assert_eq!((method, url.as_str()), (Method::POST, "/crm/v4/associations/deals/companies/batch/read"));
+    assert_eq!(body["inputs"].as_array().unwrap().len(), 100);
+    assert_eq!(body["inputs"][0], json!({"id": "1"}));
+    let to = |id: u32| json!({"toObjectId": id, "associationTypes": []});
+    let none = json!({"category": "OBJECT_NOT_FOUND", "message": "No company is associated with deal 3."});
+    let shown = json!({"numErrors": 1, "errors": [none], "results": [
+        {"from": {"id": "2"}, "to": [to(8), to(9)]},
+        {"from": {"id": "1"}, "to": [to(7)], "paging": {"next": {"after": "NTAw"}}}]});
+    let page = read(&companies, &first, &shown);
+    assert_eq!(ids(&page), ["2/8", "2/9"]);
+    assert_eq!(page.records[0].parent_id.as_deref(), Some("2"));
+    assert_eq!(page.parents.len(), 100, "those without any have none");
+    // What is not whole is read by itself, and then the next of them, and then the list goes on.
+    let own = page.next.unwrap();
+    assert_eq!(asked(&companies, &own).1, "/crm/v4/objects/deals/1/associations/companies?limit=500");
+    let page = read(&companies, &own, &page_of(&[to(7)], Some("NTAw")));
+    assert_eq!(ids(&page), ["1/7"]);
+    let second = read(&companies, &page.next.unwrap(), &page_of(&[to(70)], None)).next.unwrap();
+    assert_eq!(asked(&companies, &second).2["inputs"].as_array().unwrap().len(), 50);
+    let next = read(&companies, &second, &json!({"results": []})).next.unwrap();
+    assert!(asked(&companies, &next).1.ends_with("after=x"));
+}
+
+#[test]
+fn associations_that_could_not_be_read_are_not_none() {
+    let companies = Listing::whole(collection("deal_company"));
+    let deals = page_of(&[json!({"id": "1"})], None);
+    let first = read(&companies, &companies.start().unwrap(), &deals).next.unwrap();
+    let unwell = json!({"results": [], "errors": [{"category": "INTERNAL_ERROR"}]});
+    let foreign = json!({"results": [{"from": {"id": "2"}, "to": []}]});
+    for odd in [unwell, foreign, json!({"results": [{"from": {"id": "1"}}]}), json!({"status": "PENDING"})] {
+        let failure = companies.interpret(&first, &answer(207, &odd)).unwrap_err();
+        assert_eq!(failure.class, FailureClass::BadData, "{odd}");
+    }
+    for status in [403, 404] {
+        assert!(companies.interpret(&first, &answer(status, &json!({}))).is_err(), "{status}");
+    }
+}

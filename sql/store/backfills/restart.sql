@@ -1,5 +1,5 @@
--- Unfinished backfills of a sync start over, and looks begin where they began at first: the list is another one.
--- $2: of this collection; NULL: of all.
+-- Unfinished backfills of a sync start over: the list is another one. $2: of this collection; NULL: of all. $3: whether
+-- looks begin where they began at first, too, and don't go on from what they know.
 WITH unfinished AS (
     UPDATE sequin.backfills
     SET state = 'pending', started_at = NULL, last_page_at = NULL, pages = 0, records = 0, changes = 0, rejected = 0
@@ -10,7 +10,7 @@ WITH unfinished AS (
 ), looks AS (
     UPDATE sequin._sync_collections
     SET cursor = NULL, deletes_cursor = NULL
-    WHERE sync_id = $1 AND collection_id = coalesce($2, collection_id)
+    WHERE sync_id = $1 AND collection_id = coalesce($2, collection_id) AND $3
 ), ranges AS (
     DELETE FROM sequin._backfill_ranges WHERE backfill_id IN (SELECT id FROM unfinished)
     RETURNING backfill_id, no

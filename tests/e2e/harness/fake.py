@@ -251,7 +251,9 @@ class Upstream:
 
     def overspent(self) -> list[str]:
         """Which budgets that syncs were started with have been exceeded, and by what."""
-        return self.budgets.exceeded((each.credential, each.received) for each in self.requests())
+        is_free = declaration(self.provider)["rate_limit"].get("unchanged_is_free")
+        counted = [each for each in self.requests() if not (is_free and each.status == 304)]
+        return self.budgets.exceeded((each.credential, each.received) for each in counted)
 
     # Faults
 

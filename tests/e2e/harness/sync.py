@@ -79,6 +79,19 @@ class Sync:
             f"{self.upstream.declared}:{collection}",
         )
 
+    def read_anew(self, timeout: float = 60.0) -> None:
+        """Has everything compared with what the API lists, as each day, and waits until it has been."""
+        began = self.database.value("SELECT clock_timestamp()")
+        self.database.sql("SELECT sequin.pause_sync(%s)", self.name)
+        self.database.sql("UPDATE sequin._sync_collections SET swept_at = swept_at - interval '1 month'")
+        self.database.sql("SELECT sequin.resume_sync(%s)", self.name)
+        swept = "SELECT bool_and(swept_at > %s) FROM sequin.sync_collections WHERE sync = %s"
+
+        def is_swept() -> bool:
+            return self.database.value(swept, began, self.name)
+
+        eventually(is_swept, timeout, every=0.1, what=self.database.status)
+
     def converge(self, timeout: float = 30.0) -> None:
         """Until every collection holds exactly what the upstream holds."""
 

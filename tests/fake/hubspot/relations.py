@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from zlib import crc32
 
 from ..core.http import Page, Request, Response
 from ..core.opaque import Cursors
@@ -44,9 +45,9 @@ class Relations:
         return Page(200, items=whole, has_more=more, wrap=wrap)
 
     def batch(self, request: Request, type: ObjectType, target: ObjectType) -> Response:
-        """A record without any, and one that is not there, are errors."""
+        """In an order of its own. A record without any, and one that is not there, are errors."""
         results, missing = [], []
-        for each in inputs(body(request)):
+        for each in sorted(inputs(body(request)), key=lambda each: crc32(str(each.get("id")).encode())):
             id = str(each.get("id"))
             found, more = self._page(type, id, target, each.get("after"), MOST)
             if not found or self._portal.shelves[type.name].live(id) is None:

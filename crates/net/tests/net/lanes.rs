@@ -1,9 +1,10 @@
 //! Who goes when: rates, priorities, pauses, and lanes beside each other.
 
+use std::num::NonZeroU32;
 use std::time::{Duration, Instant, SystemTime};
 
 use sequin_net::Priority::{Backfill, Mutation, Polling};
-use sequin_net::{Completion, LaneId, Refusal, Settings, Task};
+use sequin_net::{Completion, LaneId, Rate, Refusal, Settings, Task};
 
 use crate::rig::{LANE, Outcome, Rig, at_once, limits, local, task};
 use crate::server::Server;
@@ -201,4 +202,39 @@ fn a_full_queue_refuses_and_keeps_room_for_the_urgent() {
     // Received, not just completed: only now there is room again.
     rig.net.try_submit(*rejected.task).expect("room");
     assert_eq!([rig.next().id, rig.next().id, rig.next().id], [4, 2, 3]);
+}
+
+#[test]
+fn what_was_free_gives_its_permit_back() {
+    let server = Server::start();
+    let begun = Instant::now();
+    let rig = Rig::start(local(), Some(limits(1, Duration::from_secs(2), 1)));
+    for id in 0..10 {
+        rig.submit(task(id, Polling, &server.url("/ok/free")));
+    }
+    (0..10).for_each(|_| drop(rig.next()));
+    // The first one waits for its turn, and no other.
+    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+}
+
+#[test]
+fn a_budget_is_kept_and_others_pass() {
+    let server = Server::start();
+    let rig = Rig::start(local(), Some(at_once(4)));
+    let (allowed_requests, interval) = (NonZeroU32::new(2).unwrap(), Duration::from_secs(1));
+    rig.net.set_budgets(LANE, vec![Rate { allowed_requests, interval }]);
+    for id in 0..5 {
+        rig.submit(Task { budgets: vec![0], ..task(id, Mutation, &server.url("/ok/search")) });
+    }
+    rig.submit(task(5, Backfill, &server.url("/ok/page")));
+    assert_eq!(rig.next().id, 5);
+    (0..5).for_each(|_| drop(rig.next()));
+    server.look(|log| {
+        let searches = log.arrivals.iter().filter(|(_, path)| path == "/ok/search");
+        let times: Vec<_> = searches.map(|(at, _)| *at).collect();
+        for window in times.windows(3) {
+            let apart = window[2] - window[0];
+            assert!(apart > interval - Duration::from_millis(250), "{apart:?}");
+        }
+    });
 }

@@ -24,6 +24,11 @@ impl Interpretation for Outcome {
     fn pause(&self) -> Option<Duration> {
         self.pause
     }
+
+    /// What is asked for at this path costs nothing.
+    fn is_free(&self) -> bool {
+        self.result.as_ref().is_ok_and(|response| response.url.path() == "/ok/free")
+    }
 }
 
 pub struct Rig {
@@ -64,6 +69,7 @@ pub fn task(id: u64, priority: Priority, url: &str) -> Task<Outcome> {
         id,
         lane: LANE,
         priority,
+        budgets: Vec::new(),
         request: request(url),
         interpret: Box::new(|result| Outcome { result, pause: None }),
     }

@@ -5,6 +5,7 @@ use super::{
 };
 use crate::template::Template;
 use http::{HeaderName, HeaderValue};
+use sequin_domain::failure::FailureClass;
 use std::collections::BTreeMap;
 use url::Url;
 
@@ -28,6 +29,14 @@ impl Declaration {
         if let Err(problem) = self.rate_limit.rate_limit().check() {
             return refuse("/rate_limit", problem.to_string());
         }
+        for (n, further) in self.rate_limit.also.iter().enumerate() {
+            if let Err(problem) = further.rate_limit().check() {
+                return refuse(format!("/rate_limit/also/{n}"), problem.to_string());
+            }
+            if let Some(path) = &further.path {
+                constant_path(&format!("/rate_limit/also/{n}/path"), path)?;
+            }
+        }
         for (n, rule) in self.errors.rules.iter().enumerate() {
             if rule.status.is_empty() {
                 return refuse(format!("/errors/rules/{n}/status"), "a rule needs at least one status");
@@ -35,6 +44,9 @@ impl Declaration {
             let is_good = rule.status.iter().any(|pattern| (200..300).any(|status| pattern.matches(status)));
             if is_good && (rule.code.is_none() || self.errors.code.is_none()) {
                 return refuse(format!("/errors/rules/{n}"), "for a good status it needs a code");
+            }
+            if rule.or_hidden && rule.class != FailureClass::Missing {
+                return refuse(format!("/errors/rules/{n}/or_hidden"), "it is for what is missing");
             }
         }
         self.check_writing()?;
@@ -89,6 +101,9 @@ impl Declaration {
                 Some(found) if found.scoped => {
                     let problem = "ids of that one tell its objects only from others beneath the same parent";
                     return refuse(at("/parent/collection"), problem);
+                }
+                Some(found) if found.together.is_some() => {
+                    return refuse(at("/parent/collection"), "that one's lists are read several at once");
                 }
                 Some(found) if found.parent.is_some() && parent.embedded.is_some() => {
                     return refuse(
@@ -149,7 +164,7 @@ impl Declaration {
                 return refuse(at("/path"), "what has a parent is listed beneath that, and not by option");
             }
             Paths::ByOption(paths) => {
-                for (n, OptionPath { option, path: own, .. }) in paths.iter().enumerate() {
+                for (n, OptionPath { option, path: own, within, .. }) in paths.iter().enumerate() {
                     let at = |key: &str| at(&format!("/path/{n}{key}"));
                     if !self.options.contains_key(option) {
                         return refuse(at("/option"), "there is no such option");
@@ -160,6 +175,14 @@ impl Declaration {
                     path(&at("/path"), own)?;
                     if !own.names().eq([option.as_str()]) {
                         return refuse(at("/path"), format!("it must have {{{option}}} in it, once"));
+                    }
+                    if let Some(within) = within {
+                        let is_listed = paths.iter().any(|other| other.option == *within && !other.single);
+                        let segments = |option: &String| self.options.get(option).map(|of| of.segments);
+                        if !is_listed || segments(within) != Some(1) || segments(option) < Some(2) {
+                            let problem = "it must be an option of one segment with a list here, and the values have more segments";
+                            return refuse(at("/within"), problem);
+                        }
                     }
                 }
                 if paths.is_empty() {

@@ -1,7 +1,7 @@
 //! What a declaration must not say of requests with a body.
 
 use super::{
-    Collection, Declaration, Pagination, Paths, UpdatedBound,
+    Collection, Declaration, Pagination, Parent, Paths, UpdatedBound,
     check::{Checked, constant_path, refuse},
 };
 use crate::body::Body;
@@ -33,6 +33,17 @@ impl Declaration {
             constant_path(&at("/batch/path"), &batch.path)?;
             let names = ["ids"].into_iter().chain(collection.properties.as_ref().map(|_| "properties"));
             check_body(&at("/batch/body"), &batch.body, None, names.map(str::to_owned).collect())?;
+        }
+        if let Some(together) = &collection.together {
+            let is_by_id = collection.names_of_parent().all(|name| name == "parent.id");
+            let is_bare = |parent: &Parent| parent.embedded.is_none();
+            if !is_by_id || !collection.parent.as_ref().is_some_and(is_bare) {
+                let problem =
+                    "it is for what stands beneath a parent whose id is all that is needed, and not in it";
+                return refuse(at("/together"), problem);
+            }
+            constant_path(&at("/together/path"), &together.path)?;
+            check_body(&at("/together/body"), &together.body, None, vec!["ids".to_owned()])?;
         }
         match &collection.properties {
             Some(_) if collection.batch.is_none() => {

@@ -28,6 +28,8 @@ pub struct Collection {
     pub pagination: Option<Pagination>,
     /// How objects are read of which lists show no more than the ids.
     pub batch: Option<Batch>,
+    /// How the lists beneath several parents are read in one go.
+    pub together: Option<Together>,
     /// Where the API tells which properties its objects have, which a batch has to name.
     pub properties: Option<PropertyList>,
     /// How the list is limited to what was created within a span of time.
@@ -116,6 +118,8 @@ pub struct OptionPath {
     /// Whether the answer is the one object, and no list.
     #[serde(default)]
     pub single: bool,
+    /// Another option, whose lists have it already: a value that begins with one of that, and a slash, is left out.
+    pub within: Option<String>,
 }
 
 /// Where the parts of a record are in an object.
@@ -237,6 +241,38 @@ pub struct Batch {
     pub items: Pointer,
     /// How many at once.
     pub size: NonZeroUsize,
+}
+
+/// How the lists beneath several parents are read in one go: an answer has a list for each, or none where it is empty.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Together {
+    pub path: String,
+    /// With the parents' `{ids}` in an element of an array.
+    pub body: Body,
+    /// Where the lists are in the answer.
+    pub items: Pointer,
+    /// Whose one is.
+    pub parent: Pointer,
+    /// Where the objects are in it.
+    pub children: Pointer,
+    /// Where it says that it is not all. Then the parent's list is read by itself.
+    pub next: Option<Pointer>,
+    /// Where an answer that is none of a failure says what could not be read.
+    pub errors: Option<TogetherErrors>,
+    /// How many parents at once.
+    pub size: NonZeroUsize,
+}
+
+/// What could not be read of several lists.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TogetherErrors {
+    pub items: Pointer,
+    /// Where in one of them its code is.
+    pub code: Pointer,
+    /// The code that means no more than that a parent has no children, or isn't there.
+    pub none: String,
 }
 
 /// A list of what has been deleted.

@@ -26,6 +26,9 @@ pub struct ErrorRule {
     /// A header that tells this error from others of the status.
     pub header: Option<HeaderValue>,
     pub class: FailureClass,
+    /// Of what is missing: whether the API says the same of what the credential may not see.
+    #[serde(default)]
+    pub or_hidden: bool,
 }
 
 #[derive(Debug, Clone, Deserialize)]

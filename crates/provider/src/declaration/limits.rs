@@ -17,9 +17,51 @@ pub struct Limits {
     pub headers: Option<QuotaHeaders>,
     /// Where answers say what requests cost.
     pub cost: Option<Cost>,
+    /// Whether an answer by which nothing has changed (304) doesn't count.
+    #[serde(default)]
+    pub unchanged_is_free: bool,
+    /// What is limited besides.
+    #[serde(default)]
+    pub also: Vec<FurtherLimit>,
+}
+
+/// A limit for some requests, or for all and another span of time.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FurtherLimit {
+    allowed_requests: NonZeroU32,
+    /// In seconds.
+    interval: f64,
+    /// Of requests to this path, with `{}` for any segment; of all, where it is not said.
+    pub path: Option<String>,
+}
+
+impl FurtherLimit {
+    pub fn rate_limit(&self) -> RateLimit {
+        RateLimit::new(self.allowed_requests, self.interval)
+    }
+
+    fn counts(&self, path: &str) -> bool {
+        let Some(pattern) = &self.path else { return true };
+        let (mut pattern, mut path) = (pattern.split('/'), path.split('/'));
+        loop {
+            match (pattern.next(), path.next()) {
+                (None, None) => return true,
+                (Some("{}"), Some(segment)) if !segment.is_empty() => {}
+                (Some(own), Some(segment)) if own == segment => {}
+                _ => return false,
+            }
+        }
+    }
 }
 
 impl Limits {
+    /// Which of the further limits a request to this path counts against, by their place.
+    pub fn further(&self, path: &str) -> Vec<usize> {
+        let counts = |(_, limit): &(usize, &FurtherLimit)| limit.counts(path);
+        self.also.iter().enumerate().filter(counts).map(|(place, _)| place).collect()
+    }
+
     pub fn rate_limit(&self) -> RateLimit {
         let limit = RateLimit::new(self.allowed_requests, self.interval);
         match self.max_concurrent_requests {

@@ -18,11 +18,11 @@ pub use authentication::{Authentication, Check, Encoded, HeaderText};
 pub use check_token::ACCESS_TOKEN;
 pub use collection::{
     Batch, Changes, Collection, CreatedBounds, Moment, OptionPath, Parent, Paths, PropertyList, RecordShape,
-    Ties, Tombstones, UpdatedBound,
+    Ties, Together, TogetherErrors, Tombstones, UpdatedBound,
 };
 pub use errors::{ErrorRule, Errors, HeaderValue, StatusPattern};
 pub use fields::{Field, FieldType, Fields};
-pub use limits::{Cost, Limits, QuotaHeaders, ResetFormat};
+pub use limits::{Cost, FurtherLimit, Limits, QuotaHeaders, ResetFormat};
 pub use options::{OptionValues, SyncOption};
 pub use pagination::{PageSize, Pagination};
 pub use token::{Algorithm, Authorize, ClientAuthentication, Grant, Jwt, TokenAnswer, TokenSource};
