@@ -7,6 +7,7 @@ static BUILT_IN: LazyLock<Vec<Arc<Declaration>>> = LazyLock::new(|| {
     [
         (include_str!("../../../providers/github.json"), "{}"),
         (include_str!("../../../providers/hubspot.json"), "{}"),
+        (include_str!("../../../providers/salesforce.json"), "{}"),
         (
             include_str!("../../../providers/stripe.json"),
             include_str!("../../../providers/stripe.fields.json"),
@@ -41,6 +42,7 @@ mod tests {
         assert!(stripe.collections.iter().all(|collection| collection.fields.contains_key("id")));
         assert!(find("github").is_some_and(|github| github.collections.len() >= 20));
         assert!(find("hubspot").is_some_and(|hubspot| hubspot.collections.len() >= 20));
+        assert!(find("salesforce").is_some_and(|salesforce| salesforce.collections.len() >= 25));
         assert!(find("nobody").is_none());
     }
 }
