@@ -14,6 +14,7 @@ mod main;
 mod mutate;
 mod network;
 mod notifier;
+mod outcome;
 mod plan;
 mod poll;
 mod range;

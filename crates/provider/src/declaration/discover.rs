@@ -100,15 +100,16 @@ fn fill(value: &mut Value, name: &str) {
 }
 
 impl Declaration {
-    /// With the collections of these kinds. One that there is no template for any more is left out.
+    /// The collection that a kind is; `None` where there is no template for it any more.
+    pub fn collection_of(&self, kind: &Kind) -> Option<Collection> {
+        self.discover.as_ref()?.template(&kind.template)?.expand(kind).ok()
+    }
+
+    /// With the collections of these kinds.
     #[must_use]
     pub fn with_kinds(&self, kinds: &[Kind]) -> Self {
         let mut declaration = self.clone();
-        let discovered = kinds.iter().filter_map(|kind| {
-            let template = self.discover.as_ref()?.template(&kind.template)?;
-            template.expand(kind).ok()
-        });
-        declaration.collections.extend(discovered);
+        declaration.collections.extend(kinds.iter().filter_map(|kind| self.collection_of(kind)));
         declaration
     }
 

@@ -18,8 +18,8 @@ mod writes;
 pub use authentication::{Authentication, Check, Encoded, HeaderText};
 pub use check_token::ACCESS_TOKEN;
 pub use collection::{
-    Batch, BodyForm, Changes, Collection, CreatedBounds, Moment, OptionPath, Parent, Paths, PropertyList, RecordShape,
-    Ties, Tombstones, UpdatedBound,
+    Batch, BodyForm, Changes, Collection, CreatedBounds, Moment, OptionPath, Parent, Paths, PropertyList,
+    RecordShape, Ties, Tombstones, UpdatedBound,
 };
 pub use discover::{Discover, KindTemplate};
 pub use errors::{ErrorRule, Errors, HeaderValue, StatusPattern};
