@@ -28,7 +28,9 @@ def declarations() -> list[Declared]:
 
 def written_out(declaration: Declared) -> Declared:
     """The declaration with what its collections have by their templates."""
-    templates = {each["name"]: each["collection"] for each in declaration.get("discover", {}).get("templates", ())}
+    templates = {
+        each["name"]: each["collection"] for each in declaration.get("discover", {}).get("templates", ())
+    }
 
     def whole(collection: Declared) -> Declared:
         if (template := collection.get("template")) is None:

@@ -26,7 +26,8 @@ EXECUTE = {
         {ADMIN, OPERATOR},
         """pause_sync resume_sync wait_for_sync start_backfill cancel_backfill confirm_deletes retry_rejected
            refresh_collections check_credential pause_consumer resume_consumer replay requeue
-           _declared_providers _declared_collections _discovered_collections _lease_key _current_key _count_beyond""",
+           _declared_providers _declared_collections _discovered_collections _lease_key
+           _current_key _count_beyond""",
     ),
     **among(set(), "rotate_key"),
     **among({ADMIN, CONSUMER}, "consume ack nack extend fetch"),
