@@ -150,6 +150,11 @@ class Upstream:
         other.declared = name
         return other
 
+    def discovered(self, collection: str, kind: str) -> str:
+        """Has a collection known here that is not declared: what the fake calls it. Gives its name."""
+        self._names[collection] = kind
+        return collection
+
     def _named(self, collection: str) -> str:
         return f"{self.provider}:{self._names[collection]}"
 
