@@ -22,8 +22,23 @@ def declarations() -> list[Declared]:
     """Those that are built in, by their names."""
     # Beside them stand the schema, and fields in files of their own.
     files = (path for path in (ROOT / "providers").glob("*.json") if "." not in path.stem)
-    found = [json.loads(path.read_text(encoding="utf-8")) for path in files]
+    found = [written_out(json.loads(path.read_text(encoding="utf-8"))) for path in files]
     return sorted(found, key=lambda declaration: declaration["provider"])
+
+
+def written_out(declaration: Declared) -> Declared:
+    """The declaration with what its collections have by their templates."""
+    templates = {
+        each["name"]: each["collection"] for each in declaration.get("discover", {}).get("templates", ())
+    }
+
+    def whole(collection: Declared) -> Declared:
+        if (template := collection.get("template")) is None:
+            return collection
+        filled = json.loads(json.dumps(templates[template]).replace("{kind}", collection["kind"]))
+        return filled | {name: value for name, value in collection.items() if name != "template"}
+
+    return {**declaration, "collections": [whole(each) for each in declaration["collections"]]}
 
 
 def interval(seconds: int) -> str:

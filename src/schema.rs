@@ -55,7 +55,13 @@ extension_sql_file!("../sql/schema/read_stream.sql", name = "read_stream", requi
 extension_sql_file!(
     "../sql/schema/catalogue.sql",
     name = "catalogue",
-    requires = [catalogue::declared_providers, catalogue::declared_collections, catalogue::declared_fields]
+    requires = [
+        "syncs",
+        catalogue::declared_providers,
+        catalogue::declared_collections,
+        catalogue::declared_fields,
+        catalogue::discovered_collections
+    ]
 );
 extension_sql_file!(
     "../sql/schema/views.sql",
@@ -81,6 +87,8 @@ extension_sql_file!(
         catalogue::declared_fields,
         catalogue::declared_providers,
         catalogue::declared_writes,
+        catalogue::described_fields,
+        catalogue::discovered_collections,
         credentials::create_credential,
         credentials::delete_credential,
         credentials::refresh_collections,

@@ -98,8 +98,8 @@ COMMENT ON FUNCTION sequin.finish_oauth(text, text, text, jsonb) IS
     'Errors: undefined_object where the state is not known, used or too old; duplicate_object where the credential is for '
     'another provider; invalid_parameter_value; config_file_error.';
 COMMENT ON FUNCTION sequin.refresh_collections(text) IS
-    'Has the API of a credential asked again what it tells of its collections: which properties their objects have. Without '
-    'it that is asked once a day. credential: its name. Errors: undefined_object.';
+    'Has the API of a credential asked again what it tells of its collections: which there are, and which properties their '
+    'objects have. Without it that is asked once a day. credential: its name. Errors: undefined_object.';
 COMMENT ON FUNCTION sequin.create_sync(text, text, text, text[], text, jsonb, interval, jsonb, text, jsonb) IS
     'Brings collections of a credential into a stream: a backfill of each first, then their changes. '
     'collections: such as stripe:customer, see sequin.collections; the provider may be left out. '
@@ -180,6 +180,11 @@ COMMENT ON FUNCTION sequin._declared_writes(text) IS
     'What can be done to the objects of a collection: the actions, the places in an object of what a create and an update '
     'are given, the path to its id, whether objects are merged, and the text that unsets a field (NULL: null does). '
     'Errors: undefined_object.';
+COMMENT ON FUNCTION sequin._described_fields(text, uuid, uuid) IS
+    'The same of what APIs have told of the objects of a collection that syncs bring: of a stream and of a sync, where they '
+    'are given. Errors: undefined_object.';
+COMMENT ON FUNCTION sequin._discovered_collections() IS
+    'The collections that are kinds of objects which APIs have told of, with the credential that each was discovered with.';
 COMMENT ON FUNCTION sequin._collection_id(text) IS
     'The identifier of a collection; the provider may be left out where only one has such a collection. '
     'Errors: undefined_object; ambiguous_parameter.';

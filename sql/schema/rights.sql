@@ -54,7 +54,8 @@ GRANT EXECUTE ON FUNCTION
     sequin.grant_mutations(text, regrole),
     sequin.revoke_mutations(text, regrole)
 TO sequin_admin;
-GRANT SELECT ON sequin.records, sequin.rejected_records, sequin.dead_letters, sequin.grants TO sequin_admin;
+GRANT SELECT ON sequin.records, sequin.rejected_records, sequin.dead_letters, sequin.grants, sequin._discovered
+TO sequin_admin;
 
 -- Operating: how everything is doing, and what helps, but nothing of what an API holds.
 GRANT EXECUTE ON FUNCTION
@@ -77,6 +78,7 @@ GRANT SELECT ON
     sequin.credentials,
     sequin.oauth_apps,
     sequin._providers,
+    sequin._kinds,
     sequin.providers,
     sequin.collections,
     sequin.syncs,
@@ -122,6 +124,8 @@ TO sequin_admin, sequin_reader;
 GRANT SELECT ON
     sequin._granted_streams,
     sequin._providers,
+    sequin._kinds,
+    sequin._discovered,
     sequin.records,
     sequin.rejected_records,
     sequin.streams,
@@ -151,6 +155,7 @@ GRANT EXECUTE ON FUNCTION
     sequin._stream_id(text),
     sequin._sync_id(text),
     sequin._collection_id(text),
+    sequin._described_fields(text, uuid, uuid),
     sequin._discovered_fields(text, uuid),
     sequin._column_names(text[], text[]),
     sequin._field_expression(text, text[], text),
@@ -185,6 +190,7 @@ TO sequin_operator, sequin_reader;
 GRANT EXECUTE ON FUNCTION
     sequin._declared_providers(),
     sequin._declared_collections(),
+    sequin._discovered_collections(),
     sequin._lease_key(uuid),
     sequin._current_key(),
     sequin._count_beyond(sequin.consumers, bigint)

@@ -94,10 +94,44 @@ CREATE TABLE sequin._discovered (
     collection_id text   NOT NULL,
     -- Their names, in the order of the alphabet.
     properties    text[] NOT NULL,
+    -- What each is in SQL. NULL: the API doesn't tell.
+    types         text[],
     -- NULL: it is to be asked again at once.
     discovered_at timestamptz,
     PRIMARY KEY (credential_id, collection_id)
 );
+
+-- How the list of the kinds of objects that a credential's account has is known, where the API has such a list.
+CREATE TABLE sequin._kind_lists (
+    credential_id uuid        PRIMARY KEY REFERENCES sequin._credentials ON DELETE CASCADE,
+    -- When the API was asked for it last. NULL: it is not known yet.
+    listed_at     timestamptz,
+    -- It is to be asked again, unless that was later.
+    wanted_at     timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    -- As in _feeds.
+    failure_class text,
+    error         text,
+    failures      int         NOT NULL DEFAULT 0,
+    retry_at      timestamptz
+);
+
+-- Collections that are not declared one by one: the kinds of objects that an account has.
+CREATE TABLE sequin._kinds (
+    credential_id uuid NOT NULL REFERENCES sequin._credentials ON DELETE CASCADE,
+    -- Never changes, whatever becomes of the kind.
+    collection_id text NOT NULL,
+    -- What the kind is known by when it is renamed.
+    key           text NOT NULL,
+    -- What the API calls it.
+    name          text NOT NULL,
+    title         text NOT NULL,
+    -- By which template of the declaration the collection is made.
+    template      text NOT NULL,
+    -- Since when the API does not list it any more.
+    gone_at       timestamptz,
+    PRIMARY KEY (credential_id, collection_id)
+);
+CREATE INDEX ON sequin._kinds (collection_id);
 
 -- What sequin.check_credential was answered last.
 CREATE TABLE sequin._credential_checks (
@@ -306,6 +340,8 @@ SELECT pg_catalog.pg_extension_config_dump('sequin._oauth_apps', '');
 SELECT pg_catalog.pg_extension_config_dump('sequin._oauth_flows', '');
 SELECT pg_catalog.pg_extension_config_dump('sequin._tokens', '');
 SELECT pg_catalog.pg_extension_config_dump('sequin._discovered', '');
+SELECT pg_catalog.pg_extension_config_dump('sequin._kind_lists', '');
+SELECT pg_catalog.pg_extension_config_dump('sequin._kinds', '');
 SELECT pg_catalog.pg_extension_config_dump('sequin._credential_checks', '');
 SELECT pg_catalog.pg_extension_config_dump('sequin.syncs', '');
 SELECT pg_catalog.pg_extension_config_dump('sequin._feeds', '');
@@ -333,6 +369,8 @@ CREATE TRIGGER wake AFTER INSERT OR UPDATE OR DELETE ON sequin._credentials
 CREATE TRIGGER wake AFTER UPDATE ON sequin._oauth_apps
     FOR EACH STATEMENT EXECUTE FUNCTION sequin._wake_worker();
 CREATE TRIGGER wake AFTER INSERT ON sequin._tokens FOR EACH STATEMENT EXECUTE FUNCTION sequin._wake_worker();
+CREATE TRIGGER wake AFTER INSERT OR UPDATE OF wanted_at ON sequin._kind_lists
+    FOR EACH STATEMENT EXECUTE FUNCTION sequin._wake_worker();
 CREATE TRIGGER wake AFTER UPDATE ON sequin._providers
     FOR EACH STATEMENT EXECUTE FUNCTION sequin._wake_worker();
 CREATE TRIGGER wake AFTER INSERT ON sequin._feeds FOR EACH STATEMENT EXECUTE FUNCTION sequin._wake_worker();

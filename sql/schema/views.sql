@@ -198,6 +198,10 @@ BEGIN
 
     WITH declared AS MATERIALIZED (
         SELECT d.* FROM sequin._declared_fields(the_collection) AS d
+    ), described AS MATERIALIZED (
+        SELECT d.*
+        FROM (SELECT WHERE NOT EXISTS (SELECT FROM declared)) AS undeclared
+        CROSS JOIN LATERAL sequin._described_fields(the_collection, the_stream, the_sync.id) AS d
     )
     SELECT array_agg(f.name ORDER BY f.name COLLATE "C"),
            array_agg(
@@ -213,8 +217,10 @@ BEGIN
     FROM (
         SELECT d.* FROM declared AS d
         UNION ALL
+        SELECT d.* FROM described AS d
+        UNION ALL
         SELECT d.*
-        FROM (SELECT WHERE NOT EXISTS (SELECT FROM declared)) AS undeclared
+        FROM (SELECT WHERE NOT EXISTS (SELECT FROM declared) AND NOT EXISTS (SELECT FROM described)) AS unknown
         CROSS JOIN LATERAL sequin._discovered_fields(the_collection, the_stream) AS d
     ) AS f;
     names := sequin._column_names(coalesce(fields, '{}'), array_append(own, mutation_column));

@@ -1,6 +1,6 @@
 //! Backfills on demand.
 
-use super::{providers, syncs};
+use super::syncs;
 use crate::{
     error::{Result, error, invalid, required},
     pg::{shared, transaction},
@@ -16,7 +16,7 @@ fn start_backfill(
     since: default!(Option<TimestampWithTimeZone>, "NULL"),
 ) -> Result<Uuid> {
     let sync = syncs::find(required("sync", sync)?)?;
-    let declaration = providers::find(&sync.provider)?;
+    let declaration = syncs::declaration(&sync)?;
     let id = syncs::own_collection(&sync, &declaration, required("collection", collection)?)?;
     let has_since =
         CollectionRef::new(&declaration, id.name()).is_some_and(|collection| collection.created.is_some());

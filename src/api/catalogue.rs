@@ -2,15 +2,20 @@
 
 use crate::{
     error::{Result, error, unknown},
-    store,
+    store::{self, kinds::Discovered},
 };
-use pgrx::{JsonB, prelude::*};
+use pgrx::{JsonB, Uuid, prelude::*};
 use sequin_domain::{collection::CollectionId, mutation::Action};
 use sequin_provider::{
     catalogue,
     declaration::{Collection, CollectionRef, Declaration, FieldType, Paths},
+    moment::MomentFormat,
 };
 use serde_json::{Value, json};
+use std::{
+    collections::{BTreeMap, btree_map::Entry},
+    sync::Arc,
+};
 
 #[allow(clippy::type_complexity, reason = "the columns of the function")]
 #[pg_extern(name = "_declared_providers", stable, parallel_restricted)]
@@ -100,6 +105,38 @@ fn options(declaration: &Declaration) -> JsonB {
     JsonB(Value::Object(described.collect()))
 }
 
+/// What APIs have told of kinds of objects that are collections, with each credential.
+#[allow(clippy::type_complexity, reason = "the columns of the function")]
+#[pg_extern(name = "_discovered_collections", stable, parallel_restricted)]
+fn discovered_collections() -> Result<
+    TableIterator<
+        'static,
+        (
+            name!(credential_id, Uuid),
+            name!(provider, String),
+            name!(collection_id, String),
+            name!(name, String),
+            name!(title, String),
+            name!(changes, String),
+            name!(deletes, String),
+        ),
+    >,
+> {
+    let all = store::providers::all()?;
+    let mut rows = Vec::new();
+    for Discovered { credential_id, provider, kind } in store::kinds::all_there()? {
+        let Some(declaration) = all.iter().find(|declaration| declaration.provider == provider) else {
+            continue;
+        };
+        // No more than the one collection is needed of it.
+        let Some(collection) = declaration.collection_of(&kind) else { continue };
+        let id = CollectionId::new(&provider, &kind.collection).as_str().to_owned();
+        let (changes, deletes) = (changes(&collection), deletes(&collection));
+        rows.push((credential_id, provider, id, kind.collection, kind.title, changes, deletes));
+    }
+    Ok(TableIterator::new(rows))
+}
+
 /// The identifier of a collection, for the functions that are written in SQL.
 #[pg_extern(name = "_collection_id", stable, parallel_restricted)]
 fn collection_id(collection: &str) -> Result<String> {
@@ -176,11 +213,69 @@ fn declared_writes(
     )))
 }
 
+/// The fields of a collection's objects as APIs have told of them, with the credentials of the syncs that bring it: of this
+/// stream and this sync, where they are given. None of a collection of which they don't tell the types.
+#[allow(clippy::type_complexity, reason = "the columns of the function")]
+#[pg_extern(name = "_described_fields", stable, parallel_restricted)]
+fn described_fields(
+    collection: &str,
+    stream: Option<Uuid>,
+    sync: Option<Uuid>,
+) -> Result<
+    TableIterator<
+        'static,
+        (
+            name!(name, String),
+            name!(field_type, String),
+            name!(path, Vec<String>),
+            name!(moment_format, Option<String>),
+            name!(is_quoted, bool),
+            name!(is_id, bool),
+        ),
+    >,
+> {
+    let collection = find(collection)?;
+    let id = collection.shape().id;
+    let mut fields: BTreeMap<String, String> = BTreeMap::new();
+    for (names, types) in store::discovered::described(collection.id().as_str(), stream, sync)? {
+        for (name, own) in names.into_iter().zip(types) {
+            match fields.entry(name) {
+                Entry::Vacant(field) => drop(field.insert(own)),
+                // Accounts have different fields under one name.
+                Entry::Occupied(mut field) if *field.get() != own => {
+                    field.insert(FieldType::Text.name().to_owned());
+                }
+                Entry::Occupied(_) => {}
+            }
+        }
+    }
+    let fields = fields.into_iter().map(|(name, field_type)| {
+        let is_moment = field_type == FieldType::Timestamptz.name();
+        let is_id = field_type == FieldType::Text.name() && id.keys() == std::slice::from_ref(&name);
+        let format = is_moment.then(|| MomentFormat::Iso8601.name().to_owned());
+        (name.clone(), field_type, vec![name], format, false, is_id)
+    });
+    Ok(TableIterator::new(fields.collect::<Vec<_>>()))
+}
+
+/// The collections of this identifier that were discovered, with or without the provider: one of each provider.
+pub(super) fn discovered(given: &str) -> Result<Vec<CollectionRef>> {
+    let mut found = Vec::new();
+    for (provider, kind) in store::kinds::find(given)? {
+        if let Some(declaration) = store::providers::find(&provider)? {
+            let declaration = Arc::new(declaration.with_kinds(std::slice::from_ref(&kind)));
+            found.extend(CollectionRef::new(&declaration, &kind.collection));
+        }
+    }
+    Ok(found)
+}
+
 /// The collection that `given` names; the provider may be left out where no other one has such a collection.
 fn find(given: &str) -> Result<CollectionRef> {
     let all = store::providers::all()?;
     let mut found: Vec<CollectionRef> =
         all.iter().filter_map(|declaration| CollectionRef::of_id(declaration, given)).collect();
+    found.extend(discovered(given)?);
     match found.len() {
         1 => Ok(found.swap_remove(0)),
         0 => {

@@ -195,7 +195,10 @@ fn delete_credential(name: Option<&str>) -> Result<()> {
 #[pg_extern]
 fn refresh_collections(credential: Option<&str>) -> Result<()> {
     let credential = find(required("credential", credential)?)?;
-    store::discovered::forget(credential.id)?;
+    store::discovered::forget(credential.id, None)?;
+    if providers::find(&credential.provider)?.discover.is_some() {
+        store::kinds::want(credential.id)?;
+    }
     transaction::on_commit(shared::wake_workers);
     Ok(())
 }
@@ -233,6 +236,9 @@ pub(super) fn save(
         .is_some_and(|old| base_url(&into_object(old.settings)) != base_url(&parts.settings));
     store::credentials::upsert(credential, parts.secrets.keys().cloned().collect())?;
     store::credentials::forget_failures(id)?;
+    if declaration.discover.is_some() {
+        store::kinds::want(id)?;
+    }
     if is_moved {
         // A page's place in one server's list says nothing of another's.
         let syncs = store::credentials::sync_ids(id)?;

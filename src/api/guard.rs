@@ -1,6 +1,6 @@
 //! Deletions that were held back as too many to be believed.
 
-use super::{providers, syncs};
+use super::syncs;
 use crate::{
     error::{Result, error, required},
     store::{self, backfills, history, progress},
@@ -12,7 +12,7 @@ use serde_json::json;
 #[pg_extern]
 fn confirm_deletes(sync: Option<&str>, collection: Option<&str>) -> Result<Uuid> {
     let sync = syncs::find(required("sync", sync)?)?;
-    let declaration = providers::find(&sync.provider)?;
+    let declaration = syncs::declaration(&sync)?;
     let id = syncs::own_collection(&sync, &declaration, required("collection", collection)?)?;
     let up_to = backfills::release_deletes(sync.id, id.as_str())?.ok_or_else(|| nothing_is_held_back(&id))?;
     // One that is under way will do.

@@ -1,6 +1,6 @@
 //! Changes to be made at an API: whether one could ever be sent, and taking one back or asking for it once more.
 
-use super::{providers, shown, syncs};
+use super::{shown, syncs};
 use crate::{
     error::{Result, error, invalid, required},
     pg::{document::Document, role, shared, transaction},
@@ -30,7 +30,7 @@ fn check_mutation(
     let collection = required("collection_id", collection_id)?;
     let action = parse_action(required("action", action)?)?;
     let sync = store::syncs::look_up(name)?.ok_or_else(|| syncs::unknown_sync(name))?;
-    let declaration = providers::find(&sync.provider)?;
+    let declaration = syncs::declaration(&sync)?;
     let id = syncs::own_collection(&sync, &declaration, collection)?;
     let collection = CollectionRef::new(&declaration, id.name())
         .ok_or_else(|| error(PgSqlErrorCode::ERRCODE_UNDEFINED_OBJECT, format!("{id} is not declared")))?;

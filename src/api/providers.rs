@@ -57,9 +57,9 @@ fn register_provider(spec: Option<Document>) -> Result<String> {
 /// Has a collection of a sync go by the new declaration.
 fn follow(synced: &Synced, new: &Arc<Declaration>, old: Option<&Arc<Declaration>>) -> Result<()> {
     let Synced { sync_id, collection_id, feed, .. } = synced;
-    let new = CollectionRef::of_id(new, collection_id);
+    let new = collection(new, synced)?;
     let new_feed = new.as_ref().and_then(|new| new.changes.feed.clone());
-    let old = old.and_then(|old| CollectionRef::of_id(old, collection_id));
+    let old = old.map(|old| collection(old, synced)).transpose()?.flatten();
     if !new.zip(old).is_some_and(|(new, old)| new.lists_as(&old)) {
         store::backfills::restart(*sync_id, Some(collection_id), false)?;
     }
@@ -69,6 +69,14 @@ fn follow(synced: &Synced, new: &Arc<Declaration>, old: Option<&Arc<Declaration>
         store::progress::start_sweep(store::new_id(), *sync_id, collection_id)?;
     }
     Ok(())
+}
+
+/// The collection of a sync as it is declared, or was discovered; `None` where there is no such thing.
+fn collection(declaration: &Arc<Declaration>, synced: &Synced) -> Result<Option<CollectionRef>> {
+    let Synced { collection_id, credential_id, .. } = synced;
+    let declaration =
+        store::kinds::declare(declaration, *credential_id, std::slice::from_ref(collection_id))?;
+    Ok(CollectionRef::of_id(&declaration, collection_id))
 }
 
 #[pg_extern]
@@ -181,15 +189,20 @@ fn check_credentials(old: &Declaration, new: &Declaration) -> Result<()> {
 }
 
 fn check_collections(new: &Arc<Declaration>, synced: &[Synced]) -> Result<()> {
-    match synced.iter().find(|synced| CollectionRef::of_id(new, &synced.collection_id).is_none()) {
-        None => Ok(()),
-        Some(Synced { sync, collection_id, .. }) => Err(error(
-            PgSqlErrorCode::ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST,
-            format!("sync {sync:?} brings {collection_id}, which the declaration no longer has"),
-        )
-        .set_detail("/collections must have each collection that is synced.")
-        .set_hint("Keep the collection, or take it out of the sync first with sequin.update_sync.")),
+    for each in synced {
+        if collection(new, each)?.is_none() {
+            let Synced { sync, collection_id, .. } = each;
+            return Err(error(
+                PgSqlErrorCode::ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST,
+                format!("sync {sync:?} brings {collection_id}, which the declaration no longer has"),
+            )
+            .set_detail(
+                "/collections must have each collection that is synced, or /discover a template for it.",
+            )
+            .set_hint("Keep the collection, or take it out of the sync first with sequin.update_sync."));
+        }
     }
+    Ok(())
 }
 
 /// What a sync is to read must still be found: nothing at all would be listed else.

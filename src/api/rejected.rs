@@ -1,6 +1,6 @@
 //! Fetching again what was set aside.
 
-use super::{providers, syncs};
+use super::syncs;
 use crate::{
     error::{Result, error, required},
     pg::{shared, transaction},
@@ -13,13 +13,13 @@ use sequin_provider::declaration::CollectionRef;
 fn retry_rejected(sync: Option<&str>, collection: default!(Option<&str>, "NULL")) -> Result<i64> {
     let name = required("sync", sync)?;
     let sync = syncs::find(name)?;
-    let declaration = providers::find(&sync.provider)?;
+    let declaration = syncs::declaration(&sync)?;
     let collections = match collection {
         Some(given) => vec![syncs::own_collection(&sync, &declaration, given)?.as_str().to_owned()],
         None => sync.collections.clone(),
     };
     let is_retrievable = |id: &str| {
-        CollectionRef::of_id(&declaration, id).is_some_and(|collection| collection.retrieve.is_some())
+        CollectionRef::of_id(&declaration, id).is_some_and(|collection| collection.is_retrievable())
     };
     let retrievable: Vec<String> =
         collections.iter().filter(|id| is_retrievable(id.as_str())).cloned().collect();

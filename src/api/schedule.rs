@@ -1,5 +1,6 @@
 //! When an API is asked next, for the views.
 
+use super::catalogue;
 use crate::{error::Result, settings::Settings, store};
 use pgrx::prelude::*;
 use sequin_domain::frequency::Frequency;
@@ -17,8 +18,13 @@ fn check_intervals(
 ) -> Result<
     TableIterator<'static, (name!(feed, Option<f64>), name!(poll, Option<f64>), name!(sweep, Option<f64>))>,
 > {
-    let collection = store::providers::find(provider)?
-        .and_then(|declaration| CollectionRef::of_id(&declaration, collection_id));
+    let declaration = store::providers::find(provider)?;
+    let declared =
+        declaration.as_ref().and_then(|declaration| CollectionRef::of_id(declaration, collection_id));
+    let collection = match declared {
+        Some(declared) => Some(declared),
+        None => catalogue::discovered(collection_id)?.pop(),
+    };
     let frequency = frequency.parse().unwrap_or(Frequency::Continuous);
     let look = frequency.interval(Settings::current().poll_interval);
     let intervals = collection.map_or((None, None, None), |collection| {

@@ -39,7 +39,9 @@ fn create_sync(
     let stream_id = streams::find(required("stream", stream)?)?;
     let credential = credentials::find(required("credential", credential)?)?;
     let declaration = providers::find(&credential.provider)?;
-    let collections = check_collections(&declaration, required("collections", collections)?)?;
+    let given = required("collections", collections)?;
+    let declaration = with_discovered(&declaration, credential.id, &given)?;
+    let collections = check_collections(&declaration, credential.id, given)?;
     let settings = SyncSettings {
         collections: Some(collections.clone()),
         frequency: Some(check_frequency(required("frequency", frequency)?)?),
@@ -65,8 +67,9 @@ fn create_sync(
             "Choose another name, or change the sync with sequin.update_sync.",
         ));
     }
-    let provider = credential.provider;
-    let sync = Sync { id, stream_id, provider, collections: Vec::new(), options: JsonB(Value::Null) };
+    let (provider, credential_id) = (credential.provider, credential.id);
+    let (collections_before, options) = (Vec::new(), JsonB(Value::Null));
+    let sync = Sync { id, stream_id, provider, collections: collections_before, options, credential_id };
     add_collections(&declaration, &sync, &collections)?;
     Ok(id)
 }
@@ -86,8 +89,11 @@ fn update_sync(
     let name = required("name", name)?;
     store::providers::hold()?;
     let sync = find(name)?;
-    let declaration = providers::find(&sync.provider)?;
-    let collections = collections.map(|given| check_collections(&declaration, given)).transpose()?;
+    let known = declaration(&sync)?;
+    let declaration =
+        with_discovered(&known, sync.credential_id, collections.as_deref().unwrap_or_default())?;
+    let collections =
+        collections.map(|given| check_collections(&declaration, sync.credential_id, given)).transpose()?;
     let all = collections.as_ref().unwrap_or(&sync.collections).clone();
     let options = match options {
         Some(given) => Some(options::check(&declaration, &all, Some(given))?),
@@ -165,6 +171,22 @@ fn sync_id(name: &str) -> Result<Uuid> {
     store::syncs::id(name)?.ok_or_else(|| unknown_sync(name))
 }
 
+/// What the sync's provider declares, with what was discovered of the sync's collections.
+pub(super) fn declaration(sync: &Sync) -> Result<Arc<Declaration>> {
+    store::kinds::declare(&providers::find(&sync.provider)?, sync.credential_id, &sync.collections)
+}
+
+/// The declaration with those of the collections given that were discovered with the credential.
+fn with_discovered(
+    declaration: &Arc<Declaration>,
+    credential_id: Uuid,
+    given: &[Option<String>],
+) -> Result<Arc<Declaration>> {
+    let ids = given.iter().flatten().filter_map(|id| CollectionId::in_provider(&declaration.provider, id));
+    let ids: Vec<String> = ids.map(|id| id.as_str().to_owned()).collect();
+    store::kinds::declare(declaration, credential_id, &ids)
+}
+
 /// The sync called `name`.
 pub(super) fn find(name: &str) -> Result<Sync> {
     store::syncs::find(name)?.ok_or_else(|| unknown_sync(name))
@@ -187,7 +209,7 @@ pub(super) fn own_collection(
     declaration: &Arc<Declaration>,
     given: &str,
 ) -> Result<CollectionId> {
-    let id = check_collection(declaration, given)?;
+    let id = check_collection(declaration, sync.credential_id, given)?;
     if sync.collections.iter().any(|of_sync| of_sync == id.as_str()) {
         return Ok(id);
     }
@@ -197,12 +219,33 @@ pub(super) fn own_collection(
 }
 
 /// The identifier of the collection that `given` names, with or without the provider.
-fn check_collection(declaration: &Arc<Declaration>, given: &str) -> Result<CollectionId> {
+fn check_collection(
+    declaration: &Arc<Declaration>,
+    credential_id: Uuid,
+    given: &str,
+) -> Result<CollectionId> {
     if let Some(collection) = CollectionRef::of_id(declaration, given) {
         return Ok(collection.id());
     }
     let name = given.rsplit(':').next().unwrap_or(given);
-    let names = declaration.collections.iter().map(|collection| collection.name.as_str());
+    let missing =
+        error(PgSqlErrorCode::ERRCODE_UNDEFINED_OBJECT, format!("collection {given:?} does not exist"));
+    let mut kinds = Vec::new();
+    if declaration.discover.is_some() {
+        let (is_listed, problem) = store::kinds::state(credential_id)?.unwrap_or_default();
+        if !is_listed {
+            let why = problem.unwrap_or_else(|| "it has not answered".to_owned());
+            return Err(missing
+                .set_detail(format!(
+                    "The provider {} declares no such collection, and the API has not told yet which others there are: {why}.",
+                    declaration.provider
+                ))
+                .set_hint("It is asked as soon as there is a credential. Try again when SELECT collection_id FROM sequin.collections WHERE credential IS NOT NULL lists what it has told."));
+        }
+        kinds = store::kinds::of_credential(credential_id, None)?;
+    }
+    let declared = declaration.collections.iter().map(|collection| collection.name.as_str());
+    let names = declared.chain(kinds.iter().map(|kind| kind.collection.as_str()));
     let near: Vec<String> = suggestion::nearest(name, names)
         .into_iter()
         .map(|name| format!("{:?}", CollectionId::new(&declaration.provider, name).as_str()))
@@ -215,15 +258,20 @@ fn check_collection(declaration: &Arc<Declaration>, given: &str) -> Result<Colle
     } else {
         format!("Did you mean {}?", near.join(" or "))
     };
-    Err(error(PgSqlErrorCode::ERRCODE_UNDEFINED_OBJECT, format!("collection {given:?} does not exist"))
+    Err(missing
         .set_detail(format!("The provider {} has no collection {given:?}.", declaration.provider))
         .set_hint(hint))
 }
 
-fn check_collections(declaration: &Arc<Declaration>, given: Vec<Option<String>>) -> Result<Vec<String>> {
+fn check_collections(
+    declaration: &Arc<Declaration>,
+    credential_id: Uuid,
+    given: Vec<Option<String>>,
+) -> Result<Vec<String>> {
     let mut ids = Vec::with_capacity(given.len());
     for collection in given {
-        let id = check_collection(declaration, &required("an element of collections", collection)?)?;
+        let given = required("an element of collections", collection)?;
+        let id = check_collection(declaration, credential_id, &given)?;
         if !ids.contains(&id) {
             ids.push(id);
         }

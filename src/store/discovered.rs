@@ -29,14 +29,28 @@ pub fn known() -> Result<Vec<Discovered>> {
     })
 }
 
-/// Keeps what was told at `at`; gives whether something else was known before.
+/// What was told of the properties of a collection's objects, with their types: once for each credential of a sync that
+/// brings it, of this stream and this sync where they are given.
+pub fn described(
+    collection_id: &str,
+    stream_id: Option<Uuid>,
+    sync_id: Option<Uuid>,
+) -> Result<Vec<(Vec<String>, Vec<String>)>> {
+    let arguments = [collection_id.into(), stream_id.into(), sync_id.into()];
+    rows(statement!("discovered/described"), &arguments, |row| Ok((column(row, 1)?, column(row, 2)?)))
+}
+
+/// Keeps what was told at `at`; gives whether there were other properties before. `types`: of each property, where the API
+/// tells.
 pub fn keep(
     credential_id: Uuid,
     collection_id: &str,
     properties: Vec<String>,
+    types: Option<Vec<String>>,
     at: Timestamp,
 ) -> Result<bool> {
-    let arguments = [credential_id.into(), collection_id.into(), properties.into(), to_postgres(at).into()];
+    let arguments =
+        [credential_id.into(), collection_id.into(), properties.into(), types.into(), to_postgres(at).into()];
     one(statement!("discovered/keep"), &arguments, |row| first(row, 1)).map(|other| other == Some(true))
 }
 
@@ -50,7 +64,13 @@ pub fn start_over(sync_id: Uuid, collection_id: &str) -> Result<()> {
     execute(statement!("discovered/start_over"), &[sync_id.into(), collection_id.into()]).map(drop)
 }
 
-/// Has all that is known with the credential asked for again at once.
-pub fn forget(credential_id: Uuid) -> Result<()> {
-    execute(statement!("discovered/forget"), &[credential_id.into()]).map(drop)
+/// Has what is known of a collection with the credential asked for again at once; of all of them, where none is given.
+pub fn forget(credential_id: Uuid, collection_id: Option<&str>) -> Result<()> {
+    execute(statement!("discovered/forget"), &[credential_id.into(), collection_id.into()]).map(drop)
+}
+
+/// The same, as the API has refused a request that goes by it; false where it was told so only just now.
+pub fn doubt(credential_id: Uuid, collection_id: &str) -> Result<bool> {
+    let arguments = [credential_id.into(), collection_id.into()];
+    execute(statement!("discovered/doubt"), &arguments).map(|doubted| doubted > 0)
 }

@@ -7,6 +7,7 @@ pub mod credentials;
 pub mod discovered;
 pub mod history;
 pub mod keys;
+pub mod kinds;
 pub mod leases;
 pub mod listeners;
 pub mod mutations;

@@ -34,6 +34,17 @@ pub struct Credential {
     pub paused_until: Option<Timestamp>,
     pub app: Option<App>,
     pub token: Option<Token>,
+    /// `None` where the kinds of objects that the account has were never asked for.
+    pub kinds: Option<KindList>,
+}
+
+/// How the list of the kinds of objects is known.
+pub struct KindList {
+    pub listed_at: Option<Timestamp>,
+    /// It is to be asked for again, unless that was later.
+    pub wanted_at: Timestamp,
+    pub failures: u32,
+    pub retry_at: Option<Timestamp>,
 }
 
 /// The application that a credential was made with.
@@ -143,6 +154,15 @@ pub fn credentials(asked: Vec<Uuid>) -> Result<Vec<Credential>> {
                 retry_at: row.get(22)?.map(from_postgres),
             }),
         };
+        let kinds = match row.get(24)? {
+            None => None,
+            Some(wanted_at) => Some(KindList {
+                listed_at: row.get(23)?.map(from_postgres),
+                wanted_at: from_postgres(wanted_at),
+                failures: column::<i32>(row, 25)?.unsigned_abs(),
+                retry_at: row.get(26)?.map(from_postgres),
+            }),
+        };
         Ok(Credential {
             id: column(row, 1)?,
             name: column(row, 2)?,
@@ -153,6 +173,7 @@ pub fn credentials(asked: Vec<Uuid>) -> Result<Vec<Credential>> {
             paused_until: row.get(8)?.map(from_postgres),
             app,
             token,
+            kinds,
         })
     })
 }

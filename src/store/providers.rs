@@ -100,6 +100,7 @@ pub struct Synced {
     pub feed: Option<String>,
     /// Those of the sync.
     pub options: JsonB,
+    pub credential_id: Uuid,
 }
 
 pub fn collections(provider: &str) -> Result<Vec<Synced>> {
@@ -110,6 +111,7 @@ pub fn collections(provider: &str) -> Result<Vec<Synced>> {
             collection_id: column(row, 3)?,
             feed: row.get(4)?,
             options: column(row, 5)?,
+            credential_id: column(row, 6)?,
         })
     })
 }

@@ -34,6 +34,7 @@ pub struct Sync {
     pub provider: String,
     pub collections: Vec<String>,
     pub options: JsonB,
+    pub credential_id: Uuid,
 }
 
 /// False where the name is taken.
@@ -74,6 +75,7 @@ fn read(row: &SpiTupleTable<'_>) -> spi::Result<Sync> {
         provider: first(row, 3)?,
         collections: first(row, 4)?,
         options: first(row, 5)?,
+        credential_id: first(row, 6)?,
     })
 }
 

@@ -239,9 +239,10 @@ fn follow(sync: &SyncContext, work: &Work, counts: &Counts, settings: &Settings)
             store::rejected::settle(sync.id, collection_id, upstream_id, problem.as_deref())?;
         }
         Then::Expire { from } => return expire(sync, *from),
-        Then::Described { collection_id, properties } => {
+        Then::Described { collection_id, properties, types } => {
             let id = sync.credential_id;
-            if store::discovered::keep(id, collection_id, properties.clone(), observed_at)? {
+            let (properties, types) = (properties.clone(), types.clone());
+            if store::discovered::keep(id, collection_id, properties, types, observed_at)? {
                 // What is stored lacks what is new.
                 for sync_id in store::discovered::syncs(id, collection_id)? {
                     store::discovered::start_over(sync_id, collection_id)?;
@@ -263,6 +264,12 @@ fn follow(sync: &SyncContext, work: &Work, counts: &Counts, settings: &Settings)
         Then::FailCollection { collection_id, failure, retry_in } => {
             let retry_at = SystemTime::now() + *retry_in;
             progress::fail_collection(sync.id, collection_id, failure, retry_at.into())?;
+            // A property that the objects no longer have, perhaps.
+            if failure.class == FailureClass::BadRequest
+                && store::discovered::doubt(sync.credential_id, collection_id)?
+            {
+                return Ok(Done::Doubted);
+            }
         }
         Then::FailFeed { feed, failure, retry_in } => {
             let retry_at = SystemTime::now() + *retry_in;

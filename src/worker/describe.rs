@@ -70,7 +70,10 @@ impl Describe {
         let failure = match answered.result {
             Ok(Reply::Properties(properties)) => {
                 let recovered = self.retry.succeeded().then(|| self.collection_id());
-                let then = Then::Described { collection_id: self.collection_id(), properties };
+                let types =
+                    properties.iter().map(|each| each.field_type.map(|own| own.name().to_owned())).collect();
+                let properties = properties.into_iter().map(|property| property.name).collect();
+                let then = Then::Described { collection_id: self.collection_id(), properties, types };
                 orders.works.push(Work { batch: None, recovered, then });
                 return;
             }

@@ -794,6 +794,9 @@ impl Engine {
 
     fn follow_up(&mut self, id: JobId, sync: &Rc<SyncContext>, then: &Then, done: Done) {
         let mut orders = Orders::default();
+        if matches!(done, Done::Doubted) {
+            self.plan_anew();
+        }
         let ended = match self.jobs.get_mut(&id) {
             Some((_, Job::Walk(walk))) => walk.done(then, done, &mut orders),
             Some((_, Job::Feed(feed))) => feed.done(then, done, &mut orders),

@@ -14,6 +14,7 @@ use sequin_net::{Priority, Request, Response, Task};
 use sequin_provider::{
     answer::Answer,
     declaration::{CollectionRef, Declaration},
+    kinds,
     listing::Listing,
     probe::{self, Identity},
     request,
@@ -73,6 +74,16 @@ pub fn check(id: u64, credential: &CredentialContext, target: &Target) -> Task<A
     let (method, url, body) = (asked.method, asked.url, asked.body);
     let request = Request { method, url, headers, body, timeout: target.timeout };
     task(id, credential, request, target.secrets.clone(), read)
+}
+
+/// Asks which kinds of objects the account has; `None` where the API has no list of them.
+pub fn kinds(id: u64, credential: &CredentialContext, target: &Target) -> Option<Task<Answered>> {
+    let declaration = credential.declaration.clone();
+    let url = kinds::url(&target.base, &declaration)?;
+    let read = move |answer: &Answer| kinds::interpret(&declaration, answer).map(Reply::Kinds);
+    let (headers, timeout) = (target.headers.clone(), target.timeout);
+    let request = Request { method: Method::GET, url, headers, body: None, timeout };
+    Some(task(id, credential, request, target.secrets.clone(), read))
 }
 
 fn first_list(declaration: &Arc<Declaration>, base: &Url) -> Option<request::Request> {

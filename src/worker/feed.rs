@@ -214,9 +214,7 @@ impl FeedJob {
             asked += 1;
             let shows = Some(key.collection_id().to_owned());
             let question = match &key {
-                Key::Object { upstream_id, .. } => {
-                    Question::Object { collection, upstream_id: upstream_id.clone() }
-                }
+                Key::Object { upstream_id, .. } => self.sync.object(&collection, upstream_id),
                 Key::Children { parent_id, .. } => {
                     let position = Position::of_parent(parent_id);
                     fetch.children = Some(Children { seen: Vec::new(), trail: HashSet::new(), began: None });

@@ -174,6 +174,8 @@ pub enum Then {
     Described {
         collection_id: String,
         properties: Vec<String>,
+        /// What they are in SQL, where the API tells.
+        types: Option<Vec<String>>,
     },
     /// The next changes to be made are handed over, at most so many. `recovers`: what has been handed over before is lost.
     TakeMutations {
@@ -235,6 +237,8 @@ pub enum Done {
         has_more: bool,
         due_in: Option<Duration>,
     },
+    /// What is known of the collection's objects may be out of date, and is asked for again.
+    Doubted,
     /// What the work belongs to has been cancelled or deleted.
     Gone,
 }

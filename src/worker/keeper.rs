@@ -1,33 +1,29 @@
 //! Keeps credentials usable: renews their tokens ahead of time and when the API refuses one, once for all that use the
-//! credential, and checks those that somebody asks about.
+//! credential, checks those that somebody asks about, and asks which kinds of objects their accounts have.
 //!
 //! Nothing relies on a token before it is stored: what came is stored first, and then read with the next plan.
 
 use super::{
     credential::{Access, CredentialContext},
     errand,
-    job::jitter,
+    outcome::{self, Happened, Outcome},
     request::{Answered, Reply},
 };
 use crate::{
-    error::Result as SqlResult,
     pg::{
         extension, shared,
         transaction::{SqlError, transaction},
     },
-    secret::{self, Secrets},
     settings::Settings,
-    store::{self, tokens::Kept},
+    store,
 };
 use pgrx::{Uuid, pg_sys::Oid};
 use sequin_domain::{
     failure::{Failure, FailureClass},
     secret::Secret,
     timestamp::Timestamp,
-    token::renew_after,
 };
 use sequin_net::{LaneId, Net, Refusal, Task};
-use sequin_provider::{declaration::ACCESS_TOKEN, probe::Identity, token::Granted};
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque},
     rc::Rc,
@@ -36,6 +32,8 @@ use std::{
 
 /// A token that was taken into use so lately is not to blame for a refusal.
 const YOUNG: Duration = Duration::from_secs(5);
+/// How often it is asked which kinds of objects there are: few come, and none goes unnoticed for longer.
+const KINDS_EVERY: Duration = Duration::from_secs(86_400);
 /// When to try again after the database could not do what it should.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -64,6 +62,9 @@ struct Held {
     /// The API has refused the token: nothing is asked with it any more.
     is_blamed: bool,
     is_checking: bool,
+    /// When the kinds of objects are to be asked for; `None` where the API has no list of them.
+    kinds_at: Option<Instant>,
+    is_listing: bool,
 }
 
 struct Flight {
@@ -80,17 +81,10 @@ enum Errand {
         was_lost: bool,
     },
     Check,
-}
-
-struct Outcome {
-    credential: Uuid,
-    what: Happened,
-}
-
-enum Happened {
-    Granted { attempt: Uuid, refresh_token: Option<Secret>, granted: Box<Granted> },
-    Failed { attempt: Uuid, failure: Failure, was_lost: bool },
-    Checked { result: Result<Identity, Failure>, asked_at: SystemTime },
+    /// `asked_at`: when it was ordered.
+    Kinds {
+        asked_at: Instant,
+    },
 }
 
 /// What came of a step.
@@ -128,13 +122,15 @@ impl Keeper {
     pub fn adopt(&mut self, contexts: &HashMap<Uuid, Rc<CredentialContext>>) {
         let mut old = std::mem::take(&mut self.held);
         // The others need nothing.
-        let needy =
-            contexts.iter().filter(|(id, context)| context.token().is_some() || self.asked.contains(*id));
+        let needy = contexts.iter().filter(|(id, context)| {
+            context.token().is_some() || context.declaration.discover.is_some() || self.asked.contains(*id)
+        });
         for (id, context) in needy {
             let known = old.remove(id);
             let mut held = Held::new(context.clone(), known.as_ref());
             held.is_renewing = self.is_under_way(id, |errand| matches!(errand, Errand::Renewal { .. }));
             held.is_checking = self.is_under_way(id, |errand| matches!(errand, Errand::Check));
+            held.is_listing = self.is_under_way(id, |errand| matches!(errand, Errand::Kinds { .. }));
             held.is_blamed = known.is_some_and(|known| known.is_blamed && known.since == held.since);
             if held.is_blamed && !held.is_renewing {
                 held.renew_at = Some(Instant::now());
@@ -197,7 +193,8 @@ impl Keeper {
     fn due_of(&self, id: &Uuid, now: Instant) -> Option<Instant> {
         let held = self.held.get(id)?;
         let check = (self.asked.contains(id) && held.can_be_checked()).then_some(now);
-        check.into_iter().chain(held.renewal()).chain(held.ends_at).min()
+        let kinds = held.kinds_at.filter(|_| !held.is_listing && held.can_be_checked());
+        check.into_iter().chain(kinds).chain(held.renewal()).chain(held.ends_at).min()
     }
 
     /// Whether the answer to this request is for the keeper.
@@ -226,6 +223,21 @@ impl Keeper {
                 });
                 Happened::Checked { result, asked_at: answered.sent_at }
             }
+            (Errand::Kinds { asked_at }, result) => {
+                let result = result.and_then(|reply| match reply {
+                    Reply::Kinds(kinds) => Ok(kinds),
+                    _ => Err(other()),
+                });
+                let is_refused = matches!(&result, Err(failure) if failure.class == FailureClass::Credential);
+                if is_refused && self.blames_token(&credential, asked_at) {
+                    // It is asked again with the next one.
+                    if let Some(held) = self.held.get_mut(&credential) {
+                        held.is_listing = false;
+                    }
+                    return;
+                }
+                Happened::Listed { result, asked_at: answered.sent_at }
+            }
         };
         self.outcomes.push_back(Outcome { credential, what });
     }
@@ -242,7 +254,8 @@ impl Keeper {
 
     fn do_next(&mut self, means: Means<'_>) -> Result<Step, SqlError> {
         if let Some(outcome) = self.outcomes.front() {
-            let step = store_outcome(outcome, means.extension, self.held.get(&outcome.credential))?;
+            let context = self.held.get(&outcome.credential).map(|held| &*held.context);
+            let step = outcome::write_down(outcome, means.extension, context)?;
             if let Some(outcome) = self.outcomes.pop_front() {
                 self.settle(&outcome);
             }
@@ -262,6 +275,7 @@ impl Keeper {
         if let Some(held) = self.held.get_mut(&outcome.credential) {
             match outcome.what {
                 Happened::Checked { .. } => held.is_checking = false,
+                Happened::Listed { .. } => (held.is_listing, held.kinds_at) = (false, None),
                 Happened::Granted { .. } | Happened::Failed { .. } => {
                     // What comes next stands in the plan.
                     (held.is_renewing, held.is_blamed, held.renew_at) = (false, false, None);
@@ -281,18 +295,36 @@ impl Keeper {
             held.is_renewing = true;
             return self.renew(id, &context, means);
         }
-        held.is_checking = true;
-        self.asked.remove(&id);
+        let is_check = self.asked.contains(&id) && held.can_be_checked();
+        if is_check {
+            held.is_checking = true;
+            self.asked.remove(&id);
+        } else {
+            held.is_listing = true;
+        }
         let asked = match &context.access {
             Access::Open(target) => {
-                let task = errand::check(next_id(means.last_id), &context, target);
-                self.send(means.net, task, id, Errand::Check)
+                let request = next_id(means.last_id);
+                let (task, errand) = if is_check {
+                    (Some(errand::check(request, &context, target)), Errand::Check)
+                } else {
+                    (errand::kinds(request, &context, target), Errand::Kinds { asked_at: now })
+                };
+                match task {
+                    Some(task) => self.send(means.net, task, id, errand),
+                    None => Ok(()),
+                }
             }
             Access::Refused(failure) => Err(failure.clone()),
             Access::Waiting => Err(Failure::new(FailureClass::Unknown, "there is no token yet")),
         };
         if let Err(failure) = asked {
-            let what = Happened::Checked { result: Err(failure), asked_at: SystemTime::now() };
+            let asked_at = SystemTime::now();
+            let what = if is_check {
+                Happened::Checked { result: Err(failure), asked_at }
+            } else {
+                Happened::Listed { result: Err(failure), asked_at }
+            };
             self.outcomes.push_back(Outcome { credential: id, what });
         }
         Ok(Step::Well)
@@ -373,6 +405,8 @@ impl Held {
             is_renewing: false,
             is_blamed: false,
             is_checking: false,
+            kinds_at: kinds_at(&context),
+            is_listing: false,
             context,
         }
     }
@@ -387,6 +421,18 @@ impl Held {
     fn can_be_checked(&self) -> bool {
         !self.is_checking && !self.is_blamed && !matches!(self.context.access, Access::Waiting)
     }
+}
+
+/// When the kinds of objects are to be asked for; `None` where the API has no list of them.
+fn kinds_at(context: &CredentialContext) -> Option<Instant> {
+    context.declaration.discover.as_ref()?;
+    let now = Instant::now();
+    let Some(list) = &context.row.kinds else { return Some(now) };
+    let due = match list.listed_at.filter(|listed_at| *listed_at >= list.wanted_at) {
+        Some(listed_at) => now + KINDS_EVERY.saturating_sub(age(listed_at)),
+        None => now,
+    };
+    Some(list.retry_at.map_or(due, |retry_at| due.max(now + until(retry_at))))
 }
 
 /// When the token came that is in use.
@@ -405,87 +451,4 @@ fn until(time: Timestamp) -> Duration {
 
 fn age(time: Timestamp) -> Duration {
     SystemTime::now().duration_since(time.into()).unwrap_or_default()
-}
-
-/// Writes down how an errand has ended, in a transaction.
-fn store_outcome(outcome: &Outcome, extension: Oid, held: Option<&Held>) -> Result<Step, SqlError> {
-    let credential = outcome.credential;
-    transaction(|| {
-        if extension::oid() != Some(extension) {
-            return Ok(Step::Gone);
-        }
-        match &outcome.what {
-            Happened::Granted { attempt, refresh_token, granted } => {
-                keep(credential, *attempt, granted, refresh_token.as_ref())?;
-            }
-            Happened::Failed { attempt, failure, was_lost } => {
-                let failures =
-                    held.and_then(|held| held.context.row.token.as_ref()).map_or(0, |token| token.failures);
-                let retry_in = failure.delay(failures.saturating_add(1), jitter());
-                let failure = explained(failure, *was_lost, held);
-                let retry_at = (SystemTime::now() + retry_in).into();
-                store::tokens::fail(credential, *attempt, &failure, retry_at, is_definite(&failure))?;
-            }
-            Happened::Checked { result, asked_at } => {
-                let (identity, failure) = match result {
-                    Ok(identity) => (identity.clone(), None),
-                    Err(failure) => (Identity::default(), Some(failure)),
-                };
-                // Who is told what it may not do, has been let in.
-                let is_accepted = failure.is_none_or(|failure| failure.class == FailureClass::Permission);
-                store::checks::keep(credential, (*asked_at).into(), is_accepted, identity, failure)?;
-            }
-        }
-        Ok(Step::Changed)
-    })
-}
-
-fn keep(credential: Uuid, attempt: Uuid, granted: &Granted, refresh_token: Option<&Secret>) -> SqlResult<()> {
-    let parts = [
-        (ACCESS_TOKEN, Some(granted.access_token.clone())),
-        ("refresh_token", granted.refresh_token.as_ref().or(refresh_token).cloned()),
-        ("base_url", granted.base_url.as_deref().map(Secret::from)),
-    ];
-    let tokens: Secrets =
-        parts.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect();
-    let renew_at = granted.expires_at.map(|expires_at| {
-        let got_at = SystemTime::from(granted.received_at);
-        let lifetime = SystemTime::from(expires_at).duration_since(got_at).unwrap_or_default();
-        Timestamp::from(got_at + renew_after(lifetime, jitter()))
-    });
-    let kept = Kept {
-        sealed: secret::seal(credential.as_bytes(), &tokens)?,
-        scopes: granted.scopes.clone(),
-        refreshed_at: granted.received_at,
-        expires_at: granted.expires_at,
-        renew_at,
-    };
-    if store::tokens::keep(credential, attempt, kept)? {
-        store::credentials::forget_failures(credential)?;
-    }
-    Ok(())
-}
-
-/// Whether the failure says that no token was given. Otherwise the answer may have been lost, and a new refresh token
-/// with it.
-fn is_definite(failure: &Failure) -> bool {
-    use FailureClass::{BadData, Transient, Unknown};
-    !matches!(failure.class, BadData | Transient | Unknown)
-}
-
-/// The failure as it is shown: what it is about, and what helps where nothing is tried in vain.
-fn explained(failure: &Failure, was_lost: bool, held: Option<&Held>) -> Failure {
-    let mut message = format!("the access token can't be renewed: {}", failure.message);
-    if failure.class == FailureClass::Credential {
-        if was_lost {
-            message.push_str(
-                ". The answer to an earlier request was lost: a new refresh token may have been in it, and the old one be void",
-            );
-        }
-        let source = held.and_then(|held| held.context.token()).map(|(source, _)| source);
-        if source.is_some_and(|source| source.authorize.is_some()) {
-            message.push_str(". If it stays so, authorize it anew with sequin.start_oauth");
-        }
-    }
-    Failure { message, ..failure.clone() }
 }

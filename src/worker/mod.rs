@@ -14,6 +14,7 @@ mod main;
 mod mutate;
 mod network;
 mod notifier;
+mod outcome;
 mod passed_over;
 mod plan;
 mod poll;

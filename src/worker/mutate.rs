@@ -155,8 +155,8 @@ impl Mutate {
         let (question, shows) = match shown {
             None => (Question::Write(Box::new(change.clone())), None),
             Some(upstream_id) => {
-                let (collection, upstream_id) = (change.collection.clone(), upstream_id.clone());
-                (Question::Object { collection, upstream_id }, Some(mutation.collection_id.clone()))
+                let question = self.sync.object(&change.collection, upstream_id);
+                (question, Some(mutation.collection_id.clone()))
             }
         };
         orders.asks.push(Ask {
@@ -187,7 +187,7 @@ impl Mutate {
                 match &object {
                     // It was sent before: this can be what the API answered then.
                     Ok(Record { upstream_id, deleted: false, .. })
-                        if first.is_some() && flight.change.collection.retrieve.is_some() =>
+                        if first.is_some() && flight.change.collection.is_retrievable() =>
                     {
                         flight.shown = Some(upstream_id.clone());
                         self.ready.push_back(flight);

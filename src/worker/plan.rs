@@ -1,12 +1,12 @@
 //! What the tables ask for, made ready to be worked on.
 
-use super::{credential::CredentialContext, leases::Leases};
+use super::{credential::CredentialContext, leases::Leases, request::Question};
 use crate::{
     error::Result,
     settings::Settings,
     store::{
         discovered::{self, Discovered},
-        keys,
+        keys, kinds,
         listeners::{self, Listener},
         mutations,
         pages::Place,
@@ -14,10 +14,13 @@ use crate::{
     },
 };
 use pgrx::Uuid;
-use sequin_domain::{frequency::Frequency, rate_limit::RateLimit, timestamp::Timestamp};
+use sequin_domain::{
+    collection::CollectionId, frequency::Frequency, rate_limit::RateLimit, timestamp::Timestamp,
+};
 use sequin_net::{LaneId, Limits, Rate};
 use sequin_provider::{
     declaration::{CollectionRef, Declaration, FurtherLimit, OptionValues},
+    kinds::Kind,
     listing::Listing,
 };
 use std::{
@@ -78,6 +81,18 @@ impl SyncContext {
             .map(|(properties, _)| properties.clone())
             .unwrap_or_default();
         Listing { options: self.options.clone(), properties, ..Listing::whole(collection.clone()) }
+    }
+
+    /// The question for one object of a collection.
+    pub fn object(&self, collection: &CollectionRef, upstream_id: &str) -> Question {
+        let Listing { collection, properties, .. } = self.whole(collection);
+        Question::Object { collection, properties, upstream_id: upstream_id.to_owned() }
+    }
+
+    /// Whether the API lists what has been deleted of a collection, as far as that depends on what its objects have.
+    pub fn lists_deletes(&self, collection: &CollectionRef) -> bool {
+        let property = collection.deleted.as_ref().and_then(|deleted| deleted.property.as_ref());
+        property.is_none_or(|property| self.whole(collection).properties.contains(property))
     }
 
     /// Whether enough is known of a collection to read it.
@@ -182,10 +197,12 @@ impl Plan {
             })
             .collect();
         let discovered = discovered::known()?;
-        let pollers = pollers(&rows, &declarations, &collections, &feeds);
+        let kinds = kinds::in_use()?;
+        let extended = with_kinds(&rows, &declarations, &kinds);
+        let pollers = pollers(&rows, &extended, &collections, &feeds);
         let mut syncs = HashMap::new();
         for row in rows {
-            let Some(declaration) = declarations.get(&row.provider) else { continue };
+            let Some(declaration) = extended.get(&row.credential_id) else { continue };
             let lane = lane(row.credential_id);
             let Some((budget, credential)) = budgets.get(&lane).zip(credentials.get(&row.credential_id))
             else {
@@ -202,6 +219,7 @@ impl Plan {
                 .collect();
             ids.sort_unstable();
             let described = describe(&discovered, row.credential_id, &ids);
+            let own_kinds = kinds_of(&kinds, row.credential_id, declaration, &ids);
             let context = SyncContext {
                 credential: RefCell::new(credential.clone()),
                 id: row.id,
@@ -212,7 +230,7 @@ impl Plan {
                 frequency,
                 budget: *budget,
                 version: format!(
-                    "{} {} {settings:?} {budget:?} {poll_interval:?} {ids:?}",
+                    "{} {} {settings:?} {budget:?} {poll_interval:?} {ids:?} {own_kinds:?}",
                     row.version,
                     credential.version()
                 ),
@@ -246,6 +264,36 @@ impl Plan {
             excess,
         })
     }
+}
+
+/// What is declared for the syncs of each credential, with the kinds of objects that they bring.
+fn with_kinds(
+    syncs: &[plan::Sync],
+    declarations: &Declarations,
+    kinds: &[(Uuid, Kind)],
+) -> HashMap<Uuid, Arc<Declaration>> {
+    let mut extended = HashMap::new();
+    for sync in syncs {
+        let Some(declaration) = declarations.get(&sync.provider) else { continue };
+        extended.entry(sync.credential_id).or_insert_with(|| {
+            let own = kinds.iter().filter(|(credential, _)| *credential == sync.credential_id);
+            let own: Vec<Kind> = own.map(|(_, kind)| kind.clone()).collect();
+            if own.is_empty() { declaration.clone() } else { Arc::new(declaration.with_kinds(&own)) }
+        });
+    }
+    extended
+}
+
+/// The kinds of objects among these collections of a credential.
+fn kinds_of<'a>(
+    kinds: &'a [(Uuid, Kind)],
+    credential_id: Uuid,
+    declaration: &Declaration,
+    ids: &[&str],
+) -> Vec<&'a Kind> {
+    let id = |kind: &Kind| CollectionId::new(&declaration.provider, &kind.collection);
+    let own = kinds.iter().filter(|(credential, _)| *credential == credential_id).map(|(_, kind)| kind);
+    own.filter(|kind| ids.contains(&id(kind).as_str())).collect()
 }
 
 /// What is known of these collections with a credential.
@@ -320,7 +368,7 @@ fn pauses(credentials: &[plan::Credential]) -> HashMap<LaneId, Duration> {
 /// How many lists are looked at continuously with each credential.
 fn pollers(
     syncs: &[plan::Sync],
-    declarations: &Declarations,
+    extended: &HashMap<Uuid, Arc<Declaration>>,
     collections: &[plan::Collection],
     feeds: &[plan::Feed],
 ) -> HashMap<LaneId, u32> {
@@ -328,7 +376,7 @@ fn pollers(
     for sync in syncs.iter().filter(|sync| sync.frequency == Frequency::Continuous.to_string()) {
         let of_feeds = feeds.iter().filter(|feed| feed.sync_id == sync.id).count();
         let lists = |collection: &plan::Collection| {
-            let declaration = declarations.get(&sync.provider)?;
+            let declaration = extended.get(&sync.credential_id)?;
             let collection = CollectionRef::of_id(declaration, &collection.collection_id)
                 .filter(|found| found.changes.poll.is_some())?;
             Some(1 + usize::from(collection.deleted.is_some()))

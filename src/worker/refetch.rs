@@ -3,7 +3,7 @@
 use super::{
     job::{Ask, Batch, Done, Orders, Retry, Tag, Then, Work},
     plan::SyncContext,
-    request::{Answered, Question, Reply},
+    request::{Answered, Reply},
 };
 use sequin_domain::failure::{Failure, FailureClass};
 use sequin_net::Priority;
@@ -55,7 +55,7 @@ impl Refetch {
             self.open.insert(upstream_id.clone());
             orders.asks.push(Ask {
                 tag: Tag::Check(upstream_id.clone()),
-                question: Question::Object { collection: self.collection.clone(), upstream_id },
+                question: self.sync.object(&self.collection, &upstream_id),
                 priority: Priority::Backfill,
                 shows: Some(self.collection_id()),
             });

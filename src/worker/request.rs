@@ -11,12 +11,13 @@ use sequin_provider::{
     answer::Answer,
     declaration::{CollectionRef, Declaration},
     event::{self, Events},
+    kinds::Listed,
     listing::{Known, Listing, Page},
     object,
     pages::After,
     position::Position,
     probe::Identity,
-    properties,
+    properties::{self, Property},
     record::{Record, Rejected},
     request,
     token::Granted,
@@ -85,8 +86,10 @@ pub enum Question {
         listing: Arc<Listing>,
         position: Position,
     },
+    /// `properties`: what is to be shown of it, where the API wants to be told.
     Object {
         collection: CollectionRef,
+        properties: Arc<[String]>,
         upstream_id: String,
     },
     /// Which properties have its objects?
@@ -109,8 +112,9 @@ pub enum Reply {
         is_parent_gone: bool,
     },
     Object(Result<Record, Rejected>),
-    /// The names of properties.
-    Properties(Vec<String>),
+    Properties(Vec<Property>),
+    /// The kinds of objects that the account has.
+    Kinds(Vec<Listed>),
     Events(Events),
     /// What a change has made of an object.
     Written {
@@ -201,7 +205,9 @@ impl Question {
             Self::Page { listing, position, .. } | Self::Children { listing, position } => {
                 Some(listing.request(base, position))
             }
-            Self::Object { collection, upstream_id } => object::url(base, collection, upstream_id).map(get),
+            Self::Object { collection, properties, upstream_id } => {
+                object::request(base, collection, upstream_id, properties)
+            }
             Self::Properties { collection } => properties::url(base, collection).map(get),
             Self::Events { declaration, feed, since, after } => declaration
                 .feeds
@@ -278,7 +284,7 @@ impl Question {
                     page => Ok(Reply::Children { page, is_parent_gone }),
                 }
             }
-            Self::Object { collection, upstream_id } => {
+            Self::Object { collection, upstream_id, .. } => {
                 object::interpret(&collection, &upstream_id, answer).map(Reply::Object)
             }
             Self::Properties { collection } => {

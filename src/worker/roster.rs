@@ -132,7 +132,9 @@ pub fn missing(
         let Some(sync) = syncs.get(sync_id) else { continue };
         let state = states.get(sync_id).and_then(|states| states.get(collection_id.as_str()));
         add(Role::Refetch { sync: *sync_id, collection_id: collection_id.clone() }, &|| {
-            let collection = sync.collection(collection_id).filter(|each| each.retrieve.is_some())?;
+            let collection = sync
+                .collection(collection_id)
+                .filter(|each| each.is_retrievable() && sync.is_described(each))?;
             Some(Job::Refetch(Box::new(Refetch::new(sync.clone(), collection, retry_of(Some(*state?))))))
         });
     }
@@ -167,7 +169,8 @@ pub fn missing(
                 let due = due(row.polled_at, every);
                 Some(Job::Walk(Box::new(Walk::poll(sync.clone(), collection.clone(), row, every, due))))
             });
-            if let Some(every) = collection.deletes_poll().map(at_least) {
+            let lists_deletes = sync.lists_deletes(&collection);
+            if let Some(every) = collection.deletes_poll().filter(|_| lists_deletes).map(at_least) {
                 let role = Role::Deletes { sync: sync_id, collection_id: collection_id.clone() };
                 add(role, &|| {
                     let due = due(row.deletes_polled_at, every);

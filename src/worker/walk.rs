@@ -189,8 +189,7 @@ impl Walk {
             && let Some(upstream_id) = self.checks.waiting.pop_front()
         {
             self.checks.open.insert(upstream_id.clone());
-            let question =
-                Question::Object { collection: self.collection.clone(), upstream_id: upstream_id.clone() };
+            let question = self.sync.object(&self.collection, &upstream_id);
             self.ask(orders, Tag::Check(upstream_id), question);
         }
     }
@@ -473,7 +472,7 @@ impl Walk {
     ) {
         if missing.is_empty() {
             orders.work(Then::Complete { backfill });
-        } else if self.collection.retrieve.is_some() {
+        } else if self.collection.is_retrievable() {
             self.checks.waiting.extend(missing);
         } else if self.collection.may_shift() && self.look_again(orders) {
             // Nothing is deleted yet.

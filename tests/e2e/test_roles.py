@@ -26,7 +26,8 @@ EXECUTE = {
         {ADMIN, OPERATOR},
         """pause_sync resume_sync wait_for_sync start_backfill cancel_backfill confirm_deletes retry_rejected
            refresh_collections check_credential pause_consumer resume_consumer replay requeue
-           _declared_providers _declared_collections _lease_key _current_key _count_beyond""",
+           _declared_providers _declared_collections _discovered_collections _lease_key
+           _current_key _count_beyond""",
     ),
     **among(set(), "rotate_key"),
     **among({ADMIN, CONSUMER}, "consume ack nack extend fetch"),
@@ -39,7 +40,7 @@ EXECUTE = {
     **among(
         {ADMIN, READER},
         """read_stream record_json _stream_id _sync_id _check_filter _filter_names _filter_syncs
-           create_view _collection_id _discovered_fields _column_names _field_expression
+           create_view _collection_id _described_fields _discovered_fields _column_names _field_expression
            _path_within _write_plan _write_through
            as_boolean as_bigint as_double_precision as_numeric as_timestamptz as_date as_uuid""",
     ),
@@ -65,8 +66,8 @@ SELECT = {
         """credentials oauth_apps providers collections sync_log workers backfills backfill_progress
            consumer_status mutation_status""",
     ),
-    **among({ADMIN, OPERATOR, READER}, "streams syncs sync_collections status _providers"),
-    **among({ADMIN, READER}, "records rejected_records"),
+    **among({ADMIN, OPERATOR, READER}, "streams syncs sync_collections status _providers _kinds"),
+    **among({ADMIN, READER}, "records rejected_records _discovered"),
     **among({ADMIN, OPERATOR, CONSUMER}, "consumers"),
     **among({ADMIN, CONSUMER}, "dead_letters"),
     **among({READER}, "_granted_streams"),

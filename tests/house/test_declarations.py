@@ -2,6 +2,7 @@
 
 import json
 import re
+import runpy
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ DECLARATIONS = [
 ]
 GUIDE = (CHECKOUT / "docs" / "declaring.md").read_text(encoding="utf-8")
 PARTS = re.findall(r'^```json\n(".*?)^```$', GUIDE, re.MULTILINE | re.DOTALL)
+WRITTEN_OUT = runpy.run_path(str(CHECKOUT / "scripts" / "provider_tables.py"))["written_out"]
 STRIPE = json.loads((CHECKOUT / "providers" / "stripe.json").read_text())
 
 
@@ -28,6 +30,11 @@ def test_the_schema_is_one() -> None:
 @pytest.mark.parametrize("path", DECLARATIONS, ids=lambda path: str(path.relative_to(CHECKOUT)))
 def test_declarations_have_the_form(path: Path) -> None:
     assert problems(json.loads(path.read_text())) == []
+
+
+@pytest.mark.parametrize("path", DECLARATIONS, ids=lambda path: str(path.relative_to(CHECKOUT)))
+def test_what_templates_make_has_the_form(path: Path) -> None:
+    assert problems(WRITTEN_OUT(json.loads(path.read_text()))) == []
 
 
 @pytest.mark.parametrize(

@@ -255,6 +255,15 @@ def test_what_stripes_answers_mean_is_its_declaration() -> None:
     assert table(providers_text(), "status", "code", "class") == rules
 
 
+def test_what_salesforces_answers_mean_is_its_declaration() -> None:
+    rules = [
+        [statuses(rule), f"`{rule['code']}`" if "code" in rule else "", f"`{rule['class']}`"]
+        for rule in declared_rules("salesforce")
+    ]
+    section = providers_text().partition("### What Salesforce's answers mean")[2]
+    assert table(section, "status", "code", "class") == rules
+
+
 def test_what_githubs_answers_mean_is_its_declaration() -> None:
     def header(rule: dict[str, Any]) -> str:
         found = rule.get("header", {})

@@ -1,7 +1,7 @@
 //! What an API answered, and what that means where it is not what was asked for.
 
 use crate::{
-    declaration::{Cost, Declaration, ErrorRule, Errors, Limits, QuotaHeaders, ResetFormat},
+    declaration::{Cost, Declaration, ErrorRule, Errors, Limits, QuotaHeaders, ResetFormat, UsageHeader},
     pointer::{self, Pointer},
 };
 use bytes::Bytes;
@@ -44,11 +44,10 @@ impl Answer {
             // It may be another limit than the one that the headers tell of.
             let is_the_quota = |quota: &QuotaHeaders| quota.left(self).is_none_or(|left| left < 1.0);
             let limits = &declaration.rate_limit;
-            if failure.class == FailureClass::RateLimited
-                && failure.retry_after.is_none()
-                && limits.headers.as_ref().is_some_and(is_the_quota)
-            {
-                failure.retry_after = limits.reset_in(self);
+            if failure.class == FailureClass::RateLimited && failure.retry_after.is_none() {
+                let is_known = limits.headers.as_ref().is_some_and(is_the_quota);
+                let until_reset = is_known.then(|| limits.reset_in(self)).flatten();
+                failure.retry_after = until_reset.or_else(|| limits.usage.as_ref()?.pause(self));
             }
             failure
         })
@@ -69,7 +68,8 @@ impl Answer {
         let quota = limits.headers.as_ref().filter(|quota| quota.left(self).is_some_and(|left| left < 1.0));
         let until_reset = quota.and_then(|_| limits.reset_in(self));
         let until_restored = limits.cost.as_ref().and_then(|cost| cost.pause(&readable(&self.body)));
-        until_reset.max(until_restored).filter(|pause| !pause.is_zero())
+        let used_up = limits.usage.as_ref().and_then(|usage| usage.pause(self));
+        until_reset.max(until_restored).max(used_up).filter(|pause| !pause.is_zero())
     }
 
     /// The bytes behind a text that [`Answer::text`] gave; `None` where they are the text.
@@ -98,6 +98,18 @@ impl Answer {
 
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok().map(str::trim)
+    }
+}
+
+impl UsageHeader {
+    /// For how long nothing is asked; `None` where there is something left.
+    fn pause(&self, answer: &Answer) -> Option<Duration> {
+        let mut parts = answer.header(&self.header)?.split([',', ';']).map(str::trim);
+        let numbers = parts.find_map(|part| part.strip_prefix(self.name.as_str())?.strip_prefix('='))?;
+        let (used, allowed) = numbers.split_once('/')?;
+        let digits = allowed.find(|c: char| !c.is_ascii_digit()).map_or(allowed, |end| &allowed[..end]);
+        let (used, allowed): (u64, u64) = (used.parse().ok()?, digits.parse().ok()?);
+        (used >= allowed).then(|| Duration::from_secs(self.pause))
     }
 }
 

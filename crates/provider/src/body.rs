@@ -26,6 +26,16 @@ impl Body {
         filled(&self.0, names, false).unwrap_or(Value::Null).to_string()
     }
 
+    /// Its members with the values of all `names`, as parameters of a URL. An array is one text.
+    pub(crate) fn fill_query(&self, names: &Names) -> Vec<(String, String)> {
+        let Some(Value::Object(members)) = filled(&self.0, names, false) else { return Vec::new() };
+        let text = |value: Value| match value {
+            Value::Array(parts) => parts.iter().map(as_text).collect::<Vec<_>>().join(" "),
+            other => as_text(&other),
+        };
+        members.into_iter().map(|(name, value)| (name, text(value))).collect()
+    }
+
     /// Whether it has `{name}` in it.
     pub(crate) fn has(&self, name: &str) -> bool {
         has(&self.0, name)
@@ -158,6 +168,21 @@ mod tests {
         let filled = fill(body.clone(), &[("since", "7".into())]);
         assert_eq!(filled, json!({"groups": [{"filters": [filter("GTE", "7")]}]}));
         assert_eq!(fill(body, &[]), json!({"groups": [{"filters": []}]}));
+    }
+
+    #[test]
+    fn a_query_lacks_the_conditions_without_a_value() {
+        let body = Body(json!({
+            "q": ["SELECT Id FROM T WHERE Id != null", "AND At >= {since}", "AND Id < '{after}'", "LIMIT {limit}"],
+            "plain": "x"
+        }));
+        let names: Names = [("since", Some("7".into())), ("after", None), ("limit", Some(9.into()))].into();
+        let expected = "SELECT Id FROM T WHERE Id != null AND At >= 7 LIMIT 9";
+        let query: BTreeMap<String, String> = body.fill_query(&names).into_iter().collect();
+        assert_eq!(
+            query,
+            [("q".to_owned(), expected.to_owned()), ("plain".to_owned(), "x".to_owned())].into()
+        );
     }
 
     #[test]

@@ -10,6 +10,7 @@ static BUILT_IN: LazyLock<Vec<Arc<Declaration>>> = LazyLock::new(|| {
             include_str!("../../../providers/github.fields.json"),
         ),
         (include_str!("../../../providers/hubspot.json"), "{}"),
+        (include_str!("../../../providers/salesforce.json"), "{}"),
         (
             include_str!("../../../providers/stripe.json"),
             include_str!("../../../providers/stripe.fields.json"),
@@ -46,6 +47,7 @@ mod tests {
         assert!(github.collections.len() >= 20);
         assert!(github.collections.iter().all(|collection| !collection.fields.is_empty()));
         assert!(find("hubspot").is_some_and(|hubspot| hubspot.collections.len() >= 20));
+        assert!(find("salesforce").is_some_and(|salesforce| salesforce.collections.len() >= 25));
         assert!(find("nobody").is_none());
     }
 }

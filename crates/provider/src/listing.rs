@@ -504,8 +504,10 @@ fn read_batch(
     answer: &Answer,
     text: &str,
 ) -> Result<Page, String> {
-    let whole = Pagination::None { items: batch.items.clone() };
-    let list = whole.read(text, answer)?;
+    let whole = Pagination::whole(batch.items.clone());
+    let mut list = whole.read(text, answer)?;
+    // Some say so in the place of an object.
+    list.items.retain(|item| item.get() != "null");
     let Objects { mut records, rejected, .. } = read_objects(reader, &whole, &list, &After::start(), None)?;
     // An API may show, in place of what was asked for, the object that it was merged into.
     records.retain(|record| ids.contains(&record.upstream_id));

@@ -2,15 +2,35 @@
 
 use crate::{
     answer::Answer,
-    declaration::CollectionRef,
+    declaration::{Batch, CollectionRef, Pagination},
     record::{Reader, Record, Rejected, unscoped},
-    request::at_path,
+    request::{Request, at_path},
 };
+use http::{HeaderMap, Method};
 use sequin_domain::failure::{Failure, FailureClass};
+use serde_json::value::RawValue;
 use url::Url;
 
-/// The address of the object; `None` where the collection has no way to read one.
-pub fn url(base: &Url, collection: &CollectionRef, upstream_id: &str) -> Option<Url> {
+/// The request for the object, of which these properties are to be shown; `None` where the collection has no way to read one.
+pub fn request(
+    base: &Url,
+    collection: &CollectionRef,
+    upstream_id: &str,
+    properties: &[String],
+) -> Option<Request> {
+    if let Some(batch) = batch_of_one(collection) {
+        return Some(batch.request(base, &[upstream_id.to_owned()], properties));
+    }
+    let url = url(base, collection, upstream_id)?;
+    Some(Request { method: Method::GET, url, headers: HeaderMap::new(), body: None })
+}
+
+/// How single objects are read, where that is as many are.
+fn batch_of_one(collection: &CollectionRef) -> Option<&Batch> {
+    collection.batch.as_ref().filter(|batch| batch.retrieves)
+}
+
+fn url(base: &Url, collection: &CollectionRef, upstream_id: &str) -> Option<Url> {
     let (parent_id, id) = match collection.scoped {
         true => unscoped(upstream_id)?,
         false => (String::new(), upstream_id),
@@ -28,17 +48,32 @@ pub fn interpret(
     upstream_id: &str,
     answer: &Answer,
 ) -> Result<Result<Record, Rejected>, Failure> {
+    let batch = batch_of_one(collection);
     let text = match answer.text(&collection.declaration) {
         Ok(text) => text,
-        Err(failure) if failure.class == FailureClass::Missing => return Ok(Ok(Record::gone(upstream_id))),
+        // Of many, the answer itself says which are gone.
+        Err(failure) if failure.class == FailureClass::Missing && batch.is_none() => {
+            return Ok(Ok(Record::gone(upstream_id)));
+        }
         Err(failure) => return Err(failure),
     };
-    if serde_json::from_str::<&serde_json::value::RawValue>(&text).is_err() {
+    let object = match batch {
+        None => text.trim(),
+        Some(batch) => {
+            let list = Pagination::whole(batch.items.clone()).read(&text, answer);
+            let list = list.map_err(|problem| answer.bad_data(problem))?;
+            match list.items.into_iter().map(RawValue::get).find(|object| *object != "null") {
+                Some(object) => object,
+                None => return Ok(Ok(Record::gone(upstream_id))),
+            }
+        }
+    };
+    if serde_json::from_str::<&RawValue>(&text).is_err() {
         return Err(answer.bad_data("it is not JSON"));
     }
     let parent_id =
         collection.scoped.then(|| unscoped(upstream_id)).flatten().map(|(parent_id, _)| parent_id);
-    match Reader::new(collection, answer.original(&text)).read(text.trim(), parent_id.as_deref()) {
+    match Reader::new(collection, answer.original(&text)).read(object, parent_id.as_deref()) {
         Ok(record) if record.upstream_id != upstream_id => {
             Err(answer.bad_data(format!("it is {:?} and not {upstream_id:?}", record.upstream_id)))
         }

@@ -2,7 +2,7 @@
 
 use crate::{
     answer::Answer,
-    declaration::{PageSize, Pagination},
+    declaration::Pagination,
     link, origin,
     pointer::{self, Pointer},
 };
@@ -130,7 +130,9 @@ impl Pagination {
         let given = |url: &str| origin::resolve(&answer.url, url).map(|url| Rest::Given(url.into()));
         let rest = match self {
             _ if more == Some(false) => Rest::Nothing,
-            Self::IdCursor { .. } => Rest::More,
+            Self::IdCursor { .. } | Self::None { .. } if more.is_some() => Rest::More,
+            Self::IdCursor { .. } if !items.is_empty() => Rest::Perhaps,
+            Self::IdCursor { .. } | Self::None { .. } => Rest::Nothing,
             Self::Cursor { .. } => match next.map(cursor).transpose()?.flatten() {
                 None if more == Some(true) => {
                     return Err("it says that there is more, and gives no cursor".into());
@@ -153,7 +155,6 @@ impl Pagination {
             Self::Page { .. } | Self::Offset { .. } if more.is_some() => Rest::More,
             Self::Page { .. } | Self::Offset { .. } if items.is_empty() => Rest::Nothing,
             Self::Page { .. } | Self::Offset { .. } => Rest::Perhaps,
-            Self::None { .. } => Rest::Nothing,
         };
         match &rest {
             Rest::Given(given) if given.len() > LONGEST_CURSOR => {
@@ -165,8 +166,12 @@ impl Pagination {
 
     /// Whether what is added next may stand on a page behind this one, which is the last, and leave this one as it is.
     pub(crate) fn is_full(&self, list: &List<'_>) -> bool {
-        let has_all = |size: &PageSize| list.items.len() >= size.value as usize;
-        list.rest == Rest::Nothing && self.page_size().is_some_and(has_all)
+        list.rest == Rest::Nothing && self.fills(list.items.len())
+    }
+
+    /// Whether a page with so many objects has no room for more.
+    fn fills(&self, items: usize) -> bool {
+        self.page_size().is_some_and(|size| items >= size.value as usize)
     }
 
     /// The first page of a list that stands in another object.
@@ -181,8 +186,8 @@ impl Pagination {
         text: &'a str,
         next: Option<&Pointer>,
     ) -> Result<(Vec<&'a RawValue>, Option<bool>, Option<&'a RawValue>), String> {
-        let (at, has_more) = (self.items(), self.has_more());
-        let [items, more, next] = pointer::follow(text, [Some(at), has_more, next])
+        let (at, has_more, done) = (self.items(), self.has_more(), self.done());
+        let [items, more, next] = pointer::follow(text, [Some(at), has_more.or(done), next])
             .map_err(|error| format!("it is not JSON: {error}"))?;
         let no_list = || match at.is_root() {
             true => "it is no list".to_owned(),
@@ -190,12 +195,13 @@ impl Pagination {
         };
         let items = items.ok_or_else(no_list)?;
         let items: Vec<&RawValue> = serde_json::from_str(items.get()).map_err(|_| no_list())?;
-        let more = match has_more {
+        let more = match has_more.or(done) {
             None => None,
             Some(at) => {
-                let more = more.ok_or_else(|| format!("there is nothing at {at}"))?;
-                let more = serde_json::from_str::<bool>(more.get());
-                Some(more.map_err(|_| format!("there is no true or false at {at}"))?)
+                let said = more.ok_or_else(|| format!("there is nothing at {at}"))?;
+                let said = serde_json::from_str::<bool>(said.get())
+                    .map_err(|_| format!("there is no true or false at {at}"))?;
+                Some(if has_more.is_some() { said } else { !said || self.fills(items.len()) })
             }
         };
         self.too_many(items.len())?;

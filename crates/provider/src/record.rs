@@ -3,6 +3,7 @@
 use crate::{
     answer::Original,
     declaration::{CollectionRef, Moment, RecordShape, Tombstones},
+    omit::without,
     pointer::{self, Pointer},
 };
 use sequin_domain::timestamp::Timestamp;
@@ -72,8 +73,8 @@ impl Reader {
     /// A reader of what a list of deletions has: `updated_at` is when the object was deleted, and `data` is no object.
     pub(crate) fn of_tombstones(tombstones: &Tombstones, original: Option<Original>) -> Self {
         let Tombstones { id, deleted_at, .. } = tombstones;
-        let shape =
-            RecordShape { id: id.clone(), created_at: None, updated_at: deleted_at.clone(), deleted: None };
+        let (id, updated_at) = (id.clone(), deleted_at.clone());
+        let shape = RecordShape { id, created_at: None, updated_at, deleted: None, omit: Vec::new() };
         Self { shape, id_from: None, scoped: false, original }
     }
 
@@ -94,7 +95,7 @@ impl Reader {
             reason,
         };
         let is_intact = |part: &str| self.original.as_ref().is_none_or(|original| original.is_intact(part));
-        let RecordShape { id, created_at, updated_at, deleted } = &self.shape;
+        let RecordShape { id, created_at, updated_at, deleted, omit } = &self.shape;
         let found = pointer::follow(
             raw,
             [
@@ -135,13 +136,14 @@ impl Reader {
             // What is left of the object says less than the version that is stored.
             return Ok(Record { parent_id, ..Record::gone(&upstream_id) });
         }
+        let data = if omit.is_empty() { raw.to_owned() } else { without(raw, omit) };
         Ok(Record {
-            hash: hash(raw),
+            hash: hash(&data),
             // A child that no longer names a parent has left the collection.
             deleted: self.id_from.is_some() && parent_id.is_none(),
             created_at: moment(created_at, created),
             updated_at: moment(updated_at, updated),
-            data: Some(raw.to_owned()),
+            data: Some(data),
             parent_id,
             upstream_id,
         })

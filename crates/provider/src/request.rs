@@ -2,7 +2,7 @@
 
 use crate::{
     body::{Body, Names, as_text},
-    declaration::{Batch, Pagination, Tombstones},
+    declaration::{Batch, BodyForm, Pagination, Tombstones},
     listing::{Listing, Subject, path_of},
     pages::After,
     position::{Beneath, Position},
@@ -28,12 +28,18 @@ pub struct Request {
 pub(crate) struct Draft<'a> {
     url: Url,
     body: Option<&'a Body>,
+    form: BodyForm,
     names: Names<'a>,
 }
 
 impl<'a> Draft<'a> {
     pub(crate) fn new(url: Url, body: Option<&'a Body>) -> Self {
-        Self { url, body, names: Names::new() }
+        Self { url, body, form: BodyForm::Json, names: Names::new() }
+    }
+
+    /// With the body sent so.
+    fn sent_as(self, form: BodyForm) -> Self {
+        Self { form, ..self }
     }
 
     /// A parameter that stands in the URL in any case.
@@ -67,11 +73,20 @@ impl<'a> Draft<'a> {
 
     /// The request without any pages.
     pub(crate) fn whole(self) -> Request {
-        let Self { url, body, names } = self;
+        let Self { mut url, body, form, names } = self;
         let mut headers = HeaderMap::new();
-        let Some(body) = body else { return Request { method: Method::GET, url, headers, body: None } };
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        Request { method: Method::POST, url, headers, body: Some(body.fill(&names).into()) }
+        match (body, form) {
+            (Some(body), BodyForm::Json) => {
+                headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+                let body = Some(body.fill(&names).into());
+                return Request { method: Method::POST, url, headers, body };
+            }
+            (Some(body), BodyForm::Query) => {
+                url.query_pairs_mut().extend_pairs(body.fill_query(&names));
+            }
+            (None, _) => {}
+        }
+        Request { method: Method::GET, url, headers, body: None }
     }
 }
 
@@ -80,7 +95,7 @@ impl Listing {
     pub fn request(&self, base: &Url, position: &Position) -> Request {
         let reading = position.reading();
         if let (Beneath::Objects { ids }, Some(batch)) = (&reading.beneath, &self.collection.batch) {
-            return self.batch(base, batch, ids);
+            return batch.request(base, ids, &self.properties);
         }
         if let (Beneath::Parents { ids }, Some(together)) = (&reading.beneath, &self.collection.together) {
             let mut draft = Draft::new(at_path(base, &together.path), Some(&together.body));
@@ -115,7 +130,8 @@ impl Listing {
             }
             (Some((path, updated)), None) => Draft::new(at_path(base, path), updated.body.as_ref()),
             (None, None) => Draft::new(at_path(base, &own_path()), collection.body.as_ref()),
-        };
+        }
+        .sent_as(collection.body_as);
         if elsewhere.is_none() {
             for (name, template) in &collection.query {
                 draft.in_url(name, &template.fill(value));
@@ -159,7 +175,8 @@ impl Listing {
     }
 
     fn tombstones_page(&self, base: &Url, deleted: &Tombstones, after: &After) -> Request {
-        let mut draft = Draft::new(at_path(base, &deleted.path), deleted.body.as_ref());
+        let mut draft =
+            Draft::new(at_path(base, &deleted.path), deleted.body.as_ref()).sent_as(self.collection.body_as);
         draft.all_in_url(&deleted.query);
         if let Some(from) = &deleted.from {
             let since = self.changed_since.map(|since| deleted.format.write(since));
@@ -167,11 +184,14 @@ impl Listing {
         }
         draft.page(self.pagination(&self.collection, 0), after)
     }
+}
 
-    fn batch(&self, base: &Url, batch: &Batch, ids: &[String]) -> Request {
-        let mut draft = Draft::new(at_path(base, &batch.path), Some(&batch.body));
+impl Batch {
+    /// The request for the objects with these ids, of which these properties are to be shown.
+    pub(crate) fn request(&self, base: &Url, ids: &[String], properties: &[String]) -> Request {
+        let mut draft = Draft::new(at_path(base, &self.path), Some(&self.body));
         draft.parameter("ids", Some(ids.into()));
-        draft.parameter("properties", Some(self.properties[..].into()));
+        draft.parameter("properties", Some(properties.into()));
         draft.whole()
     }
 }

@@ -31,7 +31,7 @@ pub(crate) fn read(
 ) -> Result<Lists, String> {
     check_errors(together, text)?;
     let mut lists = Lists { listed: ids.to_vec(), ..Lists::default() };
-    for item in (Pagination::None { items: together.items.clone() }).read(text, answer)?.items {
+    for item in Pagination::whole(together.items.clone()).read(text, answer)?.items {
         let wanted = [Some(&together.parent), Some(&together.children), together.next.as_ref()];
         let [parent, children, next] =
             pointer::follow(item.get(), wanted).map_err(|error| error.to_string())?;

@@ -553,12 +553,91 @@ fn what_a_declaration_must_not_say_is_named_by_its_place() {
             },
             "/collections/0/writes/create: ",
         ),
+        (|d| d["collections"][0]["kind"] = json!("Item"), "/collections/0/kind: "),
+        (|d| d["collections"][0]["template"] = json!("any"), "/collections/0/template: "),
+        (|d| discover(d, json!([])), "/discover/templates: "),
+        (
+            |d| discover(d, json!([{"name": "a", "collection": {"path": "/x"}}])),
+            "/discover/templates/0/collection: missing field",
+        ),
+        (
+            |d| discover(d, json!([{"name": "a", "collection": {"path": "x", "changes": {"sweep": 9}}}])),
+            "/discover/templates/0/collection/path: ",
+        ),
+        (
+            |d| discover(d, json!([{"name": "a", "collection": {"name": "x"}}])),
+            "/discover/templates/0/collection/name: ",
+        ),
+        (
+            |d| {
+                discover(d, json!([{"name": "a", "collection": {"path": "/x", "changes": {"sweep": 9}}}]));
+                d["collections"][0] = json!({"name": "item", "title": "Items", "template": "a"});
+            },
+            "/collections/0/kind: ",
+        ),
+        (
+            |d| {
+                d["collections"][0]["batch"] = json!({"path": "/b", "items": "", "size": 9, "retrieves": true,
+                                                      "body": {"ids": ["{ids}"]}});
+                d["collections"][0]["retrieve"] = json!("/items/{id}");
+            },
+            "/collections/0/batch/retrieves: ",
+        ),
+        (
+            |d| {
+                d["collections"][0]["deleted"] = json!({"path": "/gone", "id": "/id", "property": "x"});
+            },
+            "/collections/0/deleted/property: ",
+        ),
     ];
     for (change, place) in cases {
         let refused = declare(change).unwrap_err();
         assert!(refused.starts_with(place), "{place}: {refused}");
         assert!(!refused.contains(" at line "), "{refused}");
     }
+}
+
+/// Has the API tell of kinds of objects.
+fn discover(declaration: &mut Value, templates: Value) {
+    declaration["discover"] = json!({"path": "/kinds", "items": "/kinds", "name": "/name", "title": "/title", "templates": templates});
+}
+
+#[test]
+fn a_collection_can_be_made_by_a_template() {
+    let declaration = declare(|d| {
+        let collection = json!({"path": "/list/{kind}", "query": {"of": "{kind}"}, "changes": {"sweep": 60}});
+        discover(d, json!([{"name": "any", "collection": collection}]));
+        let own = json!({"name": "item", "title": "Items", "template": "any", "kind": "Item", "changes": {"sweep": 9}});
+        d["collections"][0] = own;
+    });
+    let item = CollectionRef::new(&Arc::new(declaration.unwrap()), "item").unwrap();
+    assert_eq!((item.changes.sweep, item.kind.as_deref()), (Some(9), Some("Item")));
+    let url = url(&Listing::whole(item), &start());
+    assert_eq!(url.as_str(), format!("{BASE}/list/Item?of=Item"));
+}
+
+#[test]
+fn a_list_by_ids_may_not_say_whether_there_is_more() {
+    let by_id = |more: Value| {
+        let mut pagination = json!({"kind": "id_cursor", "items": "/items", "parameter": "after",
+                                    "page_size": {"parameter": "limit", "value": 2}});
+        pagination.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        paged(pagination)
+    };
+    let full = r#"{"items": [{"id": "a"}, {"id": "b"}], "done": true}"#;
+    let (asked, _) =
+        walk(&by_id(json!({"done": "/done"})), &[(&[], full), (&[], r#"{"items": [], "done": true}"#)])
+            .unwrap();
+    assert_eq!(asked, ["/items?limit=2", "/items?limit=2&after=b"]);
+    let cut_off = r#"{"items": [{"id": "a"}], "done": false}"#;
+    let (asked, _) = walk(&by_id(json!({"done": "/done"})), &[(&[], cut_off)]).unwrap();
+    assert_eq!(asked.len(), 2, "less than what was asked for");
+    let (asked, _) =
+        walk(&by_id(json!({"done": "/done"})), &[(&[], r#"{"items": [{"id": "a"}], "done": true}"#)])
+            .unwrap();
+    assert_eq!(asked.len(), 1);
+    let (asked, _) = walk(&by_id(json!({})), &[(&[], cut_off), (&[], r#"{"items": []}"#)]).unwrap();
+    assert_eq!(asked, ["/items?limit=2", "/items?limit=2&after=a"], "only an empty page is the last");
 }
 
 /// Lists the collection by an option.
@@ -659,7 +738,7 @@ fn lists_stand_beneath_options_and_beneath_one_another() {
         (asked, ids),
         (expected.map(str::to_owned).to_vec(), vec!["s%2F1/x".into(), "s%2F1/y".into(), "2/x".into()])
     );
-    let url = object::url(&Url::parse(BASE).unwrap(), &item, "s%2F1/x").unwrap();
+    let url = object::request(&Url::parse(BASE).unwrap(), &item, "s%2F1/x", &[]).unwrap().url;
     assert_eq!(url.path(), "/base/shelves/s%2F1/items/x");
 }
 
@@ -840,6 +919,7 @@ fn the_schema_knows_the_same_fields() {
             "jwt": {"algorithm": "RS256", "key": "pem", "claims": {}, "lifetime": 60}});
         d["authentication"].as_array_mut().unwrap().push(signed);
         d["rate_limit"]["headers"] = json!({"remaining": "a", "reset": "b", "reset_format": "seconds"});
+        d["rate_limit"]["usage"] = json!({"header": "a", "name": "b", "pause": 60});
         d["rate_limit"]["cost"] = json!({"requested": "/a", "available": "/b", "restore_per_second": "/c"});
         d["rate_limit"]["also"] = json!([{"allowed_requests": 5, "interval": 1}]);
         d["feeds"] = json!({"events": {"path": "/events", "since": "since", "id": "/id",
@@ -865,6 +945,7 @@ fn the_schema_knows_the_same_fields() {
         child["together"] = json!({"path": "/all", "body": {"of": ["{ids}"]}, "items": "", "parent": "/of",
             "children": "/items", "size": 2, "errors": {"items": "/a", "code": "/b", "none": "c"}});
         d["collections"].as_array_mut().unwrap().push(child);
+        discover(d, json!([{"name": "any", "collection": {"path": "/{kind}", "changes": {"sweep": 60}}}]));
         d["options"] = json!({"shop": {"description": "Shops"}});
         let mut shop = json!({"name": "shop", "title": "Shops", "changes": {"sweep": 60}});
         shop["path"] = json!([{"option": "shop", "path": "/shops/{shop}", "single": true}]);
@@ -881,8 +962,11 @@ fn the_schema_knows_the_same_fields() {
         ("/authentication/1/token/jwt", "/$defs/token/properties/jwt"),
         ("/rate_limit", "/$defs/limits"),
         ("/rate_limit/headers", "/$defs/limits/properties/headers"),
+        ("/rate_limit/usage", "/$defs/limits/properties/usage"),
         ("/rate_limit/cost", "/$defs/limits/properties/cost"),
         ("/rate_limit/also/0", "/$defs/further_limit"),
+        ("/discover", "/$defs/discover"),
+        ("/discover/templates/0", "/$defs/discover/properties/templates/items"),
         ("/errors", "/$defs/errors"),
         ("/errors/rules/0", "/$defs/errors/properties/rules/items"),
         ("/record", "/$defs/record"),
@@ -911,7 +995,9 @@ fn the_schema_knows_the_same_fields() {
         })
         .unwrap_err();
         assert!(refused.starts_with(&format!("{place}/zzz: unknown field")), "{place}: {refused}");
-        assert_eq!(expected_fields(&refused), properties(of_schema), "{place}");
+        // A template is filled in before anything else is read.
+        let of_schema = properties(of_schema).into_iter().filter(|name| name != "template").collect();
+        assert_eq!(expected_fields(&refused), of_schema, "{place}");
     }
     let kinds = schema["$defs"]["pagination"]["oneOf"].as_array().unwrap();
     let refused = declare(|d| d["pagination"]["kind"] = json!("zzz")).unwrap_err();

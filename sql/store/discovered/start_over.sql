@@ -4,6 +4,9 @@ WITH unfinished AS (
     SET state = 'pending', started_at = NULL, last_page_at = NULL, pages = 0, records = 0, changes = 0, rejected = 0
     WHERE sync_id = $1 AND collection_id = $2 AND kind = 'sweep' AND state IN ('pending', 'running')
     RETURNING id
+), failed AS (
+    -- It may have failed for what is different now.
+    UPDATE sequin._sync_collections SET retry_at = NULL WHERE sync_id = $1 AND collection_id = $2 AND retry_at IS NOT NULL
 ), pages AS (
     DELETE FROM sequin._sweep_pages WHERE backfill_id IN (SELECT id FROM unfinished)
 ), ranges AS (

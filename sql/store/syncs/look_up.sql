@@ -1,1 +1,1 @@
-SELECT id, stream_id, provider, collections, options FROM sequin.syncs WHERE name = $1
+SELECT id, stream_id, provider, collections, options, credential_id FROM sequin.syncs WHERE name = $1

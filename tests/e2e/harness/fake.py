@@ -4,6 +4,7 @@ import copy
 import json
 import os
 import re
+import runpy
 import subprocess
 import sys
 import tempfile
@@ -18,6 +19,7 @@ from typing import Any, Self
 from .budget import Budgets
 
 TESTS = Path(__file__).resolve().parents[2]
+written_out = runpy.run_path(str(TESTS.parent / "scripts" / "provider_tables.py"))["written_out"]
 
 # Seeded objects are spread over so many moments: some share a second, as they do in life, and most don't.
 MOMENTS = 40
@@ -148,6 +150,11 @@ class Upstream:
         other.declared = name
         return other
 
+    def discovered(self, collection: str, kind: str) -> str:
+        """Has a collection known here that is not declared: what the fake calls it. Gives its name."""
+        self._names[collection] = kind
+        return collection
+
     def _named(self, collection: str) -> str:
         return f"{self.provider}:{self._names[collection]}"
 
@@ -276,7 +283,7 @@ def declaration(provider: str) -> dict[str, Any]:
     """Of a built-in provider, or of one that a user of the fake's API would register."""
     built_in = TESTS.parent / "providers" / f"{provider}.json"
     of_a_user = TESTS / "fake" / provider / "declaration.json"
-    return json.loads((built_in if built_in.exists() else of_a_user).read_text())
+    return written_out(json.loads((built_in if built_in.exists() else of_a_user).read_text()))
 
 
 def _names(provider: str, served: dict[str, dict[str, Any]]) -> dict[str, str]:
@@ -287,7 +294,8 @@ def _names(provider: str, served: dict[str, dict[str, Any]]) -> dict[str, str]:
         name = collection["name"]
         path = collection["path"]
         shape = _shape(path if isinstance(path, str) else path[-1]["path"])
-        if found := by_path.get(shape) or (name if name in served else None):
+        own = collection.get("kind", name)
+        if found := by_path.get(shape) or (own if own in served else None):
             names[name] = found
     return names
 

@@ -111,7 +111,11 @@ def api_key(upstream: Upstream, credential: str) -> str:
 
 
 def create_credential(database: Database, upstream: Upstream, name: str = "upstream") -> None:
-    of_provider = {"github": ("token", "token"), "hubspot": ("private_app", "token")}
+    of_provider = {
+        "github": ("token", "token"),
+        "hubspot": ("private_app", "token"),
+        "salesforce": ("session", "token"),
+    }
     kind, secret = of_provider.get(upstream.provider, ("api_key", "api_key"))
     properties = {"kind": kind, secret: api_key(upstream, name), "base_url": upstream.url}
     database.sql("SELECT sequin.create_credential(%s, %s, %s)", name, upstream.declared, Jsonb(properties))

@@ -103,6 +103,10 @@ class Salesforce:
                     if unknown:
                         raise Refused(f"there is no object or token {', '.join(sorted(unknown))}")
                     sessions.set_hidden(value)
+                case "renamed":
+                    for each in value or {}:
+                        self._org.table(each)
+                    self._org.renamed = dict(value or {})
                 case "revoke":
                     sessions.revoke(value)
                 case "daily":
@@ -128,6 +132,7 @@ class Salesforce:
                     raise Refused(f"Salesforce has no setting {name!r}")
         return {
             **sessions.settings(),
+            "renamed": self._org.renamed,
             "daily": None if self._daily.allowed is None else {"allowed": self._daily.allowed},
             "used": self._daily.used(),
             "beyond": self._daily.beyond,

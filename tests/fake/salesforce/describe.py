@@ -56,8 +56,9 @@ def whole(view: View, sobject: SObject) -> dict[str, Any]:
 
 
 def _summary(view: View, sobject: SObject) -> dict[str, Any]:
-    label = sobject.name.removesuffix("__c")
-    address = f"{view.root}/sobjects/{sobject.name}"
+    name = view.name(sobject)
+    label = name.removesuffix("__c")
+    address = f"{view.root}/sobjects/{name}"
     urls = {"sobject": address, "describe": f"{address}/describe", "rowTemplate": f"{address}/{{ID}}"}
     return {
         "activateable": False,
@@ -76,7 +77,7 @@ def _summary(view: View, sobject: SObject) -> dict[str, Any]:
         "layoutable": sobject.writable,
         "mergeable": sobject.name in ("Account", "Contact", "Lead"),
         "mruEnabled": sobject.writable,
-        "name": sobject.name,
+        "name": name,
         "queryable": sobject.queryable,
         "replicateable": sobject.replicateable,
         "retrieveable": sobject.queryable,

@@ -102,6 +102,8 @@ class Org:
         self.rng = random.Random(f"{seed}:salesforce")
         self.tables = {each.name: Table(each) for each in OBJECTS}
         self.id = ids.make("00D", 1)
+        self.renamed: dict[str, str] = {}
+        """Objects that the administrator has given another name: what they were called → what they are."""
         self._numbers: Counter[str] = Counter()
         self._last_number = 0
         self._groups = 0

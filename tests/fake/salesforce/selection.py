@@ -95,8 +95,9 @@ class Selection:
 
     def document(self, row: Row) -> dict[str, Any]:
         """A record without its children."""
-        url = f"{self.view.root}/sobjects/{self.sobject.name}/{row[0]}"
-        found: dict[str, Any] = {"attributes": {"type": self.sobject.name, "url": url}}
+        name = self.view.name(self.sobject)
+        url = f"{self.view.root}/sobjects/{name}/{row[0]}"
+        found: dict[str, Any] = {"attributes": {"type": name, "url": url}}
         for column in self.columns.values():
             found[column.name] = column.get(row)
         for parent in self.parents.values():

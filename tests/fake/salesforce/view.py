@@ -34,8 +34,15 @@ class View:
     def objects(self) -> list[SObject]:
         return [each for each in OBJECTS if self._hidden.get(each.name, ()) is not None]
 
+    def name(self, sobject: SObject) -> str:
+        """What it is called by now."""
+        return self.org.renamed.get(sobject.name, sobject.name)
+
     def sobject(self, name: str) -> SObject:
-        found = BY_LOWER.get(name.lower())
+        renamed = {new.lower(): old for old, new in self.org.renamed.items()}
+        if name.lower() in {old.lower() for old in self.org.renamed} - renamed.keys():
+            raise invalid_type(name)
+        found = BY_LOWER.get(renamed.get(name.lower(), name).lower())
         if found is None or found not in self.objects:
             raise invalid_type(name)
         return found
@@ -128,7 +135,7 @@ class View:
             first, last = at["FirstName"], at["LastName"]
             return lambda row: " ".join(filter(None, (row[first], row[last])))
         if field.type == "base64":
-            return lambda row: f"{self.root}/sobjects/{sobject.name}/{row[0]}/{field.name}"
+            return lambda row: f"{self.root}/sobjects/{self.name(sobject)}/{row[0]}/{field.name}"
         return itemgetter(at[field.name])
 
     def _compound(self, sobject: SObject, field: Field) -> Get:

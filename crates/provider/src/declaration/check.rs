@@ -68,7 +68,7 @@ impl Declaration {
             }
             self.check_collection(&format!("/collections/{n}"), collection)?;
         }
-        Ok(())
+        self.check_discover()
     }
 
     fn check_base_url(&self) -> Checked {
@@ -87,7 +87,7 @@ impl Declaration {
         }
     }
 
-    fn check_collection(&self, place: &str, collection: &Collection) -> Checked {
+    pub(super) fn check_collection(&self, place: &str, collection: &Collection) -> Checked {
         let at = |key: &str| format!("{place}{key}");
         name(&at("/name"), &collection.name)?;
         check_headers(place, &collection.headers)?;
@@ -208,7 +208,7 @@ impl Declaration {
             (Some(_), Some(_), None) if collection.scoped => {
                 return refuse(at("/scoped"), "events name an object by its own id, and not whose it is");
             }
-            (Some(_), Some(_), None) if collection.retrieve.is_some() => {}
+            (Some(_), Some(_), None) if collection.is_retrievable() => {}
             (Some(_), Some(_), None) => {
                 return refuse(at("/retrieve"), "it is needed for changes by object");
             }

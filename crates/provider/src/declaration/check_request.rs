@@ -1,7 +1,7 @@
 //! What a declaration must not say of requests with a body.
 
 use super::{
-    Collection, Declaration, Pagination, Parent, Paths, UpdatedBound,
+    BodyForm, Collection, Declaration, Pagination, Parent, Paths, UpdatedBound,
     check::{Checked, constant_path, refuse},
 };
 use crate::body::Body;
@@ -11,20 +11,22 @@ impl Declaration {
         let at = |key: &str| format!("{place}{key}");
         let pagination = collection.pagination.as_ref().unwrap_or(&self.pagination);
         let is_one_list = collection.parent.is_none() && matches!(collection.path, Paths::One(_));
+        let form = collection.body_as;
         if let Some(body) = &collection.body {
             let created = collection.created.iter().flat_map(|created| [&created.from, &created.before]);
             let updated = collection.updated.iter().filter(|updated| updated.path.is_none());
             let names = created.chain(updated.map(|updated| &updated.from)).flatten().cloned().collect();
-            check_body(&at("/body"), body, Some(pagination), names)?;
+            check_body(&at("/body"), body, form, Some(pagination), names)?;
         }
         if let Some(updated) = &collection.updated {
-            check_changes(&at("/updated"), updated, pagination, is_one_list)?;
+            check_changes(&at("/updated"), updated, form, pagination, is_one_list)?;
         }
         if let Some(deleted) = &collection.deleted
             && let Some(body) = &deleted.body
         {
             let pagination = deleted.pagination.as_ref().unwrap_or(pagination);
-            check_body(&at("/deleted/body"), body, Some(pagination), deleted.from.iter().cloned().collect())?;
+            let names = deleted.from.iter().cloned().collect();
+            check_body(&at("/deleted/body"), body, form, Some(pagination), names)?;
         }
         if let Some(batch) = &collection.batch {
             if !is_one_list {
@@ -32,7 +34,11 @@ impl Declaration {
             }
             constant_path(&at("/batch/path"), &batch.path)?;
             let names = ["ids"].into_iter().chain(collection.properties.as_ref().map(|_| "properties"));
-            check_body(&at("/batch/body"), &batch.body, None, names.map(str::to_owned).collect())?;
+            let names = names.map(str::to_owned).collect();
+            check_body(&at("/batch/body"), &batch.body, BodyForm::Json, None, names)?;
+            if batch.retrieves && collection.retrieve.is_some() {
+                return refuse(at("/batch/retrieves"), "there is a retrieve for that");
+            }
         }
         if let Some(together) = &collection.together {
             let is_by_id = collection.names_of_parent().all(|name| name == "parent.id");
@@ -43,20 +49,32 @@ impl Declaration {
                 return refuse(at("/together"), problem);
             }
             constant_path(&at("/together/path"), &together.path)?;
-            check_body(&at("/together/body"), &together.body, None, vec!["ids".to_owned()])?;
+            check_body(&at("/together/body"), &together.body, BodyForm::Json, None, vec!["ids".to_owned()])?;
         }
         match &collection.properties {
             Some(_) if collection.batch.is_none() => {
                 return refuse(at("/properties"), "they go with a batch, which names them");
             }
             Some(properties) => constant_path(&at("/properties/path"), &properties.path)?,
+            None if collection.deleted.as_ref().is_some_and(|deleted| deleted.property.is_some()) => {
+                return refuse(
+                    at("/deleted/property"),
+                    "it is for collections whose properties the API tells",
+                );
+            }
             None => {}
         }
         Ok(())
     }
 }
 
-fn check_changes(place: &str, updated: &UpdatedBound, pagination: &Pagination, is_one_list: bool) -> Checked {
+fn check_changes(
+    place: &str,
+    updated: &UpdatedBound,
+    form: BodyForm,
+    pagination: &Pagination,
+    is_one_list: bool,
+) -> Checked {
     let at = |key: &str| format!("{place}{key}");
     let pagination = updated.pagination.as_ref().unwrap_or(pagination);
     let from = || updated.from.iter().cloned();
@@ -70,25 +88,31 @@ fn check_changes(place: &str, updated: &UpdatedBound, pagination: &Pagination, i
         None => {}
     }
     if let Some(body) = &updated.body {
-        check_body(&at("/body"), body, Some(pagination), from().collect())?;
+        check_body(&at("/body"), body, form, Some(pagination), from().collect())?;
     }
     if let Some(ties) = &updated.ties {
         if !updated.ascending {
             return refuse(at("/ties"), "they go with a list that is ascending");
         }
         let names = from().chain(["id".to_owned()]).collect();
-        check_body(&at("/ties/body"), &ties.body, Some(pagination), names)?;
+        check_body(&at("/ties/body"), &ties.body, form, Some(pagination), names)?;
     }
     Ok(())
 }
 
 /// `names`: what the body has to have in it, beside the parameters of the pagination.
-fn check_body(at: &str, body: &Body, pagination: Option<&Pagination>, mut names: Vec<String>) -> Checked {
+fn check_body(
+    at: &str,
+    body: &Body,
+    form: BodyForm,
+    pagination: Option<&Pagination>,
+    mut names: Vec<String>,
+) -> Checked {
     if !body.is_object() {
         return refuse(at, "it must be an object");
     }
     match pagination {
-        Some(Pagination::LinkHeader { .. } | Pagination::NextUrl { .. }) => {
+        Some(Pagination::LinkHeader { .. } | Pagination::NextUrl { .. }) if form == BodyForm::Json => {
             return refuse(at, "a list that goes on at a URL has no body");
         }
         Some(pagination) => names.extend(pagination.parameter_names().map(str::to_owned)),

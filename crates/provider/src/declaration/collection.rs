@@ -13,6 +13,8 @@ use std::{collections::BTreeMap, fmt, num::NonZeroUsize, time::Duration};
 pub struct Collection {
     pub name: String,
     pub title: String,
+    /// What the API's list of kinds calls its objects, so that they are not discovered as a collection of their own.
+    pub kind: Option<String>,
     pub path: Paths,
     /// Where one object is read.
     pub retrieve: Option<Template>,
@@ -22,8 +24,11 @@ pub struct Collection {
     /// The same; in place of the API's own where they have the same name.
     #[serde(default)]
     pub headers: BTreeMap<String, String>,
-    /// The list is asked for with it, by POST.
+    /// The list is asked for with it.
     pub body: Option<Body>,
+    /// How the bodies of its lists are sent.
+    #[serde(default)]
+    pub body_as: BodyForm,
     /// Where it is not the provider's.
     pub pagination: Option<Pagination>,
     /// How objects are read of which lists show no more than the ids.
@@ -67,10 +72,27 @@ impl Collection {
         path.into_iter().chain(self.query.values()).flat_map(Template::names)
     }
 
+    /// Whether one object can be read by its id.
+    pub fn is_retrievable(&self) -> bool {
+        self.retrieve.is_some() || self.batch.as_ref().is_some_and(|batch| batch.retrieves)
+    }
+
     /// How often, in seconds, the list of what has been deleted is looked at, where there is one.
     pub fn deletes_poll(&self) -> Option<u64> {
         self.deleted.as_ref().and_then(|deleted| deleted.poll.or(self.changes.poll))
     }
+}
+
+/// How the body of a request for a list is sent.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BodyForm {
+    /// By POST.
+    #[default]
+    Json,
+    /// By GET: its members are parameters of the URL. An array is one text, with spaces between its elements, as a language
+    /// for queries has it.
+    Query,
 }
 
 /// Where a collection is listed: a path, or an array.
@@ -131,6 +153,9 @@ pub struct RecordShape {
     pub updated_at: Option<Moment>,
     /// True in what is left of a deleted object.
     pub deleted: Option<Pointer>,
+    /// Members of an object that are none of its own, and are left out of a record.
+    #[serde(default)]
+    pub omit: Vec<String>,
 }
 
 /// What a collection says otherwise than its provider's [`RecordShape`]; `null` means that there is no such thing.
@@ -144,6 +169,7 @@ pub(super) struct RecordShapeChange {
     updated_at: Option<Option<Moment>>,
     #[serde(default, deserialize_with = "given")]
     deleted: Option<Option<Pointer>>,
+    omit: Option<Vec<String>>,
 }
 
 fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
@@ -152,12 +178,13 @@ fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Res
 
 impl RecordShapeChange {
     pub(super) fn of(&self, usual: &RecordShape) -> RecordShape {
-        let Self { id, created_at, updated_at, deleted } = self.clone();
+        let Self { id, created_at, updated_at, deleted, omit } = self.clone();
         RecordShape {
             id: id.unwrap_or_else(|| usual.id.clone()),
             created_at: created_at.unwrap_or_else(|| usual.created_at.clone()),
             updated_at: updated_at.unwrap_or_else(|| usual.updated_at.clone()),
             deleted: deleted.unwrap_or_else(|| usual.deleted.clone()),
+            omit: omit.unwrap_or_else(|| usual.omit.clone()),
         }
     }
 }
@@ -228,6 +255,10 @@ pub struct PropertyList {
     pub items: Pointer,
     /// Where in a property its name is.
     pub name: Pointer,
+    /// Where in a property its type is, of which the declaration's `property_types` says what it is here. Only where the
+    /// properties are the members of an object.
+    #[serde(rename = "type")]
+    pub property_type: Option<Pointer>,
 }
 
 /// How many objects are read in one go.
@@ -241,6 +272,10 @@ pub struct Batch {
     pub items: Pointer,
     /// How many at once.
     pub size: NonZeroUsize,
+    /// Whether single objects are read in the same way, as there is no `retrieve` that shows the same. Then the list of
+    /// deletions is believed, and what a sweep misses is looked for.
+    #[serde(default)]
+    pub retrieves: bool,
 }
 
 /// How the lists beneath several parents are read in one go: an answer has a list for each, or none where it is empty.
@@ -290,6 +325,9 @@ pub struct Tombstones {
     pub from: Option<String>,
     #[serde(default)]
     pub format: MomentFormat,
+    /// What objects have as a property where there is such a list: of a collection whose properties the API tells, and this
+    /// is not among them, nothing is listed.
+    pub property: Option<String>,
     /// Where the id of the deleted object is.
     pub id: Pointer,
     pub deleted_at: Option<Moment>,

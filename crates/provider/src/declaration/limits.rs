@@ -15,6 +15,8 @@ pub struct Limits {
     max_concurrent_requests: Option<NonZeroUsize>,
     /// The headers that say what is left of the quota.
     pub headers: Option<QuotaHeaders>,
+    /// The header that says how much of a quota has been used.
+    pub usage: Option<UsageHeader>,
     /// Where answers say what requests cost.
     pub cost: Option<Cost>,
     /// Whether an answer by which nothing has changed (304) doesn't count.
@@ -78,6 +80,17 @@ pub struct QuotaHeaders {
     pub remaining: String,
     pub reset: String,
     pub reset_format: ResetFormat,
+}
+
+/// Such as `Limit-Info: api-usage=18/5000`, of an API that doesn't say when there will be more.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UsageHeader {
+    pub header: String,
+    /// What stands before the numbers: `api-usage`.
+    pub name: String,
+    /// For how many seconds nothing is asked when all of it is used.
+    pub pause: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]

@@ -6,6 +6,7 @@ mod check_request;
 mod check_token;
 mod check_writes;
 mod collection;
+mod discover;
 mod errors;
 mod fields;
 mod limits;
@@ -17,12 +18,13 @@ mod writes;
 pub use authentication::{Authentication, Check, Encoded, HeaderText};
 pub use check_token::ACCESS_TOKEN;
 pub use collection::{
-    Batch, Changes, Collection, CreatedBounds, Moment, OptionPath, Parent, Paths, PropertyList, RecordShape,
-    Ties, Together, TogetherErrors, Tombstones, UpdatedBound,
+    Batch, BodyForm, Changes, Collection, CreatedBounds, Moment, OptionPath, Parent, Paths, PropertyList,
+    RecordShape, Ties, Together, TogetherErrors, Tombstones, UpdatedBound,
 };
+pub use discover::{Discover, KindTemplate};
 pub use errors::{ErrorRule, Errors, HeaderValue, StatusPattern};
 pub use fields::{Field, FieldType, Fields};
-pub use limits::{Cost, FurtherLimit, Limits, QuotaHeaders, ResetFormat};
+pub use limits::{Cost, FurtherLimit, Limits, QuotaHeaders, ResetFormat, UsageHeader};
 pub use options::{OptionValues, SyncOption};
 pub use pagination::{PageSize, Pagination};
 pub use token::{Algorithm, Authorize, ClientAuthentication, Grant, Jwt, TokenAnswer, TokenSource};
@@ -60,7 +62,12 @@ pub struct Declaration {
     /// What a sync says of what it is to read.
     #[serde(default)]
     pub options: BTreeMap<String, SyncOption>,
+    /// What the API's types of properties are in SQL; what is not among them is a text.
+    #[serde(default)]
+    pub property_types: BTreeMap<String, FieldType>,
     pub collections: Vec<Collection>,
+    /// What else there is to be listed, as the API tells of each account.
+    pub discover: Option<Discover>,
 }
 
 /// A list of events that tell which objects changed, newest first.
@@ -102,7 +109,7 @@ pub struct Invalid {
 impl Declaration {
     /// Reads and checks a declaration.
     pub fn parse(json: &str) -> Result<Self, Invalid> {
-        let declaration: Self = read(json)?;
+        let declaration: Self = read(&discover::expanded(json)?)?;
         declaration.check()?;
         Ok(declaration)
     }

@@ -7,8 +7,15 @@ use serde::Deserialize;
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Pagination {
-    /// The next page starts after the id of the last object of this one.
-    IdCursor { items: Pointer, has_more: Pointer, parameter: String, page_size: PageSize },
+    /// The next page starts after the id of the last object of this one. With neither `has_more` nor `done` an empty one is
+    /// the last. `done`: whether the page has all that was asked for; there is more where that was all that it has room for.
+    IdCursor {
+        items: Pointer,
+        has_more: Option<Pointer>,
+        done: Option<Pointer>,
+        parameter: String,
+        page_size: PageSize,
+    },
     /// The answer has a cursor for the next page; none, or null, or an empty one at the end.
     Cursor {
         items: Pointer,
@@ -32,8 +39,8 @@ pub enum Pagination {
     },
     /// The next page starts behind so many objects. Without `has_more` an empty one is the last.
     Offset { items: Pointer, parameter: String, has_more: Option<Pointer>, page_size: Option<PageSize> },
-    /// The list comes whole.
-    None { items: Pointer },
+    /// The list comes whole; or as much of it as was asked for, as `done` says, and a walk goes on from what it has shown.
+    None { items: Pointer, done: Option<Pointer>, page_size: Option<PageSize> },
 }
 
 fn one() -> u64 {
@@ -57,6 +64,11 @@ impl Pagination {
         )
     }
 
+    /// A list that comes whole.
+    pub(crate) fn whole(items: Pointer) -> Self {
+        Self::None { items, done: None, page_size: None }
+    }
+
     /// Whether each page is asked for with the list's own parameters, and not by a URL of the API's.
     pub(crate) fn takes_parameters(&self) -> bool {
         !matches!(self, Self::LinkHeader { .. } | Self::NextUrl { .. })
@@ -70,17 +82,25 @@ impl Pagination {
             | Self::NextUrl { items, .. }
             | Self::Page { items, .. }
             | Self::Offset { items, .. }
-            | Self::None { items } => items,
+            | Self::None { items, .. } => items,
         }
     }
 
     pub(crate) fn has_more(&self) -> Option<&Pointer> {
         match self {
-            Self::IdCursor { has_more, .. } => Some(has_more),
-            Self::Cursor { has_more, .. } | Self::Page { has_more, .. } | Self::Offset { has_more, .. } => {
-                has_more.as_ref()
-            }
+            Self::IdCursor { has_more, .. }
+            | Self::Cursor { has_more, .. }
+            | Self::Page { has_more, .. }
+            | Self::Offset { has_more, .. } => has_more.as_ref(),
             Self::LinkHeader { .. } | Self::NextUrl { .. } | Self::None { .. } => None,
+        }
+    }
+
+    /// Where an answer says whether it has all that was asked for.
+    pub(crate) fn done(&self) -> Option<&Pointer> {
+        match self {
+            Self::IdCursor { done, .. } | Self::None { done, .. } => done.as_ref(),
+            _ => None,
         }
     }
 
@@ -91,8 +111,8 @@ impl Pagination {
             | Self::LinkHeader { page_size, .. }
             | Self::NextUrl { page_size, .. }
             | Self::Page { page_size, .. }
-            | Self::Offset { page_size, .. } => page_size.as_ref(),
-            Self::None { .. } => None,
+            | Self::Offset { page_size, .. }
+            | Self::None { page_size, .. } => page_size.as_ref(),
         }
     }
 }
