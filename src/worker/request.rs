@@ -6,10 +6,10 @@ use sequin_domain::{
     secret::Mask,
     timestamp::Timestamp,
 };
-use sequin_net::{Interpretation, LaneId, Priority, Request, Response, Task, TransportError};
+use sequin_net::{Balance, Interpretation, LaneId, Priority, Request, Response, Task, TransportError};
 use sequin_provider::{
-    answer::Answer,
-    declaration::{CollectionRef, Declaration},
+    answer::{Answer, Points},
+    declaration::{CollectionRef, Declaration, Limits},
     event::{self, Events},
     listing::{Known, Listing, Page},
     object,
@@ -23,6 +23,7 @@ use sequin_provider::{
     write::{Change, Refusal},
 };
 use std::{
+    num::NonZeroU32,
     sync::Arc,
     time::{Duration, SystemTime},
 };
@@ -129,6 +130,8 @@ pub struct Answered {
     pub sent_at: SystemTime,
     /// For how long the API wants nothing more to be asked.
     pub pause: Option<Duration>,
+    /// What it says of the points that requests cost.
+    pub balance: Option<Balance>,
     /// Whether the API may have received the request.
     pub has_arrived: bool,
     /// What it has said of a change that failed.
@@ -139,7 +142,8 @@ pub struct Answered {
 impl Answered {
     /// No answer could be had, as nothing was sent.
     pub fn failed(sent_at: SystemTime, failure: Failure) -> Self {
-        Self { sent_at, pause: failure.pause(), has_arrived: false, refusal: None, result: Err(failure) }
+        let pause = failure.pause();
+        Self { sent_at, pause, balance: None, has_arrived: false, refusal: None, result: Err(failure) }
     }
 
     /// No answer has come, or none that could be read.
@@ -158,17 +162,31 @@ impl Interpretation for Answered {
     fn pause(&self) -> Option<Duration> {
         self.pause
     }
+
+    fn balance(&self) -> Option<Balance> {
+        self.balance
+    }
 }
 
 impl Question {
     /// The task that asks it. The answer is read on the network thread.
     pub fn into_task(self, id: u64, priority: Priority, target: &Target) -> Result<Task<Answered>, Failure> {
-        let request = self.request(target)?;
+        let (request, points) = (self.request(target)?, self.points());
         let secrets = target.secrets.clone();
         let interpret = Box::new(move |outcome: Result<Response, sequin_net::Failure>| {
             self.interpret(outcome).without(&secrets)
         });
-        Ok(Task { id, lane: target.lane, priority, request, interpret })
+        Ok(Task { id, lane: target.lane, priority, points, request, interpret })
+    }
+
+    /// How many points it may cost, where the API counts them.
+    fn points(&self) -> u32 {
+        match self {
+            Self::Page { listing, position, .. } | Self::Children { listing, position } => {
+                listing.points(position)
+            }
+            _ => reserve(self.declaration()),
+        }
     }
 
     fn known(&self) -> Option<&Known> {
@@ -185,7 +203,7 @@ impl Question {
             Self::Page { listing, position, .. } | Self::Children { listing, position } => {
                 Some(listing.request(base, position))
             }
-            Self::Object { collection, upstream_id } => object::url(base, collection, upstream_id).map(get),
+            Self::Object { collection, upstream_id } => object::request(base, collection, upstream_id),
             Self::Properties { collection } => properties::url(base, collection).map(get),
             Self::Events { declaration, feed, since, after } => declaration
                 .feeds
@@ -229,12 +247,14 @@ impl Question {
         match outcome {
             Ok(Response { url, status, headers, body, sent_at, elapsed }) => {
                 let answer = Answer { status, headers, body, received_at: sent_at + elapsed, url };
-                let until_reset = answer.pause(&self.declaration().rate_limit);
+                let limits = &self.declaration().rate_limit;
+                let (until_reset, balance) = (answer.pause(limits), balance(&answer, limits));
                 let refusal = self.refusal(&answer);
                 let result = self.read(&answer);
                 let asked_for = result.as_ref().err().and_then(Failure::pause);
                 let refusal = refusal.filter(|_| result.is_err());
-                Answered { sent_at, pause: asked_for.max(until_reset), has_arrived: true, refusal, result }
+                let pause = asked_for.max(until_reset);
+                Answered { sent_at, pause, balance, has_arrived: true, refusal, result }
             }
             Err(sequin_net::Failure { error, sent_at: Some(sent_at) }) => {
                 Answered::lost(sent_at, classify(&error))
@@ -252,9 +272,9 @@ impl Question {
             }
             Self::Page { listing, position, .. } => listing.interpret(&position, answer).map(Reply::Page),
             Self::Children { listing, position } => {
-                // A refusal that makes a page says that what the position names is missing.
-                let is_parent_gone = !answer.status.is_success();
-                listing.interpret(&position, answer).map(|page| Reply::Children { page, is_parent_gone })
+                let page = listing.interpret(&position, answer)?;
+                let is_parent_gone = page.is_missing;
+                Ok(Reply::Children { page, is_parent_gone })
             }
             Self::Object { collection, upstream_id } => {
                 object::interpret(&collection, &upstream_id, answer).map(Reply::Object)
@@ -271,6 +291,17 @@ impl Question {
                 .map(|object| Reply::Written { object, received_at: answer.received_at }),
         }
     }
+}
+
+/// How many points are set aside for a request of which no more is known, where the API counts them.
+pub fn reserve(declaration: &Declaration) -> u32 {
+    declaration.rate_limit.cost.as_ref().and_then(|cost| cost.reserve).map_or(0, NonZeroU32::get)
+}
+
+/// What an answer says of the points that requests cost.
+pub fn balance(answer: &Answer, limits: &Limits) -> Option<Balance> {
+    let Points { available, restored_per_second, maximum, spent } = answer.points(limits)?;
+    Some(Balance { available, per_second: restored_per_second, maximum, spent })
 }
 
 /// What it means that no whole answer came.

@@ -16,7 +16,7 @@ use crate::lane::{Lane, Next};
 use crate::memory::Room;
 use crate::outbox::{Outbox, Report};
 use crate::settings::Limits;
-use crate::task::{Completion, Interpretation, LaneId, Task};
+use crate::task::{Balance, Completion, Interpretation, LaneId, Task};
 
 /// What the main thread asks for.
 pub(crate) enum Command<T> {
@@ -50,16 +50,25 @@ struct Flight {
     id: u64,
     lane: LaneId,
     abort: AbortHandle,
+    /// How many points it may cost, and when it went.
+    points: u32,
+    sent: Instant,
     /// Nobody wants to know what comes of it.
     cancelled: bool,
 }
 
 /// What a request's own task returns.
 enum Landed<T> {
-    /// The value, the pause that it asks for, and the room that it takes.
-    Done(T, Option<Duration>, Option<Room>),
+    /// The value, what it asks of the lane, and the room that it takes.
+    Done(T, Demand, Option<Room>),
     /// A redirect: the job waits for another turn.
     Again(Job<T>),
+}
+
+/// What an answer asks of its lane, and tells it.
+struct Demand {
+    pause: Option<Duration>,
+    balance: Option<Balance>,
 }
 
 pub(crate) struct Dispatcher<T> {
@@ -143,7 +152,7 @@ impl<T: Interpretation> Dispatcher<T> {
             Command::Submit(task) => match self.slots.get_mut(&task.lane) {
                 Some(slot) => {
                     let lane = task.lane;
-                    slot.lane.push(task.priority, Job { task, followed: 0 });
+                    slot.lane.push(task.priority, task.points, Job { task, followed: 0 });
                     self.serve(lane);
                 }
                 None => self.outbox.put(Report::Dropped(task.id)),
@@ -223,13 +232,18 @@ impl<T: Interpretation> Dispatcher<T> {
             Ok((key, _)) => *key,
             Err(error) => error.id(),
         };
-        let Some(Flight { id, lane, cancelled, .. }) = self.flights.remove(&key) else {
+        let Some(Flight { id, lane, points, sent, cancelled, .. }) = self.flights.remove(&key) else {
             return;
         };
         if let Some(slot) = self.slots.get_mut(&lane) {
-            slot.lane.finish();
-            if let Ok((_, Landed::Done(_, Some(pause), _))) = &end {
-                slot.lane.pause(Instant::now(), *pause);
+            let now = Instant::now();
+            let demand = match &end {
+                Ok((_, Landed::Done(_, demand, _))) => Some(demand),
+                _ => None,
+            };
+            slot.lane.finish(points, sent, demand.and_then(|demand| demand.balance), now);
+            if let Some(pause) = demand.and_then(|demand| demand.pause) {
+                slot.lane.pause(now, pause);
             }
         }
         let report = match end {
@@ -238,7 +252,7 @@ impl<T: Interpretation> Dispatcher<T> {
             }
             Ok((_, Landed::Again(job))) => match self.slots.get_mut(&lane) {
                 Some(slot) if !slot.closing && !cancelled => {
-                    slot.lane.push_first(job.task.priority, job);
+                    slot.lane.push_first(job.task.priority, job.task.points, job);
                     None
                 }
                 _ => Some(Report::Dropped(id)),
@@ -263,15 +277,15 @@ impl<T: Interpretation> Dispatcher<T> {
 
 fn launch<T: Interpretation>(running: &mut JoinSet<Landed<T>>, client: &Client, job: Job<T>) -> Flight {
     let Job { mut task, followed } = job;
-    let (id, lane) = (task.id, task.lane);
+    let (id, lane, points) = (task.id, task.lane, task.points);
     let client = client.clone();
     let abort = running.spawn(async move {
         let (sent, room) = client.send(&task.request, followed).await;
         match sent {
             Sent::Complete(outcome) => {
                 let value = (task.interpret)(outcome);
-                let pause = value.pause();
-                Landed::Done(value, pause, room)
+                let demand = Demand { pause: value.pause(), balance: value.balance() };
+                Landed::Done(value, demand, room)
             }
             Sent::Redirected(url) => {
                 task.request.url = url;
@@ -279,7 +293,7 @@ fn launch<T: Interpretation>(running: &mut JoinSet<Landed<T>>, client: &Client, 
             }
         }
     });
-    Flight { id, lane, abort, cancelled: false }
+    Flight { id, lane, abort, points, sent: Instant::now(), cancelled: false }
 }
 
 /// What a panic said.

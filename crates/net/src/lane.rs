@@ -4,8 +4,9 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use crate::pace::Pace;
+use crate::points::{Points, Ready};
 use crate::settings::Limits;
-use crate::task::Priority;
+use crate::task::{Balance, Priority};
 
 /// Longer pauses are cut to this: then the lane asks again.
 const MAX_PAUSE: Duration = Duration::from_secs(24 * 60 * 60);
@@ -21,18 +22,32 @@ pub(crate) enum Next<J> {
     Wait,
 }
 
+/// A job, and how many points it may cost.
+struct Queued<J> {
+    job: J,
+    points: u32,
+}
+
 /// Jobs that share a limit.
 pub(crate) struct Lane<J> {
     limits: Option<Limits>,
     pace: Option<Pace>,
-    queue: [VecDeque<J>; Priority::COUNT],
+    points: Points,
+    queue: [VecDeque<Queued<J>>; Priority::COUNT],
     in_flight: usize,
     paused_until: Option<Instant>,
 }
 
 impl<J> Lane<J> {
     pub(crate) fn new() -> Self {
-        Lane { limits: None, pace: None, queue: Default::default(), in_flight: 0, paused_until: None }
+        Lane {
+            limits: None,
+            pace: None,
+            points: Points::default(),
+            queue: Default::default(),
+            in_flight: 0,
+            paused_until: None,
+        }
     }
 
     /// Puts new limits in force at the time `now`; `None` lifts them. What was sent before counts
@@ -44,26 +59,27 @@ impl<J> Lane<J> {
         }
     }
 
-    pub(crate) fn push(&mut self, priority: Priority, job: J) {
-        self.queue[priority as usize].push_back(job);
+    /// Queues a job that may cost so many points.
+    pub(crate) fn push(&mut self, priority: Priority, points: u32, job: J) {
+        self.queue[priority as usize].push_back(Queued { job, points });
     }
 
     /// Puts a job before all others of its priority.
-    pub(crate) fn push_first(&mut self, priority: Priority, job: J) {
-        self.queue[priority as usize].push_front(job);
+    pub(crate) fn push_first(&mut self, priority: Priority, points: u32, job: J) {
+        self.queue[priority as usize].push_front(Queued { job, points });
     }
 
     /// Takes the first queued job that `wanted` accepts out of the queue.
     pub(crate) fn take(&mut self, wanted: impl Fn(&J) -> bool) -> Option<J> {
         self.queue.iter_mut().find_map(|queue| {
-            let place = queue.iter().position(&wanted)?;
-            queue.remove(place)
+            let place = queue.iter().position(|queued| wanted(&queued.job))?;
+            queue.remove(place).map(|queued| queued.job)
         })
     }
 
     /// Takes all queued jobs out of the queue.
     pub(crate) fn drain(&mut self) -> impl Iterator<Item = J> {
-        std::mem::take(&mut self.queue).into_iter().flatten()
+        std::mem::take(&mut self.queue).into_iter().flatten().map(|queued| queued.job)
     }
 
     /// What may go at the time `now`. The permit is taken here, at the last moment, so that the
@@ -79,23 +95,34 @@ impl<J> Lane<J> {
             }
             self.paused_until = None;
         }
+        // What is less urgent and cheaper doesn't go before what waits: that would wait for ever.
+        let first = self.queue.iter().rev().find_map(VecDeque::front);
+        let points = first.map_or(0, |queued| queued.points);
+        match self.points.ready(points, self.in_flight, now) {
+            Ready::Now => {}
+            Ready::At(at) => return Next::At(at),
+            Ready::Later => return Next::Wait,
+        }
         if let Some(pace) = &mut self.pace
             && let Err(at) = pace.take(now)
         {
             return Next::At(at);
         }
         match self.queue.iter_mut().rev().find_map(VecDeque::pop_front) {
-            Some(job) => {
+            Some(Queued { job, points }) => {
                 self.in_flight += 1;
+                self.points.reserve(points, now);
                 Next::Send(job)
             }
             None => Next::Wait,
         }
     }
 
-    /// A job that was sent has come to its end.
-    pub(crate) fn finish(&mut self) {
+    /// A job that was sent at `sent`, and could cost so many points, has come to its end. `balance`:
+    /// what its answer says of them.
+    pub(crate) fn finish(&mut self, points: u32, sent: Instant, balance: Option<Balance>, now: Instant) {
         self.in_flight = self.in_flight.saturating_sub(1);
+        self.points.settle(points, sent, balance, now);
     }
 
     /// Nothing goes for `pause` from `now` on. A pause that ends later stays in force.
@@ -124,6 +151,7 @@ mod tests {
 
     use super::{Lane, Next};
     use crate::settings::Limits;
+    use crate::task::Balance;
     use crate::task::Priority::{Backfill, Mutation, Polling};
 
     fn limits(allowed: u32, concurrent: usize) -> Option<Limits> {
@@ -146,7 +174,7 @@ mod tests {
         for (priority, job) in
             [(Backfill, 5), (Polling, 3), (Backfill, 6), (Mutation, 1), (Polling, 4), (Mutation, 2)]
         {
-            lane.push(priority, job);
+            lane.push(priority, 0, job);
         }
         let now = Instant::now();
         for job in 1..=6 {
@@ -159,10 +187,10 @@ mod tests {
     #[test]
     fn what_goes_again_goes_before_its_equals() {
         let mut lane = Lane::new();
-        lane.push(Polling, 2);
-        lane.push(Mutation, 1);
-        lane.push_first(Backfill, 4);
-        lane.push_first(Backfill, 3);
+        lane.push(Polling, 0, 2);
+        lane.push(Mutation, 0, 1);
+        lane.push_first(Backfill, 0, 4);
+        lane.push_first(Backfill, 0, 3);
         let now = Instant::now();
         for job in 1..=4 {
             assert_eq!(lane.next(now), Next::Send(job));
@@ -174,11 +202,11 @@ mod tests {
         let mut lane = Lane::new();
         let (begun, now) = a_minute();
         lane.set_limits(limits(10, 10), begun);
-        lane.push(Backfill, "first");
-        lane.push(Backfill, "second");
+        lane.push(Backfill, 0, "first");
+        lane.push(Backfill, 0, "second");
         assert_eq!(lane.next(now), Next::Send("first"));
         let Next::At(at) = lane.next(now) else { panic!("the permit has been taken") };
-        lane.push(Mutation, "late and urgent");
+        lane.push(Mutation, 0, "late and urgent");
         assert_eq!(lane.next(now), Next::At(at));
         assert_eq!(lane.next(at), Next::Send("late and urgent"));
     }
@@ -189,13 +217,33 @@ mod tests {
         let (begun, now) = a_minute();
         lane.set_limits(limits(1, 1), begun);
         assert_eq!(lane.next(now), Next::Wait);
-        lane.push(Polling, 1);
-        lane.push(Polling, 2);
+        lane.push(Polling, 0, 1);
+        lane.push(Polling, 0, 2);
         assert_eq!(lane.next(now), Next::Send(1));
         let later = now + Duration::from_secs(5);
         assert_eq!(lane.next(later), Next::Wait);
-        lane.finish();
+        lane.finish(0, now, None, later);
         assert_eq!(lane.next(later), Next::Send(2));
+    }
+
+    #[test]
+    fn what_costs_points_waits_for_them_with_all_behind_it() {
+        let mut lane = Lane::new();
+        let now = Instant::now();
+        for (priority, points, job) in [(Backfill, 10, 3), (Polling, 600, 2), (Mutation, 500, 1)] {
+            lane.push(priority, points, job);
+        }
+        assert_eq!(lane.next(now), Next::Send(1));
+        assert_eq!(lane.next(now), Next::Wait, "nobody knows yet how many there are");
+        let balance =
+            Balance { available: 400.0, per_second: 100.0, maximum: Some(1000.0), spent: Some(10.0) };
+        lane.finish(500, now, Some(balance), now);
+        let at = now + Duration::from_secs(2);
+        assert_eq!(lane.next(now), Next::At(at));
+        assert_eq!(lane.next(at), Next::Send(2));
+        assert!(matches!(lane.next(at), Next::At(later) if later > at));
+        lane.finish(600, at, Some(balance), at);
+        assert_eq!(lane.next(at), Next::Send(3));
     }
 
     #[test]
@@ -204,7 +252,7 @@ mod tests {
         let now = Instant::now();
         lane.pause(now, Duration::from_secs(60));
         lane.pause(now, Duration::from_secs(5));
-        lane.push(Mutation, 1);
+        lane.push(Mutation, 0, 1);
         let end = now + Duration::from_secs(60);
         assert_eq!(lane.next(end - Duration::from_millis(1)), Next::At(end));
         assert_eq!(lane.next(end), Next::Send(1));
@@ -224,8 +272,8 @@ mod tests {
         let mut lane = Lane::new();
         let (begun, now) = a_minute();
         lane.set_limits(limits(1, 9), begun);
-        lane.push(Polling, 1);
-        lane.push(Polling, 2);
+        lane.push(Polling, 0, 1);
+        lane.push(Polling, 0, 2);
         lane.set_limits(limits(1, 9), now);
         assert_eq!(lane.next(now), Next::Send(1));
         lane.set_limits(limits(1, 9), now);
@@ -235,7 +283,7 @@ mod tests {
     #[test]
     fn limits_that_are_new_hold_the_first_request() {
         let mut lane = Lane::new();
-        lane.push(Polling, 1);
+        lane.push(Polling, 0, 1);
         let now = Instant::now();
         lane.set_limits(limits(1, 9), now);
         let Next::At(at) = lane.next(now) else { panic!("another process may have sent just now") };
@@ -250,7 +298,7 @@ mod tests {
     fn queued_jobs_can_be_taken_back() {
         let mut lane = Lane::new();
         for job in 1..=3 {
-            lane.push(Backfill, job);
+            lane.push(Backfill, 0, job);
         }
         assert_eq!(lane.take(|&job| job == 2), Some(2));
         assert_eq!(lane.take(|&job| job == 2), None);

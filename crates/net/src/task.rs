@@ -66,6 +66,25 @@ pub trait Interpretation: Send + 'static {
     /// How long the whole lane must be silent, when the answer said so (a 429, `Retry-After`).
     /// More than a day counts as a day: then the lane asks again. Called on the network thread.
     fn pause(&self) -> Option<Duration>;
+
+    /// What the answer says of the lane's points, where the API counts them. Called on the network
+    /// thread.
+    fn balance(&self) -> Option<Balance> {
+        None
+    }
+}
+
+/// The points of a lane's budget, as an API has told them.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Balance {
+    /// What is left.
+    pub available: f64,
+    /// How much comes back each second; more than 0.
+    pub per_second: f64,
+    /// How much there is at most, where that is known.
+    pub maximum: Option<f64>,
+    /// What the request has cost, where that is known.
+    pub spent: Option<f64>,
 }
 
 /// Turns an outcome into a value, on the network thread. It must not wait for anything.
@@ -79,6 +98,8 @@ pub struct Task<T> {
     pub lane: LaneId,
     /// Its place in the lane.
     pub priority: Priority,
+    /// How many points it may cost: as many are set aside for it. 0 where the API counts none.
+    pub points: u32,
     /// What to send.
     pub request: Request,
     /// What to make of the outcome.

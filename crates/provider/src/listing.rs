@@ -2,10 +2,12 @@
 
 use crate::{
     answer::Answer,
-    declaration::{Batch, CollectionRef, OptionPath, OptionValues, Pagination, Paths, UpdatedBound},
+    declaration::{
+        Batch, CollectionRef, OptionPath, OptionValues, Pagination, ParentList, Paths, UpdatedBound,
+    },
     pages::{After, List},
     pointer::{self, Pointer},
-    position::{Beneath, NothingMissing, Position, Reading},
+    position::{Beneath, Position, Reading},
     record::{Reader, Record, Rejected, identifier},
     template::Template,
 };
@@ -17,6 +19,7 @@ use sequin_domain::{
 };
 use std::{
     collections::{BTreeMap, VecDeque},
+    num::NonZeroU32,
     sync::Arc,
 };
 
@@ -38,6 +41,8 @@ pub struct Page {
     pub listed: Vec<String>,
     /// The API's clock when it answered.
     pub date: Timestamp,
+    /// Whether what the position names is missing.
+    pub is_missing: bool,
     /// With what the API need not give the answer again. Whether there is another page by now need not show in this one: where
     /// it could be, there is none of that.
     pub known: Option<Arc<Known>>,
@@ -84,6 +89,7 @@ impl Page {
             changed: Vec::new(),
             listed: Vec::new(),
             date: answer.date(),
+            is_missing: false,
             known: None,
         }
     }
@@ -188,14 +194,36 @@ impl Listing {
         collection.updated.as_ref().zip(self.changed_since).filter(|_| is_of_changes)
     }
 
+    /// How the parents of the collection are listed for its sake, where it is otherwise than for their own.
+    pub(crate) fn parents_list(&self, level: usize) -> Option<&ParentList> {
+        let is_of_parents = level + 2 == self.collection.levels().len();
+        self.collection.parent.as_ref()?.list.as_ref().filter(|_| is_of_parents)
+    }
+
+    /// How many points the page at `position` may cost, where the API counts them.
+    pub fn points(&self, position: &Position) -> u32 {
+        let Some(cost) = &self.collection.declaration.rate_limit.cost else { return 0 };
+        let level = position.level();
+        let own = match (&position.reading().beneath, self.subject) {
+            (Beneath::Objects { .. }, _) | (_, Subject::Tombstones) => None,
+            _ => match self.parents_list(level) {
+                Some(list) => list.cost,
+                None => self.collection.levels().get(level).and_then(|collection| collection.cost),
+            },
+        };
+        own.or(cost.reserve).map_or(0, NonZeroU32::get)
+    }
+
     /// How the list of a level, which is one of `collection`, is cut into pages.
-    pub(crate) fn pagination<'a>(&self, collection: &'a CollectionRef, level: usize) -> &'a Pagination {
+    pub(crate) fn pagination<'a>(&'a self, collection: &'a CollectionRef, level: usize) -> &'a Pagination {
         let own = match self.subject {
             Subject::Tombstones => {
                 collection.deleted.as_ref().and_then(|deleted| deleted.pagination.as_ref())
             }
             Subject::Objects => {
-                self.look(collection, level).and_then(|(updated, _)| updated.pagination.as_ref())
+                let of_parents = self.parents_list(level).and_then(|list| list.pagination.as_ref());
+                let of_changes = || self.look(collection, level)?.0.pagination.as_ref();
+                of_parents.or_else(of_changes)
             }
         };
         own.unwrap_or_else(|| collection.pagination())
@@ -203,17 +231,31 @@ impl Listing {
 
     /// What the answer to the request at `position` says.
     pub fn interpret(&self, position: &Position, answer: &Answer) -> Result<Page, Failure> {
-        let text = match answer.text(&self.collection.declaration) {
+        let found = answer.text(&self.collection.declaration).and_then(|text| {
+            if self.says_missing(position, &text) {
+                let problem = "the API says that what was to be listed is not there";
+                return Err(Failure::new(FailureClass::Missing, problem));
+            }
+            Ok(text)
+        });
+        let text = match found {
             Ok(text) => text,
             Err(failure) if failure.class == FailureClass::Missing => {
-                return match position.past_missing() {
-                    Ok(next) => Ok(Page { next, listed: itself(position), ..Page::empty(answer) }),
-                    Err(NothingMissing) => Err(failure),
-                };
+                let Ok(next) = position.past_missing() else { return Err(failure) };
+                let listed = itself(position);
+                return Ok(Page { next, listed, is_missing: true, ..Page::empty(answer) });
             }
             Err(failure) => return Err(failure),
         };
         self.read(position, answer, &text).map_err(|problem| answer.bad_data(problem))
+    }
+
+    /// Whether an answer that is no failure says that there is nothing of which this could be the list.
+    fn says_missing(&self, position: &Position, text: &str) -> bool {
+        let levels = self.collection.levels();
+        let at = levels.get(position.level()).and_then(|collection| collection.missing.as_ref());
+        let Some(at) = at.filter(|_| self.subject == Subject::Objects) else { return false };
+        pointer::follow(text, [Some(at)]).is_ok_and(|[found]| found.is_some_and(|raw| raw.get() == "null"))
     }
 
     fn read(&self, position: &Position, answer: &Answer, text: &str) -> Result<Page, String> {
@@ -293,7 +335,7 @@ impl Listing {
         let Reading { beneath, after, .. } = position.reading();
         let level = position.level();
         let list = read_list(parents, self.pagination(parents, level), beneath, answer, text)?;
-        let pagination = child.pagination();
+        let pagination = child.pagination().embedded();
         let shape = parents.shape();
         let created_at = shape.created_at.as_ref();
         // What is embedded are the children themselves, and not others that these stand beneath.
@@ -305,6 +347,7 @@ impl Listing {
         let (mut records, mut rejected) = (Vec::<Record>::new(), Vec::<Rejected>::new());
         let mut unfinished = VecDeque::new();
         let mut created = Vec::with_capacity(list.items.len());
+        let mut changed = Vec::new();
         let mut ids = Vec::with_capacity(list.items.len());
         for item in &list.items {
             let updated_at = shape.updated_at.as_ref();
@@ -320,9 +363,11 @@ impl Listing {
                 continue;
             }
             has_young = true;
-            let start = match children.map(|children| pagination.read_embedded(children.get())) {
+            // A look at parents is over with their changes, whatever their children say.
+            changed.extend(changed_since.map(|_| updated));
+            let start = match children.map(|children| pagination.read(children.get(), answer)) {
                 Some(Ok(children)) => {
-                    let first = read_objects(reader, pagination, &children, &After::start(), Some(&id))?;
+                    let first = read_objects(reader, &pagination, &children, &After::start(), Some(&id))?;
                     records.extend(first.records);
                     rejected.extend(first.rejected);
                     first.next
@@ -343,7 +388,9 @@ impl Listing {
             true => None,
             false => self.pagination(parents, level).next(&list, &ids, after)?.filter(|_| !is_over),
         };
-        let changed = records.iter().map(|record| record.updated_at).collect();
+        if changed_since.is_none() {
+            changed.extend(records.iter().map(|record| record.updated_at));
+        }
         remove_repetitions(&mut records);
         let listed = match beneath.id() {
             None => ids,

@@ -3,14 +3,17 @@
 use crate::{
     answer::Answer,
     declaration::CollectionRef,
+    pointer,
     record::{Reader, Record, Rejected, unscoped},
-    request::at_path,
+    request::{Draft, Request, at_path},
 };
 use sequin_domain::failure::{Failure, FailureClass};
+use serde_json::value::RawValue;
 use url::Url;
 
-/// The address of the object; `None` where the collection has no way to read one.
-pub fn url(base: &Url, collection: &CollectionRef, upstream_id: &str) -> Option<Url> {
+/// The request for the object; `None` where the collection has no way to read one.
+pub fn request(base: &Url, collection: &CollectionRef, upstream_id: &str) -> Option<Request> {
+    let retrieve = collection.retrieve.as_ref()?;
     let (parent_id, id) = match collection.scoped {
         true => unscoped(upstream_id)?,
         false => (String::new(), upstream_id),
@@ -19,7 +22,9 @@ pub fn url(base: &Url, collection: &CollectionRef, upstream_id: &str) -> Option<
         "id" => Some(id),
         _ => Some(parent_id.as_str()),
     };
-    Some(at_path(base, &collection.retrieve.as_ref()?.fill_path(value)))
+    let mut draft = Draft::new(at_path(base, &retrieve.path.fill_path(value)), retrieve.body.as_ref());
+    draft.fill_body(|name| matches!(name, "id" | "parent.id"), value);
+    Some(draft.whole())
 }
 
 /// What the answer says of the object that was asked for; that it is missing means that it is deleted.
@@ -33,12 +38,17 @@ pub fn interpret(
         Err(failure) if failure.class == FailureClass::Missing => return Ok(Ok(Record::gone(upstream_id))),
         Err(failure) => return Err(failure),
     };
-    if serde_json::from_str::<&serde_json::value::RawValue>(&text).is_err() {
-        return Err(answer.bad_data("it is not JSON"));
-    }
+    let record = collection.retrieve.as_ref().map(|retrieve| retrieve.record.clone()).unwrap_or_default();
+    let [object] =
+        pointer::follow(text.trim(), [Some(&record)]).map_err(|_| answer.bad_data("it is not JSON"))?;
+    let object = match object.map(RawValue::get) {
+        Some("null") if !record.is_root() => return Ok(Ok(Record::gone(upstream_id))),
+        Some(object) => object,
+        None => return Err(answer.bad_data(format!("it has no object at {record}"))),
+    };
     let parent_id =
         collection.scoped.then(|| unscoped(upstream_id)).flatten().map(|(parent_id, _)| parent_id);
-    match Reader::new(collection, answer.original(&text)).read(text.trim(), parent_id.as_deref()) {
+    match Reader::new(collection, answer.original(&text)).read(object, parent_id.as_deref()) {
         Ok(record) if record.upstream_id != upstream_id => {
             Err(answer.bad_data(format!("it is {:?} and not {upstream_id:?}", record.upstream_id)))
         }

@@ -2,13 +2,13 @@
 
 use serde::{
     Deserialize, Deserializer,
-    de::{DeserializeSeed, IgnoredAny, MapAccess, Visitor},
+    de::{DeserializeSeed, Error, IgnoredAny, MapAccess, SeqAccess, Visitor},
 };
 use serde_json::value::RawValue;
 use std::fmt;
 
-/// A pointer such as `/data/object/id` (RFC 6901), through objects only; "" is the whole text.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+/// A pointer such as `/data/object/id` or `/0/code` (RFC 6901); "" is the whole text.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(try_from = "String")]
 pub struct Pointer(Vec<String>);
 
@@ -30,6 +30,12 @@ impl Pointer {
     /// The pointer to a key of the object that is the whole text.
     pub(crate) fn to_key(key: &str) -> Self {
         Self(vec![key.to_owned()])
+    }
+
+    /// The pointer to a key of what this one leads to.
+    pub(crate) fn join(mut self, key: &str) -> Self {
+        self.0.push(key.to_owned());
+        self
     }
 
     /// The keys that it leads through.
@@ -58,10 +64,10 @@ pub fn follow<'a, const N: usize>(
     pointers: [Option<&Pointer>; N],
 ) -> serde_json::Result<[Option<&'a RawValue>; N]> {
     let mut found = [None; N];
-    if text.trim_start().starts_with('{') {
+    if text.trim_start().starts_with(['{', '[']) {
         let paths = pointers.map(|pointer| pointer.map(|pointer| pointer.0.as_slice()));
         let mut deserializer = serde_json::Deserializer::from_str(text);
-        Object { paths, found: &mut found }.deserialize(&mut deserializer)?;
+        Container { paths, found: &mut found }.deserialize(&mut deserializer)?;
         deserializer.end()?;
     } else {
         serde_json::from_str::<IgnoredAny>(text)?;
@@ -74,54 +80,82 @@ pub fn follow<'a, const N: usize>(
     Ok(found)
 }
 
-/// One object, and the rests of the paths that lead through it.
-struct Object<'p, 'a, 'f, const N: usize> {
+/// An object or an array, and the rests of the paths that lead through it.
+struct Container<'p, 'a, 'f, const N: usize> {
     paths: [Option<&'p [String]>; N],
     found: &'f mut [Option<&'a RawValue>; N],
 }
 
-impl<'a, const N: usize> DeserializeSeed<'a> for Object<'_, 'a, '_, N> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'a>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_map(self)
+impl<'a, const N: usize> Container<'_, 'a, '_, N> {
+    /// Takes the value that the paths with these heads lead to, or on through.
+    fn enter<E: Error>(&mut self, heads: [bool; N], value: &'a RawValue) -> Result<(), E> {
+        let mut deeper = [None; N];
+        for n in (0..N).filter(|n| heads[*n]) {
+            match self.paths[n] {
+                Some([_]) => self.found[n] = Some(value),
+                Some([_, rest @ ..]) => {
+                    self.found[n] = None;
+                    deeper[n] = Some(rest);
+                }
+                Some([]) | None => {}
+            }
+        }
+        if deeper.iter().any(Option::is_some) && value.get().starts_with(['{', '[']) {
+            let mut deserializer = serde_json::Deserializer::from_str(value.get());
+            Container { paths: deeper, found: self.found }
+                .deserialize(&mut deserializer)
+                .map_err(E::custom)?;
+        }
+        Ok(())
     }
 }
 
-impl<'a, const N: usize> Visitor<'a> for Object<'_, 'a, '_, N> {
+impl<'a, const N: usize> DeserializeSeed<'a> for Container<'_, 'a, '_, N> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'a>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'a, const N: usize> Visitor<'a> for Container<'_, 'a, '_, N> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
+        f.write_str("an object or an array")
     }
 
-    fn visit_map<A: MapAccess<'a>>(self, mut map: A) -> Result<(), A::Error> {
+    fn visit_map<A: MapAccess<'a>>(mut self, mut map: A) -> Result<(), A::Error> {
         while let Some(heads) = map.next_key_seed(Heads(&self.paths))? {
-            if !heads.contains(&true) {
+            if heads.contains(&true) {
+                let value: &'a RawValue = map.next_value()?;
+                self.enter::<A::Error>(heads, value)?;
+            } else {
                 map.next_value::<IgnoredAny>()?;
-                continue;
-            }
-            let value: &'a RawValue = map.next_value()?;
-            let mut deeper = [None; N];
-            for n in (0..N).filter(|n| heads[*n]) {
-                match self.paths[n] {
-                    Some([_]) => self.found[n] = Some(value),
-                    Some([_, rest @ ..]) => {
-                        self.found[n] = None;
-                        deeper[n] = Some(rest);
-                    }
-                    Some([]) | None => {}
-                }
-            }
-            if deeper.iter().any(Option::is_some) && value.get().starts_with('{') {
-                let mut deserializer = serde_json::Deserializer::from_str(value.get());
-                Object { paths: deeper, found: self.found }
-                    .deserialize(&mut deserializer)
-                    .map_err(serde::de::Error::custom)?;
             }
         }
         Ok(())
     }
+
+    fn visit_seq<A: SeqAccess<'a>>(mut self, mut items: A) -> Result<(), A::Error> {
+        let wanted = self.paths.map(|path| path.and_then(<[String]>::first).and_then(|head| index(head)));
+        for n in 0.. {
+            let heads = wanted.map(|wanted| wanted == Some(n));
+            if heads.contains(&true) {
+                let Some(value) = items.next_element::<&'a RawValue>()? else { break };
+                self.enter::<A::Error>(heads, value)?;
+            } else if items.next_element::<IgnoredAny>()?.is_none() {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The place in an array that a part of a pointer is.
+fn index(part: &str) -> Option<usize> {
+    let is_index = part == "0" || (!part.starts_with('0') && part.bytes().all(|byte| byte.is_ascii_digit()));
+    part.parse().ok().filter(|_| is_index)
 }
 
 /// A key, compared with the heads of the paths.
@@ -181,11 +215,24 @@ mod tests {
     }
 
     #[test]
+    fn leads_through_arrays() {
+        assert_eq!(get(r#"[{"code": "X"}, {"code": "Y"}]"#, "/0/code"), Some("\"X\""));
+        assert_eq!(get(r#"{"a": [[1, 2], [3]]}"#, "/a/0/1"), Some("2"));
+        assert_eq!(get(r#"{"a": {"0": 7}}"#, "/a/0"), Some("7"), "a member of that name");
+        assert_eq!(get("[1, 2]", "/01"), None);
+        assert_eq!(get("[1, 2]", "/+1"), None);
+        let both = follow("[1, [2]]", [Some(&pointer("/1/0")), Some(&pointer("/0"))]).unwrap();
+        assert_eq!(both.map(|raw| raw.map(RawValue::get)), [Some("2"), Some("1")]);
+        assert!(follow("[1, 2", [Some(&pointer("/0"))]).is_err());
+    }
+
+    #[test]
     fn what_is_not_json_is_an_error_and_what_is_no_object_is_nothing() {
         for text in ["", "<html>", "{", r#"{"a":1}x"#, r#"{"a":1,}"#, "nul", r#"{"a":"}"#] {
             assert!(follow(text, [Some(&pointer("/a"))]).is_err(), "{text:?}");
         }
         assert_eq!(get("[1]", "/a"), None);
+        assert_eq!(get("[1]", "/1"), None);
         assert_eq!(get("null", "/a"), None);
         assert!(Pointer::try_from("a".to_owned()).is_err());
     }

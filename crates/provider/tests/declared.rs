@@ -621,7 +621,7 @@ fn lists_stand_beneath_options_and_beneath_one_another() {
         (asked, ids),
         (expected.map(str::to_owned).to_vec(), vec!["s%2F1/x".into(), "s%2F1/y".into(), "2/x".into()])
     );
-    let url = object::url(&Url::parse(BASE).unwrap(), &item, "s%2F1/x").unwrap();
+    let url = object::request(&Url::parse(BASE).unwrap(), &item, "s%2F1/x").unwrap().url;
     assert_eq!(url.path(), "/base/shelves/s%2F1/items/x");
 }
 

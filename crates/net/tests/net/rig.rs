@@ -64,6 +64,7 @@ pub fn task(id: u64, priority: Priority, url: &str) -> Task<Outcome> {
         id,
         lane: LANE,
         priority,
+        points: 0,
         request: request(url),
         interpret: Box::new(|result| Outcome { result, pause: None }),
     }
