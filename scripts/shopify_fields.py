@@ -1,4 +1,4 @@
-"""Writes providers/shopify.fields.json: what the queries of Shopify's objects ask for, with the types of its schema."""
+"""Writes providers/shopify.fields.json: what the queries ask for, with the types of Shopify's schema."""
 
 import json
 import re
@@ -29,8 +29,8 @@ DECLARATION = json.loads((ROOT / "providers" / "shopify.json").read_text(encodin
 
 TYPES = {
     "Boolean": "boolean", "Date": "date", "DateTime": "timestamptz", "Decimal": "numeric",
-    "Float": "double precision", "Int": "bigint", "Money": "numeric", "UnsignedInt64": "bigint", "BigInt": "bigint",
-    "JSON": "jsonb",
+    "Float": "double precision", "Int": "bigint", "Money": "numeric",
+    "UnsignedInt64": "bigint", "BigInt": "bigint", "JSON": "jsonb",
 }  # fmt: skip
 
 Found = dict[str, Any]
@@ -50,7 +50,9 @@ def document_of(collection: dict[str, Any]) -> str:
 
 def _fields_of(schema: GraphQLSchema, text: str) -> Found:
     [fragment] = [each for each in parse(text).definitions if isinstance(each, FragmentDefinitionNode)]
-    return dict(_columns(schema, schema.type_map[fragment.type_condition.name.value], fragment.selection_set, ""))
+    return dict(
+        _columns(schema, schema.type_map[fragment.type_condition.name.value], fragment.selection_set, "")
+    )
 
 
 def _columns(

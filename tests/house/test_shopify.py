@@ -146,14 +146,14 @@ def test_every_document_is_used_in_all_of_its_operations() -> None:
 def test_what_is_sent_fits_its_operation(each: Sent) -> None:
     found = get_variable_values(schema().graphql, each.operation.variable_definitions, each.variables())
     assert isinstance(found, dict), [error.message for error in found]
-    assert set(each.variables()) <= {given.variable.name.value for given in each.operation.variable_definitions}
+    assert set(each.variables()) <= {
+        given.variable.name.value for given in each.operation.variable_definitions
+    }
 
 
 @every
 def test_it_costs_what_is_set_aside_for_it_and_no_more_than_a_query_may(each: Sent) -> None:
-    variables = get_variable_values(
-        schema().graphql, each.operation.variable_definitions, each.variables()
-    )
+    variables = get_variable_values(schema().graphql, each.operation.variable_definitions, each.variables())
     cost = Estimate(schema().graphql, each.fragments, variables).of(each.operation)
     assert cost <= each.cost <= MOST
     assert cost >= 0.9 * each.cost or each.cost <= 60, "more is set aside than it can cost"

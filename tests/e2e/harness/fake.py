@@ -287,6 +287,8 @@ def _names(provider: str, served: dict[str, dict[str, Any]]) -> dict[str, str]:
         shape = _shape(path if isinstance(path, str) else path[-1]["path"])
         if found := by_path.get(shape) or (name if name in served else None):
             names[name] = found
+    if "metafield" in served:
+        names["metafield"] = "metafield"
     return names
 
 
