@@ -1,7 +1,6 @@
 """Shopify: queries whose costs are known beforehand, on real workers, against the fake."""
 
 from collections.abc import Iterator
-from typing import Any
 
 import psycopg
 import pytest
@@ -146,7 +145,7 @@ def test_others_use_the_points_up(database: Database, shop: Shop) -> None:
 def test_failures_with_a_good_status_are_failures(database: Database, shop: Shop) -> None:
     shop.seed(customer=250)
     shop.fault("status", status=200, match={"times": 2})
-    shop.fault("truncate", match={"times": 1})
+    shop.fault("cut", at=0.5, match={"times": 1})
     sync_shop(database, shop, "customer").wait().converge(60)
 
 
