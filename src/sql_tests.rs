@@ -754,7 +754,7 @@ mod tests {
             r#"ARRAY['{"id": "a", "balance": 7, "created": 86400, "email": null}', '{"id": "b"}']"#,
             false,
         );
-        assert_eq!(text("SELECT sequin.create_view('customer')"), "stripe.customer");
+        assert_eq!(text("SELECT sequin.create_view('stripe:customer')"), "stripe.customer");
         is_true(
             "(SELECT id = 'a' AND balance = 7 AND created = '1970-01-02 00:00Z' AND email IS NULL AND _parent_id IS NULL
               FROM stripe.customer WHERE _upstream_id = 'a')",
@@ -762,8 +762,12 @@ mod tests {
         apply(DAY_2, r#"ARRAY['{"id": "b"}']"#, true);
         is_true("(SELECT count(*) = 1 FROM stripe.customer)");
         assert_refused("SELECT sequin.create_view('custmer', columns => '{id}')", "42704", "\"customer\"");
-        assert_refused("SELECT sequin.create_view('customer', columns => '{idd}')", "42703", "columns");
-        assert_refused("SELECT sequin.create_view('customer', name => '')", "22023", "63");
+        assert_refused(
+            "SELECT sequin.create_view('stripe:customer', columns => '{idd}')",
+            "42703",
+            "columns",
+        );
+        assert_refused("SELECT sequin.create_view('stripe:customer', name => '')", "22023", "63");
         is_true(
             "(SELECT fields @> '[{\"name\": \"id\", \"type\": \"text\", \"source\": \"declared\"}]'
               FROM sequin.collections WHERE collection_id = 'stripe:customer')",
