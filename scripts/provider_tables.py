@@ -56,7 +56,11 @@ def chain(declaration: Declared, collection: Declared) -> list[Declared]:
 
 
 def paths(collection: Declared) -> str:
+    """With documents all lists are at one path: the documents tell them apart."""
     path = collection["path"]
+    query = (collection.get("body") or {}).get("query")
+    if isinstance(query, dict) and "$document" in query:
+        return f"`{query['$document']}.graphql`"
     return ", ".join(f"`{each}`" for each in ([path] if isinstance(path, str) else [p["path"] for p in path]))
 
 

@@ -754,7 +754,7 @@ mod tests {
             r#"ARRAY['{"id": "a", "balance": 7, "created": 86400, "email": null}', '{"id": "b"}']"#,
             false,
         );
-        assert_eq!(text("SELECT sequin.create_view('customer')"), "stripe.customer");
+        assert_eq!(text("SELECT sequin.create_view('stripe:customer')"), "stripe.customer");
         is_true(
             "(SELECT id = 'a' AND balance = 7 AND created = '1970-01-02 00:00Z' AND email IS NULL AND _parent_id IS NULL
               FROM stripe.customer WHERE _upstream_id = 'a')",
@@ -762,8 +762,12 @@ mod tests {
         apply(DAY_2, r#"ARRAY['{"id": "b"}']"#, true);
         is_true("(SELECT count(*) = 1 FROM stripe.customer)");
         assert_refused("SELECT sequin.create_view('custmer', columns => '{id}')", "42704", "\"customer\"");
-        assert_refused("SELECT sequin.create_view('customer', columns => '{idd}')", "42703", "columns");
-        assert_refused("SELECT sequin.create_view('customer', name => '')", "22023", "63");
+        assert_refused(
+            "SELECT sequin.create_view('stripe:customer', columns => '{idd}')",
+            "42703",
+            "columns",
+        );
+        assert_refused("SELECT sequin.create_view('stripe:customer', name => '')", "22023", "63");
         is_true(
             "(SELECT fields @> '[{\"name\": \"id\", \"type\": \"text\", \"source\": \"declared\"}]'
               FROM sequin.collections WHERE collection_id = 'stripe:customer')",
@@ -775,7 +779,7 @@ mod tests {
         make_sync();
         let object = r#"{"id": "a", "balance": 7, "created": 86400, "metadata": {"k": "v", "l": "w"}}"#;
         apply(DAY_1, &format!("ARRAY['{object}']"), false);
-        run("SELECT sequin.create_view('customer', writable => true)");
+        run("SELECT sequin.create_view('stripe:customer', writable => true)");
         run("UPDATE stripe.customer SET balance = 7, metadata = '{\"l\": \"w\", \"k\": \"v\"}'");
         is_true("NOT EXISTS (SELECT FROM sequin.mutations)");
         run("UPDATE stripe.customer SET balance = 8, metadata = metadata - 'k', created = created + '1.5 s'");
@@ -789,12 +793,16 @@ mod tests {
         );
         assert_refused("UPDATE stripe.customer SET id = 'b'", "0A000", "column id");
         assert_refused("UPDATE stripe.customer SET _updated_idx = 0", "0A000", "column _updated_idx");
-        assert_refused("SELECT sequin.create_view('event', writable => true)", "0A000", "stripe:event");
+        assert_refused(
+            "SELECT sequin.create_view('stripe:event', writable => true)",
+            "0A000",
+            "stripe:event",
+        );
         // It stays what it is, until something else is said.
-        run("SELECT sequin.create_view('customer')");
+        run("SELECT sequin.create_view('stripe:customer')");
         run("UPDATE stripe.customer SET name = 'Bo'");
         is_true("(SELECT count(*) = 4 FROM sequin.mutations)");
-        run("SELECT sequin.create_view('customer', writable => false)");
+        run("SELECT sequin.create_view('stripe:customer', writable => false)");
         is_true("NOT EXISTS (SELECT FROM pg_trigger WHERE tgname = 'sequin_write')");
     }
 

@@ -292,6 +292,14 @@ pub(super) fn split(
             settings.insert(name, Value::String(text));
         }
     }
+    if declaration.needs_base_url && !settings.contains_key("base_url") {
+        return Err(invalid("the credential needs a base_url")
+            .set_detail(format!("{} has a host for each of its customers.", declaration.title))
+            .set_hint(format!(
+                "Give the base_url among the properties, such as {:?}.",
+                declaration.base_url
+            )));
+    }
     let parts = Parts { kind: kind.kind.clone(), settings, secrets, has_tokens: kind.token.is_some() };
     let properties = complete(declaration, kind, &parts)?;
     let unusable = |problem: Unusable| {

@@ -2,7 +2,7 @@
 
 use super::{
     credential::{CredentialContext, Opened, unusable},
-    request::{Answered, Reply, Target, classify, with_headers},
+    request::{Answered, Reply, Target, balance, classify, reserve, with_headers},
 };
 use crate::settings::Settings;
 use http::{HeaderMap, Method};
@@ -51,7 +51,8 @@ pub fn renewal(
     let (url, body) = (asked.url, Some(asked.body));
     let read = move |answer: &Answer| source.granted(answer).map(|granted| Reply::Granted(Box::new(granted)));
     let request = Request { method: Method::POST, url, headers, body, timeout: settings.request_timeout };
-    Ok(task(id, credential, request, secrets, read))
+    // Tokens cost none.
+    Ok(task(id, credential, 0, request, secrets, read))
 }
 
 /// Asks who the credential is: by the request that is declared for that, or else by the first list.
@@ -59,7 +60,7 @@ pub fn check(id: u64, credential: &CredentialContext, target: &Target) -> Task<A
     let declaration = credential.declaration.clone();
     let check = credential.kind().and_then(|kind| kind.check.clone());
     let asked = match &check {
-        Some(check) => get(probe::url(&target.base, check)),
+        Some(check) => probe::request(&target.base, check),
         None => first_list(&declaration, &target.base).unwrap_or_else(|| get(target.base.clone())),
     };
     let read = move |answer: &Answer| {
@@ -73,7 +74,7 @@ pub fn check(id: u64, credential: &CredentialContext, target: &Target) -> Task<A
     headers.extend(asked.headers);
     let (method, url, body) = (asked.method, asked.url, asked.body);
     let request = Request { method, url, headers, body, timeout: target.timeout };
-    task(id, credential, request, target.secrets.clone(), read)
+    task(id, credential, reserve(&credential.declaration), request, target.secrets.clone(), read)
 }
 
 /// Asks which kinds of objects the account has; `None` where the API has no list of them.
@@ -83,7 +84,7 @@ pub fn kinds(id: u64, credential: &CredentialContext, target: &Target) -> Option
     let read = move |answer: &Answer| kinds::interpret(&declaration, answer).map(Reply::Kinds);
     let (headers, timeout) = (target.headers.clone(), target.timeout);
     let request = Request { method: Method::GET, url, headers, body: None, timeout };
-    Some(task(id, credential, request, target.secrets.clone(), read))
+    Some(task(id, credential, reserve(&credential.declaration), request, target.secrets.clone(), read))
 }
 
 fn first_list(declaration: &Arc<Declaration>, base: &Url) -> Option<request::Request> {
@@ -99,17 +100,20 @@ fn get(url: Url) -> request::Request {
 fn task(
     id: u64,
     credential: &CredentialContext,
+    points: u32,
     request: Request,
     secrets: Arc<Mask>,
     read: impl FnOnce(&Answer) -> Result<Reply, Failure> + Send + 'static,
 ) -> Task<Answered> {
+    let declaration = credential.declaration.clone();
     let interpret = Box::new(move |outcome: Result<Response, sequin_net::Failure>| {
         let answered = match outcome {
             Ok(Response { url, status, headers, body, sent_at, elapsed }) => {
                 let answer = Answer { status, headers, body, received_at: sent_at + elapsed, url };
                 let result = read(&answer);
                 let pause = result.as_ref().err().and_then(Failure::pause);
-                Answered { sent_at, pause, has_arrived: true, is_free: false, refusal: None, result }
+                let balance = balance(&answer, &declaration.rate_limit);
+                Answered { sent_at, pause, balance, has_arrived: true, is_free: false, refusal: None, result }
             }
             Err(sequin_net::Failure { error, sent_at }) => {
                 Answered::failed(sent_at.unwrap_or_else(SystemTime::now), classify(&error))
@@ -118,5 +122,5 @@ fn task(
         answered.without(&secrets)
     });
     let budgets = credential.declaration.rate_limit.further(request.url.path());
-    Task { id, lane: credential.lane, priority: Priority::Mutation, budgets, request, interpret }
+    Task { id, lane: credential.lane, priority: Priority::Mutation, budgets, points, request, interpret }
 }

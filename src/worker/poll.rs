@@ -218,6 +218,12 @@ impl Poll {
         let of_changed = range.collection().changes.of_parents
             && position.is_some_and(|position| range.listing().is_own(position));
         if range.collection().is_one_list() {
+            let first = self.look.as_mut().map(|look| *look.first.get_or_insert(page.date));
+            // What has changed while the list was read can be on a page that was read before that.
+            let newest = match first.filter(|_| self.aim == Aim::Changes && range.is_in_no_order()) {
+                Some(first) => newest.map(|newest| newest.min(first)),
+                None => newest,
+            };
             let reached = self.look.map_or(newest, |look| look.reached.max(newest));
             self.look = self.look.map(|look| Look { reached, ..look });
             if !range.is_beneath() {

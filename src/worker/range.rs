@@ -198,6 +198,12 @@ impl Range {
         self.listing.is_ascending()
     }
 
+    /// Whether neither the oldest change comes first nor the newest.
+    pub fn is_in_no_order(&self) -> bool {
+        let updated = self.listing.collection.updated.as_ref();
+        updated.is_some_and(|updated| !updated.ascending && !updated.newest_first)
+    }
+
     /// Whether there is something to be read that a page of the list has named, before the list itself goes on.
     pub fn is_beneath(&self) -> bool {
         self.next.as_ref().is_some_and(|next| !next.is_outermost())

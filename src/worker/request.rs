@@ -6,10 +6,10 @@ use sequin_domain::{
     secret::Mask,
     timestamp::Timestamp,
 };
-use sequin_net::{Interpretation, LaneId, Priority, Request, Response, Task, TransportError};
+use sequin_net::{Balance, Interpretation, LaneId, Priority, Request, Response, Task, TransportError};
 use sequin_provider::{
-    answer::Answer,
-    declaration::{CollectionRef, Declaration},
+    answer::{Answer, Points},
+    declaration::{CollectionRef, Declaration, Limits},
     event::{self, Events},
     kinds::Listed,
     listing::{Known, Listing, Page},
@@ -24,6 +24,7 @@ use sequin_provider::{
     write::{Change, Refusal},
 };
 use std::{
+    num::NonZeroU32,
     sync::Arc,
     time::{Duration, SystemTime},
 };
@@ -133,6 +134,8 @@ pub struct Answered {
     pub sent_at: SystemTime,
     /// For how long the API wants nothing more to be asked.
     pub pause: Option<Duration>,
+    /// What it says of the points that requests cost.
+    pub balance: Option<Balance>,
     /// Whether the API may have received the request.
     pub has_arrived: bool,
     /// Whether the request doesn't count against the API's limit.
@@ -148,6 +151,7 @@ impl Answered {
         Self {
             sent_at,
             pause: failure.pause(),
+            balance: None,
             has_arrived: false,
             is_free: false,
             refusal: None,
@@ -175,12 +179,16 @@ impl Interpretation for Answered {
     fn is_free(&self) -> bool {
         self.is_free
     }
+
+    fn balance(&self) -> Option<Balance> {
+        self.balance
+    }
 }
 
 impl Question {
     /// The task that asks it. The answer is read on the network thread.
     pub fn into_task(self, id: u64, priority: Priority, target: &Target) -> Result<Task<Answered>, Failure> {
-        let request = self.request(target)?;
+        let (request, points) = (self.request(target)?, self.points());
         let path = request.url.path();
         let path = path.strip_prefix(target.base.path().trim_end_matches('/')).unwrap_or(path);
         let budgets = self.declaration().rate_limit.further(path);
@@ -188,7 +196,17 @@ impl Question {
         let interpret = Box::new(move |outcome: Result<Response, sequin_net::Failure>| {
             self.interpret(outcome).without(&secrets)
         });
-        Ok(Task { id, lane: target.lane, priority, budgets, request, interpret })
+        Ok(Task { id, lane: target.lane, priority, budgets, points, request, interpret })
+    }
+
+    /// How many points it may cost, where the API counts them.
+    fn points(&self) -> u32 {
+        match self {
+            Self::Page { listing, position, .. } | Self::Children { listing, position } => {
+                listing.points(position)
+            }
+            _ => reserve(self.declaration()),
+        }
     }
 
     fn known(&self) -> Option<&Known> {
@@ -252,14 +270,14 @@ impl Question {
             Ok(Response { url, status, headers, body, sent_at, elapsed }) => {
                 let answer = Answer { status, headers, body, received_at: sent_at + elapsed, url };
                 let limits = &self.declaration().rate_limit;
-                let until_reset = answer.pause(limits);
+                let (until_reset, balance) = (answer.pause(limits), balance(&answer, limits));
                 let is_free = limits.unchanged_is_free && answer.status == StatusCode::NOT_MODIFIED;
                 let refusal = self.refusal(&answer);
                 let result = self.read(&answer);
                 let asked_for = result.as_ref().err().and_then(Failure::pause);
                 let refusal = refusal.filter(|_| result.is_err());
                 let pause = asked_for.max(until_reset);
-                Answered { sent_at, pause, has_arrived: true, is_free, refusal, result }
+                Answered { sent_at, pause, balance, has_arrived: true, is_free, refusal, result }
             }
             Err(sequin_net::Failure { error, sent_at: Some(sent_at) }) => {
                 Answered::lost(sent_at, classify(&error))
@@ -276,14 +294,10 @@ impl Question {
                 Ok(Reply::Page(Page::unchanged(known, &position, answer)))
             }
             Self::Page { listing, position, .. } => listing.interpret(&position, answer).map(Reply::Page),
-            Self::Children { listing, position } => {
-                // A refusal that makes a page says that what the position names is missing.
-                let is_parent_gone = !answer.status.is_success();
-                match listing.interpret(&position, answer)? {
-                    Page { unread: Some(unread), .. } => Err(unread.failure),
-                    page => Ok(Reply::Children { page, is_parent_gone }),
-                }
-            }
+            Self::Children { listing, position } => match listing.interpret(&position, answer)? {
+                Page { unread: Some(unread), .. } => Err(unread.failure),
+                page => Ok(Reply::Children { is_parent_gone: page.is_missing, page }),
+            },
             Self::Object { collection, upstream_id, .. } => {
                 object::interpret(&collection, &upstream_id, answer).map(Reply::Object)
             }
@@ -299,6 +313,17 @@ impl Question {
                 .map(|object| Reply::Written { object, received_at: answer.received_at }),
         }
     }
+}
+
+/// How many points are set aside for a request of which no more is known, where the API counts them.
+pub fn reserve(declaration: &Declaration) -> u32 {
+    declaration.rate_limit.cost.as_ref().and_then(|cost| cost.reserve).map_or(0, NonZeroU32::get)
+}
+
+/// What an answer says of the points that requests cost.
+pub fn balance(answer: &Answer, limits: &Limits) -> Option<Balance> {
+    let Points { available, restored_per_second, maximum, spent } = answer.points(limits)?;
+    Some(Balance { available, per_second: restored_per_second, maximum, spent })
 }
 
 /// What it means that no whole answer came.

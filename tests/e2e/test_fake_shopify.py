@@ -188,6 +188,15 @@ def refreshed(shopify: ShopifyClient, token: str) -> Answer:
     return oauth(shopify, grant_type="refresh_token", refresh_token=token)
 
 
+def test_an_app_gets_a_token_for_a_shop_of_its_own(small: ShopifyClient) -> None:
+    issued = oauth(small, grant_type="client_credentials").json
+    assert set(issued) == {"access_token", "scope", "expires_in"} and issued["expires_in"] < DAY
+    client = as_(small, issued["access_token"])
+    assert client.ask("{ shop { id } }").status == 200
+    advance(small, DAY)
+    assert client.ask("{ shop { id } }").status == 401
+
+
 def test_a_code_gives_a_token_that_expires_where_that_is_asked_for(small: ShopifyClient) -> None:
     configure(small, issue_code="one")
     assert set(oauth(small, code="one").json) == {"access_token", "scope"}
@@ -1103,3 +1112,20 @@ def test_the_log_has_no_token(small: ShopifyClient) -> None:
     logged = json.dumps(small.control("GET", "requests"))
     assert "shpat_fake_and_secret" not in logged
     assert time.time() - now(small) < 60
+
+
+def test_levels_of_a_location_are_searched_by_their_change(small: ShopifyClient) -> None:
+    make(small, "product", count=3)
+    make(small, "product_variant", count=3)
+    [place] = truth(small, "location")
+    levels = list(truth(small, "inventory_level"))
+    since = now(small) + 100
+    advance(small, 200)
+    change(small, "inventory_level", levels[0], deactivationAlert="changed")
+    query = f"""query($query: String) {{ location(id: "{place}") {{
+        inventoryLevels(first: 9, query: $query) {{ nodes {{ id }} }} }} }}"""
+    found = small.data(query, query=f"updated_at:>='{iso(since)}'")
+    assert ids(found["location"]["inventoryLevels"]["nodes"]) == [levels[0]]
+    warned = small.ask(query, query="colour:red").json
+    assert len(warned["data"]["location"]["inventoryLevels"]["nodes"]) == len(levels)
+    assert warned["extensions"]["search"][0]["warnings"][0]["field"] == "colour"

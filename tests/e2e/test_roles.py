@@ -379,9 +379,9 @@ def test_a_search_path_leads_nowhere(evil: Database, as_role: As) -> None:
     assert len(consumer.execute("SELECT * FROM sequin.fetch('b', 10)").fetchall()) == 10
     admin.execute("SELECT sequin.replay('q'), sequin.requeue('q')")
     evil.sql(f"CREATE SCHEMA views AUTHORIZATION {ADMIN}")
-    admin.execute("SELECT sequin.create_view('customer', schema => 'views')")
+    admin.execute("SELECT sequin.create_view('stripe:customer', schema => 'views')")
     assert len(admin.execute("SELECT * FROM views.customer").fetchall()) == 50
-    admin.execute("SELECT sequin.create_view('customer', schema => 'views', writable => true)")
+    admin.execute("SELECT sequin.create_view('stripe:customer', schema => 'views', writable => true)")
     admin.execute('UPDATE views.customer SET created = pg_catalog.now(), metadata = \'{"a": "b"}\'')
     admin.execute("INSERT INTO views.customer (name) VALUES ('Ada')")
     admin.execute("DELETE FROM views.customer")

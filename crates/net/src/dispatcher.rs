@@ -16,7 +16,7 @@ use crate::lane::{Lane, Next};
 use crate::memory::Room;
 use crate::outbox::{Outbox, Report};
 use crate::settings::{Limits, Rate};
-use crate::task::{Completion, Interpretation, LaneId, Task};
+use crate::task::{Balance, Completion, Interpretation, LaneId, Task};
 
 /// What the main thread asks for.
 pub(crate) enum Command<T> {
@@ -53,16 +53,26 @@ struct Flight {
     /// Which of those that the lane has sent it is.
     number: u64,
     abort: AbortHandle,
+    /// How many points it may cost, and when it went.
+    points: u32,
+    sent: Instant,
     /// Nobody wants to know what comes of it.
     cancelled: bool,
 }
 
 /// What a request's own task returns.
 enum Landed<T> {
-    /// The value, the pause that it asks for, whether it was free, and the room that it takes.
-    Done(T, Option<Duration>, bool, Option<Room>),
+    /// The value, what it asks of the lane, and the room that it takes.
+    Done(T, Demand, Option<Room>),
     /// A redirect: the job waits for another turn.
     Again(Job<T>),
+}
+
+/// What an answer asks of its lane, and tells it.
+struct Demand {
+    pause: Option<Duration>,
+    is_free: bool,
+    balance: Option<Balance>,
 }
 
 pub(crate) struct Dispatcher<T> {
@@ -152,7 +162,7 @@ impl<T: Interpretation> Dispatcher<T> {
             Command::Submit(task) => match self.slots.get_mut(&task.lane) {
                 Some(slot) => {
                     let lane = task.lane;
-                    slot.lane.push(task.priority, Job { task, followed: 0 });
+                    slot.lane.push(task.priority, task.points, Job { task, followed: 0 });
                     self.serve(lane);
                 }
                 None => self.outbox.put(Report::Dropped(task.id)),
@@ -233,22 +243,28 @@ impl<T: Interpretation> Dispatcher<T> {
             Ok((key, _)) => *key,
             Err(error) => error.id(),
         };
-        let Some(Flight { id, lane, number, cancelled, .. }) = self.flights.remove(&key) else {
+        let Some(Flight { id, lane, number, points, sent, cancelled, .. }) = self.flights.remove(&key) else {
             return;
         };
         if let Some(slot) = self.slots.get_mut(&lane) {
-            slot.lane.finish(number, matches!(&end, Ok((_, Landed::Done(_, _, true, _)))));
-            if let Ok((_, Landed::Done(_, Some(pause), ..))) = &end {
-                slot.lane.pause(Instant::now(), *pause);
+            let now = Instant::now();
+            let demand = match &end {
+                Ok((_, Landed::Done(_, demand, _))) => Some(demand),
+                _ => None,
+            };
+            slot.lane.finish(number, demand.is_some_and(|demand| demand.is_free));
+            slot.lane.settle(points, sent, demand.and_then(|demand| demand.balance), now);
+            if let Some(pause) = demand.and_then(|demand| demand.pause) {
+                slot.lane.pause(now, pause);
             }
         }
         let report = match end {
-            Ok((_, Landed::Done(value, _, _, room))) => {
+            Ok((_, Landed::Done(value, _, room))) => {
                 Some(Report::Done(Completion { id, lane, value: Ok(value), room }))
             }
             Ok((_, Landed::Again(job))) => match self.slots.get_mut(&lane) {
                 Some(slot) if !slot.closing && !cancelled => {
-                    slot.lane.push_first(job.task.priority, job);
+                    slot.lane.push_first(job.task.priority, job.task.points, job);
                     None
                 }
                 _ => Some(Report::Dropped(id)),
@@ -278,7 +294,7 @@ fn launch<T: Interpretation>(
     number: u64,
 ) -> Flight {
     let Job { mut task, followed } = job;
-    let (id, lane) = (task.id, task.lane);
+    let (id, lane, points) = (task.id, task.lane, task.points);
     let client = client.clone();
     let abort = running.spawn(async move {
         let (sent, room) = client.send(&task.request, followed).await;
@@ -286,7 +302,8 @@ fn launch<T: Interpretation>(
             Sent::Complete(outcome) => {
                 let value = (task.interpret)(outcome);
                 let (pause, is_free) = (value.pause(), value.is_free());
-                Landed::Done(value, pause, is_free, room)
+                let demand = Demand { pause, is_free, balance: value.balance() };
+                Landed::Done(value, demand, room)
             }
             Sent::Redirected(url) => {
                 task.request.url = url;
@@ -294,7 +311,7 @@ fn launch<T: Interpretation>(
             }
         }
     });
-    Flight { id, lane, number, abort, cancelled: false }
+    Flight { id, lane, number, abort, points, sent: Instant::now(), cancelled: false }
 }
 
 /// What a panic said.

@@ -4,8 +4,9 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use crate::pace::Pace;
+use crate::points::{Points, Ready};
 use crate::settings::{Limits, Rate};
-use crate::task::Priority;
+use crate::task::{Balance, Priority};
 
 /// Longer pauses are cut to this: then the lane asks again.
 const MAX_PAUSE: Duration = Duration::from_secs(24 * 60 * 60);
@@ -21,15 +22,22 @@ pub(crate) enum Next<J> {
     Wait,
 }
 
+/// A job, and how many points it may cost.
+struct Queued<J> {
+    job: J,
+    points: u32,
+}
+
 /// Jobs that share a limit.
 pub(crate) struct Lane<J> {
     limits: Option<Limits>,
     pace: Option<Pace>,
     /// What some of the jobs keep to besides.
     budgets: Vec<(Rate, Pace)>,
+    points: Points,
     /// How many jobs have been sent.
     sent: u64,
-    queue: [VecDeque<J>; Priority::COUNT],
+    queue: [VecDeque<Queued<J>>; Priority::COUNT],
     in_flight: usize,
     paused_until: Option<Instant>,
 }
@@ -40,6 +48,7 @@ impl<J> Lane<J> {
             limits: None,
             pace: None,
             budgets: Vec::new(),
+            points: Points::default(),
             sent: 0,
             queue: Default::default(),
             in_flight: 0,
@@ -69,26 +78,27 @@ impl<J> Lane<J> {
         }
     }
 
-    pub(crate) fn push(&mut self, priority: Priority, job: J) {
-        self.queue[priority as usize].push_back(job);
+    /// Queues a job that may cost so many points.
+    pub(crate) fn push(&mut self, priority: Priority, points: u32, job: J) {
+        self.queue[priority as usize].push_back(Queued { job, points });
     }
 
     /// Puts a job before all others of its priority.
-    pub(crate) fn push_first(&mut self, priority: Priority, job: J) {
-        self.queue[priority as usize].push_front(job);
+    pub(crate) fn push_first(&mut self, priority: Priority, points: u32, job: J) {
+        self.queue[priority as usize].push_front(Queued { job, points });
     }
 
     /// Takes the first queued job that `wanted` accepts out of the queue.
     pub(crate) fn take(&mut self, wanted: impl Fn(&J) -> bool) -> Option<J> {
         self.queue.iter_mut().find_map(|queue| {
-            let place = queue.iter().position(&wanted)?;
-            queue.remove(place)
+            let place = queue.iter().position(|queued| wanted(&queued.job))?;
+            queue.remove(place).map(|queued| queued.job)
         })
     }
 
     /// Takes all queued jobs out of the queue.
     pub(crate) fn drain(&mut self) -> impl Iterator<Item = J> {
-        std::mem::take(&mut self.queue).into_iter().flatten()
+        std::mem::take(&mut self.queue).into_iter().flatten().map(|queued| queued.job)
     }
 
     /// What may go at the time `now`. The permit is taken here, at the last moment, so that the
@@ -109,8 +119,8 @@ impl<J> Lane<J> {
             return Next::At(at);
         }
         let mut soonest: Option<Instant> = None;
-        let mut may_go = |job: &J| {
-            let own = budgets(job).iter().filter_map(|place| self.budgets.get(*place));
+        let mut may_go = |queued: &Queued<J>| {
+            let own = budgets(&queued.job).iter().filter_map(|place| self.budgets.get(*place));
             match own.map(|(_, pace)| pace.opens()).max().filter(|at| *at > now) {
                 None => true,
                 Some(at) => {
@@ -122,10 +132,19 @@ impl<J> Lane<J> {
         let mut queues = self.queue.iter().enumerate().rev();
         let found =
             queues.find_map(|(priority, queue)| Some((priority, queue.iter().position(&mut may_go)?)));
-        let Some((priority, place)) = found else { return soonest.map_or(Next::Wait, Next::At) };
-        let Some(job) = self.queue[priority].remove(place) else { return Next::Wait };
+        let nothing_before = soonest.map_or(Next::Wait, Next::At);
+        let Some((priority, place)) = found else { return nothing_before };
+        let points = self.queue[priority].get(place).map_or(0, |queued| queued.points);
+        // What is less urgent and cheaper doesn't go before what waits: that would wait for ever.
+        match self.points.ready(points, self.in_flight, now) {
+            Ready::Now => {}
+            Ready::At(at) => return Next::At(soonest.map_or(at, |soonest| soonest.min(at))),
+            Ready::Later => return nothing_before,
+        }
+        let Some(Queued { job, points }) = self.queue[priority].remove(place) else { return Next::Wait };
         self.sent += 1;
         self.in_flight += 1;
+        self.points.reserve(points, now);
         // Each is open, as was seen.
         if let Some(pace) = &mut self.pace {
             let _ = pace.take(self.sent, now);
@@ -155,6 +174,12 @@ impl<J> Lane<J> {
         }
     }
 
+    /// What a job that was sent at `sent`, and could cost so many points, has cost. `balance`: what
+    /// its answer says of them.
+    pub(crate) fn settle(&mut self, points: u32, sent: Instant, balance: Option<Balance>, now: Instant) {
+        self.points.settle(points, sent, balance, now);
+    }
+
     /// Nothing goes for `pause` from `now` on. A pause that ends later stays in force.
     pub(crate) fn pause(&mut self, now: Instant, pause: Duration) {
         let until = now + pause.min(MAX_PAUSE);
@@ -181,6 +206,7 @@ mod tests {
 
     use super::{Lane, Next};
     use crate::settings::{Limits, Rate};
+    use crate::task::Balance;
     use crate::task::Priority::{Backfill, Mutation, Polling};
 
     fn limits(allowed: u32, concurrent: usize) -> Option<Limits> {
@@ -207,7 +233,7 @@ mod tests {
         for (priority, job) in
             [(Backfill, 5), (Polling, 3), (Backfill, 6), (Mutation, 1), (Polling, 4), (Mutation, 2)]
         {
-            lane.push(priority, job);
+            lane.push(priority, 0, job);
         }
         let now = Instant::now();
         for job in 1..=6 {
@@ -220,10 +246,10 @@ mod tests {
     #[test]
     fn what_goes_again_goes_before_its_equals() {
         let mut lane = Lane::new();
-        lane.push(Polling, 2);
-        lane.push(Mutation, 1);
-        lane.push_first(Backfill, 4);
-        lane.push_first(Backfill, 3);
+        lane.push(Polling, 0, 2);
+        lane.push(Mutation, 0, 1);
+        lane.push_first(Backfill, 0, 4);
+        lane.push_first(Backfill, 0, 3);
         let now = Instant::now();
         for job in 1..=4 {
             assert_eq!(next(&mut lane, now), Next::Send(job));
@@ -235,11 +261,11 @@ mod tests {
         let mut lane = Lane::new();
         let (begun, now) = a_minute();
         lane.set_limits(limits(10, 10), begun);
-        lane.push(Backfill, "first");
-        lane.push(Backfill, "second");
+        lane.push(Backfill, 0, "first");
+        lane.push(Backfill, 0, "second");
         assert_eq!(next(&mut lane, now), Next::Send("first"));
         let Next::At(at) = next(&mut lane, now) else { panic!("the permit has been taken") };
-        lane.push(Mutation, "late and urgent");
+        lane.push(Mutation, 0, "late and urgent");
         assert_eq!(next(&mut lane, now), Next::At(at));
         assert_eq!(next(&mut lane, at), Next::Send("late and urgent"));
     }
@@ -250,8 +276,8 @@ mod tests {
         let (begun, now) = a_minute();
         lane.set_limits(limits(1, 1), begun);
         assert_eq!(next(&mut lane, now), Next::Wait);
-        lane.push(Polling, 1);
-        lane.push(Polling, 2);
+        lane.push(Polling, 0, 1);
+        lane.push(Polling, 0, 2);
         assert_eq!(next(&mut lane, now), Next::Send(1));
         let later = now + Duration::from_secs(5);
         assert_eq!(next(&mut lane, later), Next::Wait);
@@ -260,12 +286,34 @@ mod tests {
     }
 
     #[test]
+    fn what_costs_points_waits_for_them_with_all_behind_it() {
+        let mut lane = Lane::new();
+        let now = Instant::now();
+        for (priority, points, job) in [(Backfill, 10, 3), (Polling, 600, 2), (Mutation, 500, 1)] {
+            lane.push(priority, points, job);
+        }
+        assert_eq!(next(&mut lane, now), Next::Send(1));
+        assert_eq!(next(&mut lane, now), Next::Wait, "nobody knows yet how many there are");
+        let balance =
+            Balance { available: 400.0, per_second: 100.0, maximum: Some(1000.0), spent: Some(10.0) };
+        lane.finish(lane.last_sent(), false);
+        lane.settle(500, now, Some(balance), now);
+        let at = now + Duration::from_secs(2);
+        assert_eq!(next(&mut lane, now), Next::At(at));
+        assert_eq!(next(&mut lane, at), Next::Send(2));
+        assert!(matches!(next(&mut lane, at), Next::At(later) if later > at));
+        lane.finish(lane.last_sent(), false);
+        lane.settle(600, at, Some(balance), at);
+        assert_eq!(next(&mut lane, at), Next::Send(3));
+    }
+
+    #[test]
     fn a_pause_holds_and_the_longer_one_wins() {
         let mut lane = Lane::new();
         let now = Instant::now();
         lane.pause(now, Duration::from_secs(60));
         lane.pause(now, Duration::from_secs(5));
-        lane.push(Mutation, 1);
+        lane.push(Mutation, 0, 1);
         let end = now + Duration::from_secs(60);
         assert_eq!(next(&mut lane, end - Duration::from_millis(1)), Next::At(end));
         assert_eq!(next(&mut lane, end), Next::Send(1));
@@ -285,8 +333,8 @@ mod tests {
         let mut lane = Lane::new();
         let (begun, now) = a_minute();
         lane.set_limits(limits(1, 9), begun);
-        lane.push(Polling, 1);
-        lane.push(Polling, 2);
+        lane.push(Polling, 0, 1);
+        lane.push(Polling, 0, 2);
         lane.set_limits(limits(1, 9), now);
         assert_eq!(next(&mut lane, now), Next::Send(1));
         lane.set_limits(limits(1, 9), now);
@@ -296,7 +344,7 @@ mod tests {
     #[test]
     fn limits_that_are_new_hold_the_first_request() {
         let mut lane = Lane::new();
-        lane.push(Polling, 1);
+        lane.push(Polling, 0, 1);
         let now = Instant::now();
         lane.set_limits(limits(1, 9), now);
         let Next::At(at) = next(&mut lane, now) else { panic!("another process may have sent just now") };
@@ -311,7 +359,7 @@ mod tests {
     fn queued_jobs_can_be_taken_back() {
         let mut lane = Lane::new();
         for job in 1..=3 {
-            lane.push(Backfill, job);
+            lane.push(Backfill, 0, job);
         }
         assert_eq!(lane.take(|&job| job == 2), Some(2));
         assert_eq!(lane.take(|&job| job == 2), None);
@@ -337,7 +385,7 @@ mod tests {
             (Backfill, "page"),
             (Mutation, "search 0"),
         ] {
-            lane.push(priority, job);
+            lane.push(priority, 0, job);
         }
         let mut at = now;
         let mut order = Vec::new();
@@ -351,7 +399,7 @@ mod tests {
         assert_eq!(order, [("search 0", 0), ("look", 0), ("page", 0), ("search 1", 5), ("search 2", 10)]);
         // The same again change nothing, and neither does one that the lane doesn't have.
         lane.set_budgets(&[search], at);
-        lane.push(Polling, "search 3");
+        lane.push(Polling, 0, "search 3");
         let soon = at + Duration::from_secs(1);
         assert!(
             matches!(lane.next(soon, of_searches), Next::At(later) if later > at + Duration::from_secs(4))
@@ -367,7 +415,7 @@ mod tests {
         let all = Rate { allowed_requests: NonZeroU32::new(10).unwrap(), interval: Duration::from_secs(1) };
         lane.set_budgets(&[all], begun);
         for job in 1..=3 {
-            lane.push(Polling, job);
+            lane.push(Polling, 0, job);
         }
         assert_eq!(lane.next(now, |_| &[0]), Next::Send(1));
         lane.finish(lane.last_sent(), true);

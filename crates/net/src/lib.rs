@@ -44,6 +44,10 @@
 //! A permit is taken before a task is chosen, and then the most urgent one gets it: a mutation
 //! that arrives while backfills wait goes first.
 //!
+//! Where an API counts points, a task says how many it may cost. They are set aside until its answer
+//! tells what it has cost and what is left; a task for which there are not enough waits, and all
+//! behind it. Until an answer has told, tasks go one after another.
+//!
 //! # Panics
 //! A panic while a response is being interpreted costs that response only: its completion carries
 //! [`Panicked`] in place of the value, so that nobody waits for it in vain. If the thread itself
@@ -63,6 +67,7 @@ mod lane;
 mod memory;
 mod outbox;
 mod pace;
+mod points;
 mod proxy;
 mod redirect;
 mod settings;
@@ -78,4 +83,4 @@ pub use handle::Net;
 pub use memory::Room;
 pub use proxy::ProxyUrl;
 pub use settings::{Limits, Rate, Settings};
-pub use task::{Completion, Interpret, Interpretation, LaneId, Priority, Request, Response, Task};
+pub use task::{Balance, Completion, Interpret, Interpretation, LaneId, Priority, Request, Response, Task};

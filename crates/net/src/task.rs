@@ -72,6 +72,25 @@ pub trait Interpretation: Send + 'static {
     fn is_free(&self) -> bool {
         false
     }
+
+    /// What the answer says of the lane's points, where the API counts them. Called on the network
+    /// thread.
+    fn balance(&self) -> Option<Balance> {
+        None
+    }
+}
+
+/// The points of a lane's budget, as an API has told them.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Balance {
+    /// What is left.
+    pub available: f64,
+    /// How much comes back each second; more than 0.
+    pub per_second: f64,
+    /// How much there is at most, where that is known.
+    pub maximum: Option<f64>,
+    /// What the request has cost, where that is known.
+    pub spent: Option<f64>,
 }
 
 /// Turns an outcome into a value, on the network thread. It must not wait for anything.
@@ -88,6 +107,8 @@ pub struct Task<T> {
     /// Which of the lane's further budgets it counts against, by their place; one that the lane
     /// doesn't have is none.
     pub budgets: Vec<usize>,
+    /// How many points it may cost: as many are set aside for it. 0 where the API counts none.
+    pub points: u32,
     /// What to send.
     pub request: Request,
     /// What to make of the outcome.

@@ -10,6 +10,7 @@ use sequin_domain::{
     failure::{Failure, FailureClass},
     timestamp::Timestamp,
 };
+use serde_json::value::RawValue;
 use std::{
     borrow::Cow,
     time::{Duration, SystemTime},
@@ -26,6 +27,18 @@ pub struct Answer {
     pub received_at: SystemTime,
     /// What was asked.
     pub url: Url,
+}
+
+/// What an API says of the points that requests cost.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Points {
+    /// What is left.
+    pub available: f64,
+    pub restored_per_second: f64,
+    /// How much there is at most, where it says it.
+    pub maximum: Option<f64>,
+    /// What this request has cost, where it says it.
+    pub spent: Option<f64>,
 }
 
 /// The longest that an API is believed when it asks to be left alone.
@@ -56,20 +69,26 @@ impl Answer {
     /// The same by `errors` alone.
     pub(crate) fn judged(&self, errors: &Errors) -> Result<Cow<'_, str>, Failure> {
         let text = readable(&self.body);
-        if self.status.is_success() && errors.rule(self, &text).is_none() {
-            Ok(text)
-        } else {
-            Err(errors.interpret(self, &text))
-        }
+        let is_refused = || match errors.failed.is_empty() {
+            true => errors.rule(self, &text).is_some(),
+            false => errors.failed_with(&text).is_some(),
+        };
+        if self.status.is_success() && !is_refused() { Ok(text) } else { Err(errors.interpret(self, &text)) }
     }
 
     /// For how long nothing more may be asked, as the API says that its quota is used up.
     pub fn pause(&self, limits: &Limits) -> Option<Duration> {
         let quota = limits.headers.as_ref().filter(|quota| quota.left(self).is_some_and(|left| left < 1.0));
         let until_reset = quota.and_then(|_| limits.reset_in(self));
-        let until_restored = limits.cost.as_ref().and_then(|cost| cost.pause(&readable(&self.body)));
+        let cost = limits.cost.as_ref().filter(|cost| cost.reserve.is_none());
+        let until_restored = cost.and_then(|cost| cost.pause(&readable(&self.body)));
         let used_up = limits.usage.as_ref().and_then(|usage| usage.pause(self));
         until_reset.max(until_restored).max(used_up).filter(|pause| !pause.is_zero())
+    }
+
+    /// What the API says of the points that requests cost, where some are set aside for each.
+    pub fn points(&self, limits: &Limits) -> Option<Points> {
+        limits.cost.as_ref().filter(|cost| cost.reserve.is_some())?.points(&readable(&self.body))
     }
 
     /// The bytes behind a text that [`Answer::text`] gave; `None` where they are the text.
@@ -150,6 +169,22 @@ impl Cost {
     }
 }
 
+impl Cost {
+    fn points(&self, text: &str) -> Option<Points> {
+        let Self { available, restore_per_second, maximum, actual, .. } = self;
+        let pointers = [Some(available), Some(restore_per_second), maximum.as_ref(), actual.as_ref()];
+        let found = pointer::follow(text, pointers).ok()?;
+        let number = |raw: Option<&RawValue>| raw?.get().parse::<f64>().ok().filter(|n| n.is_finite());
+        let [available, restored_per_second, maximum, spent] = found.map(number);
+        Some(Points {
+            available: available?,
+            restored_per_second: restored_per_second.filter(|restored| *restored > 0.0)?,
+            maximum,
+            spent,
+        })
+    }
+}
+
 /// What stood where a text has question marks.
 #[derive(Debug, Clone)]
 pub struct Original {
@@ -206,6 +241,12 @@ impl Errors {
         rules.find(|rule| rule.code.is_none() || rule.code == code)
     }
 
+    /// What an answer has that only failures have.
+    fn failed_with<'a>(&self, text: &'a str) -> Option<&'a RawValue> {
+        let found = |at: &Pointer| pointer::follow(text, [Some(at)]).ok()?[0];
+        self.failed.iter().filter_map(found).find(|raw| !is_nothing(raw.get()))
+    }
+
     fn interpret(&self, answer: &Answer, text: &str) -> Failure {
         let [code, message] = [&self.code, &self.message].map(|pointer| word(text, pointer.as_ref()));
         let rule = self.rule(answer, text);
@@ -215,15 +256,26 @@ impl Errors {
         if class != FailureClass::RateLimited && header(&self.should_retry) == Some("true") {
             class = FailureClass::Transient;
         }
+        let failed = || self.failed_with(text).map(|raw| shorten(raw.get()));
         let words = match (code, message) {
             (Some(code), Some(message)) => format!(": {}: {}", shorten(&code), shorten(&message)),
             (Some(word), None) | (None, Some(word)) => format!(": {}", shorten(&word)),
-            (None, None) => String::new(),
+            (None, None) => failed().map(|failed| format!(": {failed}")).unwrap_or_default(),
         };
         let retry_after = header(&self.retry_after).and_then(|value| retry_after(value, answer.received_at));
         let message = format!("the API answered {}{words}", answer.status);
         Failure { class, message, retry_after, may_be_hidden }
     }
+}
+
+/// Whether a JSON value says nothing: null, false, or empty.
+fn is_nothing(json: &str) -> bool {
+    let is_empty = |open: char, close: char| {
+        json.strip_prefix(open)
+            .and_then(|json| json.strip_suffix(close))
+            .is_some_and(|json| json.trim().is_empty())
+    };
+    matches!(json, "null" | "false" | "\"\"") || is_empty('[', ']') || is_empty('{', '}')
 }
 
 /// The text or the number at the pointer.

@@ -2,33 +2,65 @@
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 /// A body as it is declared.
 ///
 /// A text that is nothing but `{name}` becomes the value itself, be it a number. What has no value is left out: a member
 /// of an object, or the whole element of an array that it stands in. An element with the name of several values stands
-/// there once for each. Braces around anything that is no name stay as they are: a query of GraphQL is full of them.
+/// there once for each. Braces around anything that is no name stay as they are.
+///
+/// Two objects stand for something else: `{"$document": "name"}` for the text of that document, in which nothing is filled
+/// in, as a query of GraphQL is full of braces; `{"$words": […]}` for its elements in one text, with spaces in between.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(transparent)]
-pub struct Body(Value);
+#[serde(from = "Value")]
+pub struct Body {
+    template: Value,
+    /// Those that it names.
+    documents: Documents,
+}
+
+impl From<Value> for Body {
+    fn from(template: Value) -> Self {
+        Self { template, documents: Documents::new() }
+    }
+}
+
+/// Texts that bodies name.
+pub(crate) type Documents = BTreeMap<String, Arc<str>>;
 
 /// What can be filled in, by name; `None` for what has no value, an array for what has several.
 pub(crate) type Names<'a> = BTreeMap<&'a str, Option<Value>>;
 
+const DOCUMENT: &str = "$document";
+const WORDS: &str = "$words";
+
 impl Body {
     pub(crate) fn is_object(&self) -> bool {
-        self.0.is_object()
+        self.template.is_object()
+    }
+
+    /// Takes the documents that it names; `Err`: the name of one that is not among `all`.
+    pub(crate) fn take_documents(&mut self, all: &Documents) -> Result<(), String> {
+        let mut names = Vec::new();
+        documents(&self.template, &mut names);
+        for name in names {
+            let text = all.get(name).ok_or_else(|| name.to_owned())?;
+            self.documents.insert(name.to_owned(), text.clone());
+        }
+        Ok(())
     }
 
     /// The JSON with the values of all `names`.
     pub(crate) fn fill(&self, names: &Names) -> String {
-        filled(&self.0, names, false).unwrap_or(Value::Null).to_string()
+        let filling = Filling { names, documents: &self.documents };
+        filling.filled(&self.template, false).unwrap_or(Value::Null).to_string()
     }
 
     /// Its members with the values of all `names`, as parameters of a URL. An array is one text.
     pub(crate) fn fill_query(&self, names: &Names) -> Vec<(String, String)> {
-        let Some(Value::Object(members)) = filled(&self.0, names, false) else { return Vec::new() };
+        let filling = Filling { names, documents: &self.documents };
+        let Some(Value::Object(members)) = filling.filled(&self.template, false) else { return Vec::new() };
         let text = |value: Value| match value {
             Value::Array(parts) => parts.iter().map(as_text).collect::<Vec<_>>().join(" "),
             other => as_text(&other),
@@ -38,31 +70,62 @@ impl Body {
 
     /// Whether it has `{name}` in it.
     pub(crate) fn has(&self, name: &str) -> bool {
-        has(&self.0, name)
+        has(&self.template, name)
     }
 
-    /// The first text that is nothing but a name in braces, and none of `known`.
-    pub(crate) fn unknown(&self, known: &[&str]) -> Option<&str> {
-        unknown(&self.0, known)
+    /// All that stands in braces in its texts, and could be a name.
+    pub(crate) fn names(&self) -> Vec<&str> {
+        let mut names = Vec::new();
+        texts(&self.template, &mut |text| {
+            let behind = text.split('{').skip(1);
+            names.extend(behind.filter_map(|rest| rest.split_once('}')).map(|(name, _)| name));
+        });
+        names
+    }
+
+    /// The first text that is nothing but a name in braces, and not `known`.
+    pub(crate) fn unknown(&self, known: impl Fn(&str) -> bool) -> Option<&str> {
+        let mut unknown = None;
+        texts(&self.template, &mut |text| {
+            unknown = unknown.or_else(|| sole_name(text).filter(|name| !known(name)));
+        });
+        unknown
     }
 }
 
 fn has(value: &Value, name: &str) -> bool {
+    let braced = format!("{{{name}}}");
+    let mut found = false;
+    texts(value, &mut |text| found |= text.contains(&braced));
+    found
+}
+
+/// Shows each text in a value.
+fn texts<'a>(value: &'a Value, see: &mut impl FnMut(&'a str)) {
     match value {
-        Value::String(text) => text.contains(&format!("{{{name}}}")),
-        Value::Array(elements) => elements.iter().any(|element| has(element, name)),
-        Value::Object(members) => members.values().any(|member| has(member, name)),
-        Value::Null | Value::Bool(_) | Value::Number(_) => false,
+        Value::String(text) => see(text),
+        Value::Array(elements) => elements.iter().for_each(|element| texts(element, see)),
+        Value::Object(members) => members.values().for_each(|member| texts(member, see)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
 }
 
-fn unknown<'a>(value: &'a Value, known: &[&str]) -> Option<&'a str> {
+/// The names of documents in a value.
+fn documents<'a>(value: &'a Value, names: &mut Vec<&'a str>) {
     match value {
-        Value::String(text) => sole_name(text).filter(|name| !known.contains(name)),
-        Value::Array(elements) => elements.iter().find_map(|element| unknown(element, known)),
-        Value::Object(members) => members.values().find_map(|member| unknown(member, known)),
-        Value::Null | Value::Bool(_) | Value::Number(_) => None,
+        Value::Object(members) => match operator(members) {
+            Some((DOCUMENT, Value::String(name))) => names.push(name),
+            _ => members.values().for_each(|member| documents(member, names)),
+        },
+        Value::Array(elements) => elements.iter().for_each(|element| documents(element, names)),
+        Value::String(_) | Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
+}
+
+/// What an object stands for that is not itself.
+fn operator(members: &Map<String, Value>) -> Option<(&str, &Value)> {
+    let (key, value) = members.iter().next().filter(|_| members.len() == 1)?;
+    Some((key.as_str(), value))
 }
 
 /// The name that the text consists of.
@@ -72,67 +135,89 @@ fn sole_name(text: &str) -> Option<&str> {
     is_name.then_some(name)
 }
 
-/// `None` where something has no value, and so the whole has none.
-fn filled(value: &Value, names: &Names, is_within_element: bool) -> Option<Value> {
-    match value {
-        Value::String(text) => filled_text(text, names),
-        Value::Array(elements) => {
-            Some(elements.iter().flat_map(|element| repeated(element, names)).collect::<Vec<_>>().into())
+/// A body that is being filled in.
+#[derive(Clone, Copy)]
+struct Filling<'a> {
+    names: &'a Names<'a>,
+    documents: &'a Documents,
+}
+
+impl Filling<'_> {
+    /// `None` where something has no value, and so the whole has none.
+    fn filled(self, value: &Value, is_within_element: bool) -> Option<Value> {
+        match value {
+            Value::String(text) => self.filled_text(text),
+            Value::Array(elements) => Some(self.elements(elements).into()),
+            Value::Object(members) => match operator(members) {
+                Some((DOCUMENT, Value::String(name))) => {
+                    self.documents.get(name).map(|text| Value::from(&**text))
+                }
+                Some((WORDS, Value::Array(words))) => {
+                    let words: Vec<String> = self.elements(words).iter().map(as_text).collect();
+                    (!words.is_empty()).then(|| words.join(" ").into())
+                }
+                _ => self.object(members, is_within_element).map(Value::from),
+            },
+            Value::Null | Value::Bool(_) | Value::Number(_) => Some(value.clone()),
         }
-        Value::Object(members) => {
-            let mut object = Map::new();
-            for (key, member) in members {
-                match filled(member, names, is_within_element) {
-                    Some(member) => drop(object.insert(key.clone(), member)),
-                    None if is_within_element => return None,
-                    None => {}
+    }
+
+    fn object(self, members: &Map<String, Value>, is_within_element: bool) -> Option<Map<String, Value>> {
+        let mut object = Map::new();
+        for (key, member) in members {
+            match self.filled(member, is_within_element) {
+                Some(member) => drop(object.insert(key.clone(), member)),
+                None if is_within_element => return None,
+                None => {}
+            }
+        }
+        Some(object)
+    }
+
+    fn elements(self, elements: &[Value]) -> Vec<Value> {
+        elements.iter().flat_map(|element| self.repeated(element)).collect()
+    }
+
+    /// An element of an array, once for each value of a name in it that has several.
+    fn repeated(self, element: &Value) -> Vec<Value> {
+        let several = self.names.iter().find_map(|(name, value)| match value {
+            Some(Value::Array(values)) if has(element, name) => Some((*name, values)),
+            _ => None,
+        });
+        let Some((name, values)) = several else {
+            return self.filled(element, true).into_iter().collect();
+        };
+        let mut names = self.names.clone();
+        let of_value = |value: &Value| {
+            names.insert(name, Some(value.clone()));
+            Filling { names: &names, documents: self.documents }.filled(element, true)
+        };
+        values.iter().filter_map(of_value).collect()
+    }
+
+    fn filled_text(self, text: &str) -> Option<Value> {
+        if let Some(value) = sole_name(text).and_then(|name| self.names.get(name)) {
+            return value.clone();
+        }
+        let mut filled = String::with_capacity(text.len());
+        let mut rest = text;
+        while let Some((literal, tail)) = rest.split_once('{') {
+            filled.push_str(literal);
+            let named = tail.split_once('}').and_then(|(name, tail)| Some((self.names.get(name)?, tail)));
+            match named {
+                Some((value, tail)) => {
+                    filled.push_str(&as_text(value.as_ref()?));
+                    rest = tail;
+                }
+                None => {
+                    filled.push('{');
+                    rest = tail;
                 }
             }
-            Some(object.into())
         }
-        Value::Null | Value::Bool(_) | Value::Number(_) => Some(value.clone()),
+        filled.push_str(rest);
+        Some(filled.into())
     }
-}
-
-/// An element of an array, once for each value of a name in it that has several.
-fn repeated(element: &Value, names: &Names) -> Vec<Value> {
-    let several = names.iter().find_map(|(name, value)| match value {
-        Some(Value::Array(values)) if has(element, name) => Some((*name, values)),
-        _ => None,
-    });
-    let Some((name, values)) = several else {
-        return filled(element, names, true).into_iter().collect();
-    };
-    let mut names = names.clone();
-    let of_value = |value: &Value| {
-        names.insert(name, Some(value.clone()));
-        filled(element, &names, true)
-    };
-    values.iter().filter_map(of_value).collect()
-}
-
-fn filled_text(text: &str, names: &Names) -> Option<Value> {
-    if let Some(value) = sole_name(text).and_then(|name| names.get(name)) {
-        return value.clone();
-    }
-    let mut filled = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some((literal, tail)) = rest.split_once('{') {
-        filled.push_str(literal);
-        let named = tail.split_once('}').and_then(|(name, tail)| Some((names.get(name)?, tail)));
-        match named {
-            Some((value, tail)) => {
-                filled.push_str(&as_text(value.as_ref()?));
-                rest = tail;
-            }
-            None => {
-                filled.push('{');
-                rest = tail;
-            }
-        }
-    }
-    filled.push_str(rest);
-    Some(filled.into())
 }
 
 /// A value within a text, or in a URL.
@@ -149,7 +234,7 @@ mod tests {
         let known = ["since", "before", "after", "limit", "ids"].map(|name| (name, None));
         let given = names.iter().map(|(name, value)| (*name, Some(value.clone())));
         let names: Names = known.into_iter().chain(given).collect();
-        serde_json::from_str(&Body(body).fill(&names)).unwrap()
+        serde_json::from_str(&Body::from(body).fill(&names)).unwrap()
     }
 
     #[test]
@@ -172,7 +257,7 @@ mod tests {
 
     #[test]
     fn a_query_lacks_the_conditions_without_a_value() {
-        let body = Body(json!({
+        let body = Body::from(json!({
             "q": ["SELECT Id FROM T WHERE Id != null", "AND At >= {since}", "AND Id < '{after}'", "LIMIT {limit}"],
             "plain": "x"
         }));
@@ -196,6 +281,27 @@ mod tests {
     }
 
     #[test]
+    fn a_document_stands_there_as_it_is() {
+        let query = "query($first: Int) { items(first: $first) { nodes {limit} pageInfo { endCursor } } }";
+        let mut body = Body::from(json!({"query": {"$document": "items"}, "first": "{limit}"}));
+        assert_eq!(body.take_documents(&Documents::new()), Err("items".to_owned()));
+        body.take_documents(&[("items".to_owned(), query.into())].into()).unwrap();
+        assert_eq!(body.names(), ["limit"]);
+        let filled = body.fill(&[("limit", Some(250.into()))].into());
+        assert_eq!(serde_json::from_str::<Value>(&filled).unwrap(), json!({"query": query, "first": 250}));
+    }
+
+    #[test]
+    fn words_that_have_no_value_are_left_out() {
+        let words = ["status:any", "created_at:>='{since}'", "created_at:<'{before}'"];
+        let body = json!({"query": {"$words": words}, "other": {"$words": ["{after}"]}, "x": {"$else": "y"}});
+        assert_eq!(fill(body.clone(), &[]), json!({"query": "status:any", "x": {"$else": "y"}}));
+        let filled = fill(body, &[("before", "7".into()), ("after", 3.into())]);
+        assert_eq!(filled["query"], "status:any created_at:<'7'");
+        assert_eq!(filled["other"], "3");
+    }
+
+    #[test]
     fn a_query_of_graphql_keeps_its_braces() {
         let query = "query($first: Int) { items(first: $first) { nodes {id} pageInfo { endCursor } } }";
         let body =
@@ -207,9 +313,10 @@ mod tests {
 
     #[test]
     fn names_are_known() {
-        let body = Body(json!({"a": [{"b": "{since}"}], "c": "at {after}", "d": "{ids }"}));
+        let body = Body::from(json!({"a": [{"b": "{since}"}], "c": "at {after}", "d": "{ids }"}));
         assert!(body.has("since") && body.has("after") && !body.has("limit"));
-        assert_eq!(body.unknown(&["since"]), None);
-        assert_eq!(body.unknown(&["after"]), Some("since"));
+        assert_eq!(body.unknown(|name| name == "since"), None);
+        assert_eq!(body.unknown(|name| name == "after"), Some("since"));
+        assert_eq!(body.names(), ["since", "after", "ids "]);
     }
 }

@@ -3,7 +3,7 @@
 use crate::{
     answer::Answer,
     declaration::{
-        Batch, CollectionRef, OptionPath, OptionValues, Pagination, Paths, Together, UpdatedBound,
+        Batch, CollectionRef, OptionPath, OptionValues, Pagination, ParentList, Paths, Together, UpdatedBound,
     },
     pages::{After, List},
     pointer::{self, Pointer},
@@ -21,6 +21,7 @@ use sequin_domain::{
 };
 use std::{
     collections::{BTreeMap, VecDeque},
+    num::NonZeroU32,
     sync::Arc,
 };
 
@@ -46,6 +47,8 @@ pub struct Page {
     pub unread: Option<Unread>,
     /// The API's clock when it answered.
     pub date: Timestamp,
+    /// Whether what the position names is missing.
+    pub is_missing: bool,
     /// With what the API need not give the answer again. Whether there is another page by now need not show in this one: where
     /// it could be, there is none of that.
     pub known: Option<Arc<Known>>,
@@ -94,6 +97,7 @@ impl Page {
             parents: Vec::new(),
             unread: None,
             date: answer.date(),
+            is_missing: false,
             known: None,
         }
     }
@@ -200,14 +204,36 @@ impl Listing {
         collection.updated.as_ref().zip(self.changed_since).filter(|_| is_of_changes)
     }
 
+    /// How the parents of the collection are listed for its sake, where it is otherwise than for their own.
+    pub(crate) fn parents_list(&self, level: usize) -> Option<&ParentList> {
+        let is_of_parents = level + 2 == self.collection.levels().len();
+        self.collection.parent.as_ref()?.list.as_ref().filter(|_| is_of_parents)
+    }
+
+    /// How many points the page at `position` may cost, where the API counts them.
+    pub fn points(&self, position: &Position) -> u32 {
+        let Some(cost) = &self.collection.declaration.rate_limit.cost else { return 0 };
+        let level = position.level();
+        let own = match (&position.reading().beneath, self.subject) {
+            (Beneath::Objects { .. }, _) | (_, Subject::Tombstones) => None,
+            _ => match self.parents_list(level) {
+                Some(list) => list.cost,
+                None => self.collection.levels().get(level).and_then(|collection| collection.cost),
+            },
+        };
+        own.or(cost.reserve).map_or(0, NonZeroU32::get)
+    }
+
     /// How the list of a level, which is one of `collection`, is cut into pages.
-    pub(crate) fn pagination<'a>(&self, collection: &'a CollectionRef, level: usize) -> &'a Pagination {
+    pub(crate) fn pagination<'a>(&'a self, collection: &'a CollectionRef, level: usize) -> &'a Pagination {
         let own = match self.subject {
             Subject::Tombstones => {
                 collection.deleted.as_ref().and_then(|deleted| deleted.pagination.as_ref())
             }
             Subject::Objects => {
-                self.look(collection, level).and_then(|(updated, _)| updated.pagination.as_ref())
+                let of_parents = self.parents_list(level).and_then(|list| list.pagination.as_ref());
+                let of_changes = || self.look(collection, level)?.0.pagination.as_ref();
+                of_parents.or_else(of_changes)
             }
         };
         own.unwrap_or_else(|| collection.pagination())
@@ -215,15 +241,31 @@ impl Listing {
 
     /// What the answer to the request at `position` says.
     pub fn interpret(&self, position: &Position, answer: &Answer) -> Result<Page, Failure> {
-        let text = match answer.text(&self.collection.declaration) {
+        let found = answer.text(&self.collection.declaration).and_then(|text| {
+            if self.says_missing(position, &text) {
+                let problem = "the API says that what was to be listed is not there";
+                return Err(Failure::new(FailureClass::Missing, problem));
+            }
+            Ok(text)
+        });
+        let text = match found {
             Ok(text) => text,
             Err(failure) => return self.refused(position, answer, failure),
         };
         self.read(position, answer, &text).map_err(|problem| answer.bad_data(problem))
     }
 
+    /// Whether an answer that is no failure says that there is nothing of which this could be the list.
+    fn says_missing(&self, position: &Position, text: &str) -> bool {
+        let levels = self.collection.levels();
+        let at = levels.get(position.level()).and_then(|collection| collection.missing.as_ref());
+        let Some(at) = at.filter(|_| self.subject == Subject::Objects) else { return false };
+        pointer::follow(text, [Some(at)]).is_ok_and(|[found]| found.is_some_and(|raw| raw.get() == "null"))
+    }
+
     /// What it means that the list at `position` can't be read: others may go on without it.
     fn refused(&self, position: &Position, answer: &Answer, failure: Failure) -> Result<Page, Failure> {
+        let is_missing = failure.class == FailureClass::Missing;
         let past = match failure.class {
             FailureClass::Missing => position.past_missing(),
             FailureClass::Permission => position.past_forbidden(),
@@ -235,7 +277,14 @@ impl Listing {
                 // What is surely missing is known to have no children.
                 let parent = position.reading().beneath.id().filter(|_| position.is_at_start_of_list());
                 let parents = parent.filter(|_| unread.is_none()).map(str::to_owned).into_iter().collect();
-                Ok(Page { next, unread, parents, listed: itself(position), ..Page::empty(answer) })
+                Ok(Page {
+                    next,
+                    unread,
+                    parents,
+                    listed: itself(position),
+                    is_missing,
+                    ..Page::empty(answer)
+                })
             }
             Err(NothingMissing) => Err(failure),
         }
@@ -327,7 +376,7 @@ impl Listing {
         let Reading { beneath, after, .. } = position.reading();
         let level = position.level();
         let list = read_list(parents, self.pagination(parents, level), beneath, answer, text)?;
-        let pagination = child.pagination();
+        let pagination = child.pagination().embedded();
         let shape = parents.shape();
         let created_at = shape.created_at.as_ref();
         // What is embedded are the children themselves, and not others that these stand beneath.
@@ -339,6 +388,7 @@ impl Listing {
         let (mut records, mut rejected) = (Vec::<Record>::new(), Vec::<Rejected>::new());
         let mut unfinished = VecDeque::new();
         let mut created = Vec::with_capacity(list.items.len());
+        let mut changed = Vec::new();
         let mut ids = Vec::with_capacity(list.items.len());
         let mut with_children = Vec::new();
         let mut together = Vec::new();
@@ -356,9 +406,11 @@ impl Listing {
                 continue;
             }
             has_young = true;
-            let start = match children.map(|children| pagination.read_embedded(children.get())) {
+            // A look at parents is over with their changes, whatever their children say.
+            changed.extend(changed_since.map(|_| updated));
+            let start = match children.map(|children| pagination.read(children.get(), answer)) {
                 Some(Ok(children)) => {
-                    let first = read_objects(reader, pagination, &children, &After::start(), Some(&id))?;
+                    let first = read_objects(reader, &pagination, &children, &After::start(), Some(&id))?;
                     records.extend(first.records);
                     rejected.extend(first.rejected);
                     with_children.push(id.clone());
@@ -386,7 +438,9 @@ impl Listing {
             true => None,
             false => self.pagination(parents, level).next(&list, &ids, after)?.filter(|_| !is_over),
         };
-        let changed = records.iter().map(|record| record.updated_at).collect();
+        if changed_since.is_none() {
+            changed.extend(records.iter().map(|record| record.updated_at));
+        }
         remove_repetitions(&mut records);
         let listed = match beneath.id() {
             None => ids,

@@ -3,10 +3,10 @@
 use crate::{
     answer::Answer,
     declaration::{Batch, CollectionRef, Pagination},
+    pointer::{self, Pointer},
     record::{Reader, Record, Rejected, unscoped},
-    request::{Request, at_path},
+    request::{Draft, Request, at_path},
 };
-use http::{HeaderMap, Method};
 use sequin_domain::failure::{Failure, FailureClass};
 use serde_json::value::RawValue;
 use url::Url;
@@ -21,16 +21,7 @@ pub fn request(
     if let Some(batch) = batch_of_one(collection) {
         return Some(batch.request(base, &[upstream_id.to_owned()], properties));
     }
-    let url = url(base, collection, upstream_id)?;
-    Some(Request { method: Method::GET, url, headers: HeaderMap::new(), body: None })
-}
-
-/// How single objects are read, where that is as many are.
-fn batch_of_one(collection: &CollectionRef) -> Option<&Batch> {
-    collection.batch.as_ref().filter(|batch| batch.retrieves)
-}
-
-fn url(base: &Url, collection: &CollectionRef, upstream_id: &str) -> Option<Url> {
+    let retrieve = collection.retrieve.as_ref()?;
     let (parent_id, id) = match collection.scoped {
         true => unscoped(upstream_id)?,
         false => (String::new(), upstream_id),
@@ -39,7 +30,14 @@ fn url(base: &Url, collection: &CollectionRef, upstream_id: &str) -> Option<Url>
         "id" => Some(id),
         _ => Some(parent_id.as_str()),
     };
-    Some(at_path(base, &collection.retrieve.as_ref()?.fill_path(value)))
+    let mut draft = Draft::new(at_path(base, &retrieve.path.fill_path(value)), retrieve.body.as_ref());
+    draft.fill_body(|name| matches!(name, "id" | "parent.id"), value);
+    Some(draft.whole())
+}
+
+/// How single objects are read, where that is as many are.
+fn batch_of_one(collection: &CollectionRef) -> Option<&Batch> {
+    collection.batch.as_ref().filter(|batch| batch.retrieves)
 }
 
 /// What the answer says of the object that was asked for; that it is missing means that it is deleted.
@@ -58,7 +56,17 @@ pub fn interpret(
         Err(failure) => return Err(failure),
     };
     let object = match batch {
-        None => text.trim(),
+        None => {
+            let whole = Pointer::default();
+            let record = collection.retrieve.as_ref().map_or(&whole, |retrieve| &retrieve.record);
+            let [object] = pointer::follow(text.trim(), [Some(record)])
+                .map_err(|_| answer.bad_data("it is not JSON"))?;
+            match object.map(RawValue::get) {
+                Some("null") if !record.is_root() => return Ok(Ok(Record::gone(upstream_id))),
+                Some(object) => object,
+                None => return Err(answer.bad_data(format!("it has no object at {record}"))),
+            }
+        }
         Some(batch) => {
             let list = Pagination::whole(batch.items.clone()).read(&text, answer);
             let list = list.map_err(|problem| answer.bad_data(problem))?;
@@ -68,9 +76,6 @@ pub fn interpret(
             }
         }
     };
-    if serde_json::from_str::<&RawValue>(&text).is_err() {
-        return Err(answer.bad_data("it is not JSON"));
-    }
     let parent_id =
         collection.scoped.then(|| unscoped(upstream_id)).flatten().map(|(parent_id, _)| parent_id);
     match Reader::new(collection, answer.original(&text)).read(object, parent_id.as_deref()) {

@@ -2,7 +2,7 @@
 
 use crate::{
     answer::Answer,
-    declaration::Pagination,
+    declaration::{Connection, Pagination},
     link, origin,
     pointer::{self, Pointer},
 };
@@ -91,12 +91,14 @@ impl Pagination {
     pub(crate) fn parameters(&self, after: &After) -> Vec<(&str, Option<Value>)> {
         let size = self.page_size().map(|size| (&size.parameter, Some(Value::from(size.value))));
         let place = match (self, after) {
-            (Self::IdCursor { parameter, .. }, After::Ids(ids)) => {
-                Some((parameter, ids.front().map(|id| Value::from(id.as_str()))))
+            (Self::IdCursor { parameter, tail, .. }, After::Ids(ids)) => {
+                let sent = |id: &String| Value::from(if *tail { tail_of(id) } else { id.as_str() });
+                Some((parameter, ids.front().map(sent)))
             }
-            (Self::Cursor { parameter, .. }, After::Given(cursor)) => {
-                Some((parameter, Some(Value::from(cursor.as_str()))))
-            }
+            (
+                Self::Cursor { parameter, .. } | Self::Connection(Connection { parameter, .. }),
+                After::Given(cursor),
+            ) => Some((parameter, Some(Value::from(cursor.as_str())))),
             (Self::Page { parameter, first, .. }, after) => {
                 let page = if let After::Number(page, _) = after { *page } else { *first };
                 Some((parameter, Some(Value::from(page))))
@@ -107,6 +109,7 @@ impl Pagination {
             (
                 Self::IdCursor { parameter, .. }
                 | Self::Cursor { parameter, .. }
+                | Self::Connection(Connection { parameter, .. })
                 | Self::Offset { parameter, .. },
                 _,
             ) => Some((parameter, None)),
@@ -123,7 +126,9 @@ impl Pagination {
     /// The page in the answer.
     pub(crate) fn read<'a>(&self, text: &'a str, answer: &Answer) -> Result<List<'a>, String> {
         let next = match self {
-            Self::Cursor { next, .. } | Self::NextUrl { next, .. } => Some(next),
+            Self::Cursor { next, .. }
+            | Self::NextUrl { next, .. }
+            | Self::Connection(Connection { next, .. }) => Some(next),
             _ => None,
         };
         let (items, more, next) = self.find(text, next)?;
@@ -133,7 +138,7 @@ impl Pagination {
             Self::IdCursor { .. } | Self::None { .. } if more.is_some() => Rest::More,
             Self::IdCursor { .. } if !items.is_empty() => Rest::Perhaps,
             Self::IdCursor { .. } | Self::None { .. } => Rest::Nothing,
-            Self::Cursor { .. } => match next.map(cursor).transpose()?.flatten() {
+            Self::Cursor { .. } | Self::Connection(_) => match next.map(cursor).transpose()?.flatten() {
                 None if more == Some(true) => {
                     return Err("it says that there is more, and gives no cursor".into());
                 }
@@ -172,12 +177,6 @@ impl Pagination {
     /// Whether a page with so many objects has no room for more.
     fn fills(&self, items: usize) -> bool {
         self.page_size().is_some_and(|size| items >= size.value as usize)
-    }
-
-    /// The first page of a list that stands in another object.
-    pub(crate) fn read_embedded<'a>(&self, text: &'a str) -> Result<List<'a>, String> {
-        let (items, more, _) = self.find(text, None)?;
-        Ok(List { items, rest: if more == Some(false) { Rest::Nothing } else { Rest::More } })
     }
 
     #[allow(clippy::type_complexity, reason = "three things that are found in one go")]
@@ -247,6 +246,11 @@ impl Pagination {
             },
         }
     }
+}
+
+/// What stands behind the last slash.
+fn tail_of(id: &str) -> &str {
+    id.rsplit_once('/').map_or(id, |(_, tail)| tail)
 }
 
 /// Behind the last of these objects.

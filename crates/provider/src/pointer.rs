@@ -32,6 +32,12 @@ impl Pointer {
         Self(vec![key.to_owned()])
     }
 
+    /// The pointer to a key of what this one leads to.
+    pub(crate) fn join(mut self, key: &str) -> Self {
+        self.0.push(key.to_owned());
+        self
+    }
+
     /// The keys that it leads through.
     pub fn keys(&self) -> &[String] {
         &self.0

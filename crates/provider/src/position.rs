@@ -62,7 +62,7 @@ fn unfinished<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<VecDeque
 const MOST_RESTARTS: u8 = 3;
 
 /// What the names of an object's parent begin with in paths.
-const OF_PARENT: &str = "parent.";
+pub(crate) const OF_PARENT: &str = "parent.";
 
 impl Beneath {
     /// The object's id, where it is one.

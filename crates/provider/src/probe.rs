@@ -3,7 +3,7 @@
 use crate::{
     answer::{Answer, word},
     declaration::{Check, Declaration},
-    request::at_path,
+    request::{Draft, Request, at_path},
 };
 use sequin_domain::failure::Failure;
 use url::Url;
@@ -15,12 +15,12 @@ pub struct Identity {
     pub scopes: Option<String>,
 }
 
-pub fn url(base: &Url, check: &Check) -> Url {
+pub fn request(base: &Url, check: &Check) -> Request {
     let mut url = at_path(base, &check.path);
     if !check.query.is_empty() {
         url.query_pairs_mut().extend_pairs(&check.query);
     }
-    url
+    Draft::new(url, check.body.as_ref()).whole()
 }
 
 pub fn interpret(declaration: &Declaration, check: &Check, answer: &Answer) -> Result<Identity, Failure> {

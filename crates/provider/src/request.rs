@@ -5,7 +5,7 @@ use crate::{
     declaration::{Batch, BodyForm, Pagination, Tombstones},
     listing::{Listing, Subject, path_of},
     pages::After,
-    position::{Beneath, Position},
+    position::{Beneath, OF_PARENT, Position},
 };
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, header::CONTENT_TYPE};
@@ -57,6 +57,20 @@ impl<'a> Draft<'a> {
             self.names.insert(name, value);
         } else if let Some(value) = value {
             self.in_url(name, &as_text(&value));
+        }
+    }
+
+    /// Fills in those names of the body that `is_meant` accepts.
+    pub(crate) fn fill_body<'v>(
+        &mut self,
+        is_meant: impl Fn(&str) -> bool,
+        value: impl Fn(&str) -> Option<&'v str>,
+    ) {
+        let Some(body) = self.body else { return };
+        for name in body.names() {
+            if is_meant(name) {
+                self.names.insert(name, value(name).map(Value::from));
+            }
         }
     }
 
@@ -122,16 +136,20 @@ impl Listing {
             // The option is no longer declared: what the base URL answers is no list.
             None => String::new(),
         };
+        let parents = self.parents_list(level).map(|list| &list.body);
         let tie = self.tied.as_deref().zip(look.and_then(|(updated, _)| updated.ties.as_ref()));
         let mut draft = match (elsewhere, tie) {
             (_, Some((_, ties))) => {
                 let path = elsewhere.map_or_else(own_path, |(path, _)| path.to_owned());
                 Draft::new(at_path(base, &path), Some(&ties.body))
             }
-            (Some((path, updated)), None) => Draft::new(at_path(base, path), updated.body.as_ref()),
-            (None, None) => Draft::new(at_path(base, &own_path()), collection.body.as_ref()),
+            (Some((path, updated)), None) => {
+                Draft::new(at_path(base, path), parents.or(updated.body.as_ref()))
+            }
+            (None, None) => Draft::new(at_path(base, &own_path()), parents.or(collection.body.as_ref())),
         }
         .sent_as(collection.body_as);
+        draft.fill_body(|name| name.starts_with(OF_PARENT), value);
         if elsewhere.is_none() {
             for (name, template) in &collection.query {
                 draft.in_url(name, &template.fill(value));
@@ -142,9 +160,8 @@ impl Listing {
             _ => Span { from: self.children_since.map(Timestamp::unix_seconds), before: None },
         };
         let is_own = level + 1 == levels.len();
-        if let Some(created) =
-            collection.created.as_ref().filter(|_| (is_own || level == 0) && elsewhere.is_none())
-        {
+        let is_bounded = elsewhere.is_none() || parents.is_some();
+        if let Some(created) = collection.created.as_ref().filter(|_| (is_own || level == 0) && is_bounded) {
             let written = |second: Option<i64>| {
                 let instant = Timestamp::from_unix_seconds(second?).unwrap_or_default();
                 Some(Value::from(created.format.write(instant)))

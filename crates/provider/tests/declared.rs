@@ -442,6 +442,36 @@ fn what_a_declaration_must_not_say_is_named_by_its_place() {
         (|d| d["collections"][0]["path"] = json!("/items?x=1"), "/collections/0/path: "),
         (|d| d["collections"][0]["path"] = json!("/{parent.id}"), "/collections/0: "),
         (|d| d["collections"][0]["retrieve"] = json!("/items/{key}"), "/collections/0/retrieve: "),
+        (
+            |d| d["collections"][0]["retrieve"] = json!({"path": "/q", "body": {"x": 1}}),
+            "/collections/0/retrieve: ",
+        ),
+        (
+            |d| d["collections"][0]["retrieve"] = json!({"path": "/q", "body": {"x": "{id}", "y": "{z}"}}),
+            "/collections/0/retrieve: ",
+        ),
+        (
+            |d| d["collections"][0]["body"] = json!({"query": {"$document": "no"}}),
+            "/collections/0/body: there is no document \"no\"",
+        ),
+        (
+            |d| d["authentication"][0]["check"] = json!({"path": "/me", "body": {"x": "{key}"}}),
+            "/authentication/0/check/body: ",
+        ),
+        (
+            |d| {
+                nest(d);
+                d["collections"][2]["parent"]["list"] = json!({"body": {}});
+            },
+            "/collections/2/parent/list: ",
+        ),
+        (
+            |d| {
+                nest(d);
+                d["collections"][1]["parent"]["list"] = json!({"body": {"limit": "{limit}"}});
+            },
+            "/collections/1/parent/list/body: ",
+        ),
         (|d| d["collections"][0]["changes"] = json!({}), "/collections/0/changes: "),
         (|d| d["collections"][0]["changes"]["sweep"] = json!(0), "/collections/0/changes/sweep: "),
         (|d| d["collections"][0]["changes"]["poll"] = json!(5), "/collections/0/changes/poll: "),
@@ -926,7 +956,7 @@ fn the_schema_knows_the_same_fields() {
             "occurred_at": {"at": "/at", "format": "unix_seconds"}, "object_type": "/type", "object_id": "/of",
             "lookback": 60, "retention": 3600}});
         let item = &mut d["collections"][0];
-        item["retrieve"] = json!("/items/{id}");
+        item["retrieve"] = json!({"path": "/items/{id}", "record": "/item"});
         item["created"] = json!({"from": "from"});
         item["updated"] = json!({"from": "since", "format": "iso8601"});
         item["deleted"] = json!({"path": "/gone", "id": "/id"});
@@ -976,6 +1006,7 @@ fn the_schema_knows_the_same_fields() {
         ("/writes/idempotency", "/properties/writes/properties/idempotency"),
         ("/collections/0", "/$defs/collection"),
         ("/collections/0/record", "/$defs/record"),
+        ("/collections/0/retrieve", "/$defs/retrieve"),
         ("/collections/0/created", "/$defs/collection/properties/created"),
         ("/collections/0/updated", "/$defs/collection/properties/updated"),
         ("/collections/0/deleted", "/$defs/collection/properties/deleted"),
@@ -1062,6 +1093,49 @@ fn a_body_has_all_parameters() {
         declaration["collections"][0]["changes"] = json!({"poll": 5});
     });
     assert!(elsewhere.contains("/collections/0/updated/body: it goes with a path"), "{elsewhere}");
+}
+
+/// An API of a user's own, with a query of GraphQL.
+#[test]
+fn a_query_stands_in_the_declaration_itself() {
+    let query = "query list($first: Int) { items(first: $first) { nodes { id } pageInfo { hasNextPage endCursor } } }";
+    let items = listing(|declaration| {
+        declaration["documents"] = json!({"items": query});
+        declaration["errors"]["failed"] = json!(["/errors"]);
+        declaration["errors"]["rules"][1] = json!({"status": ["2xx"], "class": "bad_request"});
+        declaration["pagination"] = json!({"kind": "connection", "at": "/data/items", "parameter": "after",
+            "page_size": {"parameter": "first", "value": 2}});
+        declaration["collections"][0]["body"] = json!({
+            "query": {"$document": "items"}, "variables": {"first": "{first}", "after": "{after}"}});
+    });
+    let base = Url::parse(BASE).unwrap();
+    let body = |position: &Position| -> Value {
+        serde_json::from_slice(&items.request(&base, position).body.unwrap()).unwrap()
+    };
+    assert_eq!(body(&start()), json!({"query": query, "variables": {"first": 2}}));
+    let page = |more: bool, cursor: Value| {
+        let info = json!({"hasNextPage": more, "endCursor": cursor});
+        answer(
+            &base,
+            200,
+            &[],
+            &json!({"data": {"items": {"nodes": [{"id": 1}], "pageInfo": info}}}).to_string(),
+        )
+    };
+    let next = items.interpret(&start(), &page(true, json!("x"))).unwrap().next.unwrap();
+    assert_eq!(body(&next)["variables"], json!({"first": 2, "after": "x"}));
+    assert_eq!(items.interpret(&next, &page(false, json!("y"))).unwrap().next, None);
+    for odd in [
+        page(true, Value::Null),
+        answer(&base, 200, &[], r#"{"data": {"items": {"nodes": []}}}"#),
+        answer(&base, 200, &[], r#"{"data": {"items": null}}"#),
+    ] {
+        assert_eq!(items.interpret(&next, &odd).unwrap_err().class, FailureClass::BadData);
+    }
+    let failed = answer(&base, 200, &[], r#"{"data": null, "errors": [{"message": "no such field"}]}"#);
+    let failure = items.interpret(&next, &failed).unwrap_err();
+    assert_eq!(failure.class, FailureClass::BadRequest);
+    assert!(failure.message.contains("no such field"), "{}", failure.message);
 }
 
 #[test]

@@ -297,6 +297,8 @@ def _names(provider: str, served: dict[str, dict[str, Any]]) -> dict[str, str]:
         own = collection.get("kind", name)
         if found := by_path.get(shape) or (own if own in served else None):
             names[name] = found
+    if "metafield" in served:
+        names["metafield"] = "metafield"
     return names
 
 

@@ -62,13 +62,17 @@ class Sync:
         for collection in self.collections:
             truth, live = self.upstream.objects(collection), self.live(collection)
             missing, extra = truth.keys() - live.keys(), live.keys() - truth.keys()
-            other = [key for key in truth.keys() & live.keys() if truth[key] != live[key]]
+            other = [key for key in truth.keys() & live.keys() if not self.alike(truth[key], live[key])]
             for kind, keys in (("missing", missing), ("not upstream", extra), ("different", other)):
                 if keys:
                     found.append(f"{collection}: {len(keys)} {kind}, such as {sorted(keys)[:3]}")
             if other:
                 found.append(f"  upstream {truth[other[0]]}\n  stored   {live[other[0]]}")
         return "\n".join(found)
+
+    def alike(self, upstream: dict[str, Any], stored: dict[str, Any]) -> bool:
+        """Whether an object is stored as the truth shows it."""
+        return upstream == stored
 
     def health(self, collection: str) -> str:
         """What sequin.sync_collections says about the health of one collection."""
@@ -115,6 +119,7 @@ def create_credential(database: Database, upstream: Upstream, name: str = "upstr
         "github": ("token", "token"),
         "hubspot": ("private_app", "token"),
         "salesforce": ("session", "token"),
+        "shopify": ("token", "token"),
     }
     kind, secret = of_provider.get(upstream.provider, ("api_key", "api_key"))
     properties = {"kind": kind, secret: api_key(upstream, name), "base_url": upstream.url}

@@ -58,6 +58,7 @@ COLLECTIONS: tuple[Collection, ...] = (
     Collection("fulfillment", "Fulfillment", "orders.fulfillments", 2, "order", "fulfillments", label="name",
         deletable=False),
     Collection("refund", "Refund", "orders.refunds", 1, "order", "orders", label="note", deletable=False),
+    Collection("return", "Return", "orders.returns", 1, "order", "returns", label="name", deletable=False),
     Collection("fulfillment_order", "FulfillmentOrder", "fulfillmentOrders", 1, "order",
         "merchant_managed_fulfillment_orders", label="fulfillBy", deletable=False),
     Collection("draft_order", "DraftOrder", "draftOrders", 30, scope="draft_orders", subject="DRAFT_ORDER",
@@ -72,6 +73,21 @@ COLLECTIONS: tuple[Collection, ...] = (
     Collection("abandoned_checkout", "AbandonedCheckout", "abandonedCheckouts", 20, scope="orders",
         label="note"),
     Collection("company", "Company", "companies", 10, scope="companies", subject="COMPANY", label="note"),
+    Collection("company_location", "CompanyLocation", "companyLocations", 2, "company", "companies",
+        "COMPANY_LOCATION", label="note"),
+    Collection("market", "Market", "markets", 3, scope="markets", label="name"),
+    Collection("publication", "Publication", "publications", 3, scope="publications"),
+    Collection("page", "Page", "pages", 10, scope="content", subject="PAGE", label="title"),
+    Collection("blog", "Blog", "blogs", 3, scope="content", subject="BLOG", label="title"),
+    Collection("article", "Article", "articles", 6, "blog", "content", "ARTICLE", label="title"),
+    Collection("comment", "Comment", "comments", 2, "article", "content", "COMMENT", label="body"),
+    Collection("url_redirect", "UrlRedirect", "urlRedirects", 8, scope="online_store_navigation",
+        label="target"),
+    Collection("segment", "Segment", "segments", 4, scope="customers", label="name"),
+    Collection("selling_plan_group", "SellingPlanGroup", "sellingPlanGroups", 4, scope="products",
+        label="name"),
+    Collection("menu", "Menu", "menus", 3, scope="online_store_navigation", label="title"),
+    Collection("theme", "OnlineStoreTheme", "themes", 3, scope="themes", label="name"),
     Collection("metafield", "Metafield", "*.metafields", 2, ANY, label="value"),
     Collection("event", "BasicEvent", "events", 0, deletable=False, own=True),
     Collection("deletion_event", "DeletionEvent", "deletionEvents", 0, scope="products", deletable=False,
@@ -91,6 +107,8 @@ NESTED: dict[tuple[str, str], Collection] = {
 } | {
     ("Product", "variants"): BY_NAME["product_variant"],
     ("Order", "fulfillmentOrders"): BY_NAME["fulfillment_order"],
+    ("Company", "locations"): BY_NAME["company_location"],
+    ("Article", "comments"): BY_NAME["comment"],
 }
 """(type, field) → what the parent's field lists."""
 REFERRING: dict[tuple[str, str], tuple[str, str]] = {

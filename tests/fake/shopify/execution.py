@@ -135,11 +135,22 @@ class Run:
         if items is None:
             return self._metafield(source, arguments) if info.field_name == "metafield" else None
         if arguments.get("query"):
-            raise NotHere(f"the fake can't search {info.parent_type.name}.{info.field_name}")
+            items = self._searched(items, info, arguments["query"])
         if is_list_type(get_nullable_type(info.return_type)):
             chosen = items if self.everything else items[: arguments.get("first")]
             return [self.shop.record(each) for each in chosen]
         return self._page(self.lists.of(items, arguments.get("sortKey")), wanted, None)
+
+    def _searched(self, items: list[Item], info: GraphQLResolveInfo, query: str) -> list[Item]:
+        """What of a list that hangs on an object is meant: those are searched as those of the root are."""
+        known = self.schema.search_fields_of(info.parent_type.fields[info.field_name])
+        if not items:
+            return items
+        search = parse(query, self.shop.kind(items[0].id), known)
+        if search.warnings:
+            said = {"path": info.path.as_list(), "query": query, "warnings": search.warnings}
+            self.warnings.append(said)
+        return [each for each in items if search.test(self.shop.record(each))]
 
     def _items_below(self, source: Record, name: str, arguments: dict[str, Any]) -> list[Item] | None:
         id, key = source.item.id, (source.type, name)

@@ -303,6 +303,87 @@ def company(m: Maker) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def return_(m: Maker) -> dict[str, Any]:
+    return {
+        "name": f"{m.parent.get('name', '#')}-R1", "status": m.pick(("OPEN", "REQUESTED", "CLOSED")),
+        "totalQuantity": 1 + m.below(3), "order": {"id": m.parent["id"]},
+    }  # fmt: skip
+
+
+def company_location(m: Maker) -> dict[str, Any]:
+    city, _, code = m.pick(CITIES)
+    address = {"address1": f"{m.below(99)} Quai", "city": city, "countryCode": code, "zip": "8000"}
+    return {
+        "name": f"{city} {m.number % 1000}", "note": m.maybe(m.words()), "externalId": m.maybe(m.token(32)),
+        "currency": "USD", "company": {"id": m.parent["id"]}, "shippingAddress": address,
+        "totalSpent": money(m.amount(9000)),
+    }  # fmt: skip
+
+
+def market(m: Maker) -> dict[str, Any]:
+    return {"name": m.words(1), "handle": f"market-{m.number}", "status": "ACTIVE"}
+
+
+def publication(m: Maker) -> dict[str, Any]:
+    return {"autoPublish": m.pick((True, False)), "supportsFuturePublishing": True}
+
+
+def page(m: Maker) -> dict[str, Any]:
+    title = m.words()
+    return {
+        "title": title, "handle": f"page-{m.number}", "body": f"<p>{title}</p>", "bodySummary": title,
+        "isPublished": True, "publishedAt": m.when,
+    }  # fmt: skip
+
+
+def blog(m: Maker) -> dict[str, Any]:
+    return {"title": m.words(1), "handle": f"blog-{m.number}", "commentPolicy": "MODERATED", "tags": m.tags()}
+
+
+def article(m: Maker) -> dict[str, Any]:
+    title = m.words()
+    return {
+        "title": title, "handle": f"article-{m.number}", "body": f"<p>{title}</p>", "tags": m.tags(),
+        "isPublished": True, "publishedAt": m.when, "blog": {"id": m.parent["id"]},
+        "author": {"name": f"{m.pick(FIRST)} {m.pick(LAST)}"},
+    }  # fmt: skip
+
+
+def comment(m: Maker) -> dict[str, Any]:
+    text = m.words()
+    return {
+        "body": text, "bodyHtml": f"<p>{text}</p>", "status": "PUBLISHED", "article": {"id": m.parent["id"]},
+        "author": {"name": m.pick(FIRST), "email": f"r{m.number}@example.com"},
+    }  # fmt: skip
+
+
+def url_redirect(m: Maker) -> dict[str, Any]:
+    return {"path": f"/old/{m.number}", "target": f"/products/{m.number}"}
+
+
+def segment(m: Maker) -> dict[str, Any]:
+    return {
+        "name": m.words(1), "query": "number_of_orders > 5", "creationDate": m.when, "lastEditDate": m.when,
+    }  # fmt: skip
+
+
+def selling_plan_group(m: Maker) -> dict[str, Any]:
+    name = m.words(1)
+    return {"name": name, "merchantCode": f"plan-{m.number}", "options": ["Delivery every"], "position": 1}
+
+
+def menu(m: Maker) -> dict[str, Any]:
+    title = m.words(1)
+    items = [
+        {"id": gid("MenuItem", m.number), "title": title, "type": "HTTP", "url": "/", "resourceId": None}
+    ]
+    return {"title": title, "handle": f"menu-{m.number}", "isDefault": False, "items": items}
+
+
+def theme(m: Maker) -> dict[str, Any]:
+    return {"name": m.words(1), "role": m.pick(("MAIN", "UNPUBLISHED")), "prefix": f"/t/{m.number % 100}"}
+
+
 def metafield(m: Maker) -> dict[str, Any]:
     value = m.data.get("value", m.words())
     return {

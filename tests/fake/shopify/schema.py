@@ -54,7 +54,11 @@ class Schema:
     @lru_cache  # noqa: B019
     def search_fields(self, field: str) -> dict[str, str]:
         """What the argument `query` of a field of the root is documented to know: name → kind."""
-        found = self.query.fields[field].args.get("query")
+        return self.search_fields_of(self.query.fields[field])
+
+    def search_fields_of(self, field: GraphQLField) -> dict[str, str]:
+        """The same of any field."""
+        found = field.args.get("query")
         return dict(SEARCH_FIELD.findall(found.description or "")) if found else {}
 
 

@@ -21,7 +21,7 @@ from .values import plain
 
 FIRST_NUMBER = 7_300_000_000_000
 """Beyond 32 bits, and beyond what a float has digits for before long, as at Shopify."""
-TOUCHES = {"product_variant", "line_item", "transaction", "fulfillment", "refund"}
+TOUCHES = {"product_variant", "line_item", "transaction", "fulfillment", "refund", "return"}
 """A change of these is a change of their parent. Others, metafields among them, leave it as it was."""
 DEPENDENT: dict[str, tuple[str, ...]] = {}
 for _each in COLLECTIONS:
@@ -113,7 +113,9 @@ class Shop:
         number = of_gid(data["id"])[1] if "id" in data else self._last_number
         shown = self.record(above).fields if above else {}
         maker = objects.Maker(self, rng, number, created, shown, data)
-        made = {**getattr(objects, name)(maker), **data}
+        # `return` is a word of Python's own.
+        make = getattr(objects, name, None) or getattr(objects, f"{name}_")
+        made = {**make(maker), **data}
         id = gid(collection.type, number)
         if name == "inventory_level":
             id += f"?inventory_item_id={of_gid(shown['id'])[1]}"
@@ -249,6 +251,8 @@ class Shop:
             document["updatedAt"] = iso(moment)
         if name == "discount":
             self.inner[id]["discount"]["updatedAt"] = iso(moment)
+        if name == "segment":
+            document["lastEditDate"] = iso(moment)
 
     def _touch_parent(self, collection: Collection, item: Item, moment: float | None) -> None:
         if moment is None or collection.name not in TOUCHES or item.parent is None:

@@ -115,6 +115,8 @@ class Merchant:
             data: dict[str, Any] = {collection.label: mark}
             if collection.name == "discount":
                 data = {"discount": {"title": mark}}
+            elif collection.name == "publication":
+                data = {"autoPublish": rng.random() < 0.5}
             elif collection.name == "fulfillment_order":
                 data = {"fulfillBy": f"2030-01-01T00:00:{rng.randrange(60):02}Z"}
             self._shop.update(collection.name, rng.choice(items).id, data, moment)

@@ -70,6 +70,7 @@ pub fn task(id: u64, priority: Priority, url: &str) -> Task<Outcome> {
         lane: LANE,
         priority,
         budgets: Vec::new(),
+        points: 0,
         request: request(url),
         interpret: Box::new(|result| Outcome { result, pause: None }),
     }

@@ -4,14 +4,14 @@
 
 use http::StatusCode;
 use libfuzzer_sys::fuzz_target;
-use sequin_provider::object;
+use sequin_provider::{object, request::Request};
 use sequin_provider_fuzz::{BASE, Input};
 
 fuzz_target!(|data: &[u8]| {
     let Some(input) = Input::read(data) else { return };
     let id = String::from_utf8_lossy(input.line);
     let collection = input.collection();
-    let Some(url) = object::request(&BASE, collection, &id, &[]).map(|request| request.url) else { return };
+    let Some(Request { url, .. }) = object::request(&BASE, collection, &id, &[]) else { return };
     assert_eq!(url.origin(), BASE.origin());
     assert!(url.query().is_none() && url.fragment().is_none());
     let plain = object::request(&BASE, collection, "x", &[]).expect("the same template").url;

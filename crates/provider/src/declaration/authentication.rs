@@ -1,7 +1,7 @@
 //! The kinds of credentials that an API knows.
 
 use super::TokenSource;
-use crate::{pointer::Pointer, template::Template};
+use crate::{body::Body, pointer::Pointer, template::Template};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
@@ -68,6 +68,8 @@ pub struct Check {
     /// The parameters of the request.
     #[serde(default)]
     pub query: BTreeMap<String, String>,
+    /// It is asked with it, by POST.
+    pub body: Option<Body>,
     /// Where the answer says whose credential it is.
     pub account: Option<Pointer>,
     /// The header that says what the credential may do.

@@ -1,7 +1,8 @@
 //! What a declaration must not say.
 
 use super::{
-    Changes, Collection, Declaration, Feed, Invalid, MOST_LEVELS, OptionPath, Pagination, Paths, fields,
+    Changes, Collection, Declaration, Feed, Invalid, MOST_LEVELS, OptionPath, Pagination, Paths,
+    check_request::check_retrieve, fields,
 };
 use crate::template::Template;
 use http::{HeaderName, HeaderValue};
@@ -42,8 +43,12 @@ impl Declaration {
                 return refuse(format!("/errors/rules/{n}/status"), "a rule needs at least one status");
             }
             let is_good = rule.status.iter().any(|pattern| (200..300).any(|status| pattern.matches(status)));
-            if is_good && (rule.code.is_none() || self.errors.code.is_none()) {
-                return refuse(format!("/errors/rules/{n}"), "for a good status it needs a code");
+            let has_code = rule.code.is_some() && self.errors.code.is_some();
+            if is_good && !has_code && self.errors.failed.is_empty() {
+                return refuse(
+                    format!("/errors/rules/{n}"),
+                    "for a good status it needs a code, or errors.failed",
+                );
             }
             if rule.or_hidden && rule.class != FailureClass::Missing {
                 return refuse(format!("/errors/rules/{n}/or_hidden"), "it is for what is missing");
@@ -114,11 +119,12 @@ impl Declaration {
                 Some(_) => {}
             }
             let pagination = collection.pagination.as_ref().unwrap_or(&self.pagination);
-            if parent.embedded.is_some() && !matches!(pagination, Pagination::IdCursor { .. }) {
-                return refuse(
-                    at("/parent/embedded"),
-                    "only a list that goes on after its last id can begin in its parent",
-                );
+            if parent.embedded.is_some() && !pagination.may_be_embedded() {
+                let problem = "only a list that goes on after its last id, a connection, or one that comes whole can begin in its parent";
+                return refuse(at("/parent/embedded"), problem);
+            }
+            if parent.list.is_some() && parent.embedded.is_none() {
+                return refuse(at("/parent/list"), "it goes with embedded");
             }
         }
         fields::check(&at("/fields"), &collection.fields)?;
@@ -127,16 +133,7 @@ impl Declaration {
             return refuse(at("/scoped"), "it needs a parent");
         }
         if let Some(retrieve) = &collection.retrieve {
-            path(&at("/retrieve"), retrieve)?;
-            let (known, problem) = match collection.scoped {
-                true => {
-                    (&["parent.id", "id"][..], "it must have {parent.id} and {id} in it, and nothing else")
-                }
-                false => (&["id"][..], "it must have {id} in it, and nothing else of its kind"),
-            };
-            if !retrieve.names().eq(known.iter().copied()) {
-                return refuse(at("/retrieve"), problem);
-            }
+            check_retrieve(&at("/retrieve"), retrieve, collection.scoped)?;
         }
         self.check_requests(place, collection)?;
         self.check_writes(place, collection)?;

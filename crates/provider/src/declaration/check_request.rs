@@ -1,8 +1,8 @@
 //! What a declaration must not say of requests with a body.
 
 use super::{
-    BodyForm, Collection, Declaration, Pagination, Parent, Paths, UpdatedBound,
-    check::{Checked, constant_path, refuse},
+    BodyForm, Collection, Declaration, Pagination, Parent, Paths, Retrieve, UpdatedBound,
+    check::{Checked, constant_path, path, refuse},
 };
 use crate::body::Body;
 
@@ -16,7 +16,10 @@ impl Declaration {
             let created = collection.created.iter().flat_map(|created| [&created.from, &created.before]);
             let updated = collection.updated.iter().filter(|updated| updated.path.is_none());
             let names = created.chain(updated.map(|updated| &updated.from)).flatten().cloned().collect();
-            check_body(&at("/body"), body, form, Some(pagination), names)?;
+            check_body(&at("/body"), body, form, Some(pagination), names, collection.parent.is_some())?;
+        }
+        if let Some(parent) = collection.parent.as_ref().and_then(|parent| self.find(&parent.collection)) {
+            self.check_parents_list(&at("/parent/list"), collection, parent)?;
         }
         if let Some(updated) = &collection.updated {
             check_changes(&at("/updated"), updated, form, pagination, is_one_list)?;
@@ -26,7 +29,7 @@ impl Declaration {
         {
             let pagination = deleted.pagination.as_ref().unwrap_or(pagination);
             let names = deleted.from.iter().cloned().collect();
-            check_body(&at("/deleted/body"), body, form, Some(pagination), names)?;
+            check_body(&at("/deleted/body"), body, form, Some(pagination), names, false)?;
         }
         if let Some(batch) = &collection.batch {
             if !is_one_list {
@@ -35,7 +38,7 @@ impl Declaration {
             constant_path(&at("/batch/path"), &batch.path)?;
             let names = ["ids"].into_iter().chain(collection.properties.as_ref().map(|_| "properties"));
             let names = names.map(str::to_owned).collect();
-            check_body(&at("/batch/body"), &batch.body, BodyForm::Json, None, names)?;
+            check_body(&at("/batch/body"), &batch.body, BodyForm::Json, None, names, false)?;
             if batch.retrieves && collection.retrieve.is_some() {
                 return refuse(at("/batch/retrieves"), "there is a retrieve for that");
             }
@@ -49,7 +52,8 @@ impl Declaration {
                 return refuse(at("/together"), problem);
             }
             constant_path(&at("/together/path"), &together.path)?;
-            check_body(&at("/together/body"), &together.body, BodyForm::Json, None, vec!["ids".to_owned()])?;
+            let names = vec!["ids".to_owned()];
+            check_body(&at("/together/body"), &together.body, BodyForm::Json, None, names, false)?;
         }
         match &collection.properties {
             Some(_) if collection.batch.is_none() => {
@@ -88,25 +92,65 @@ fn check_changes(
         None => {}
     }
     if let Some(body) = &updated.body {
-        check_body(&at("/body"), body, form, Some(pagination), from().collect())?;
+        check_body(&at("/body"), body, form, Some(pagination), from().collect(), false)?;
     }
     if let Some(ties) = &updated.ties {
         if !updated.ascending {
             return refuse(at("/ties"), "they go with a list that is ascending");
         }
         let names = from().chain(["id".to_owned()]).collect();
-        check_body(&at("/ties/body"), &ties.body, form, Some(pagination), names)?;
+        check_body(&at("/ties/body"), &ties.body, form, Some(pagination), names, false)?;
     }
     Ok(())
 }
 
-/// `names`: what the body has to have in it, beside the parameters of the pagination.
+/// `place`: that of `retrieve`.
+pub(super) fn check_retrieve(place: &str, retrieve: &Retrieve, is_scoped: bool) -> Checked {
+    path(place, &retrieve.path)?;
+    let (known, problem) = match is_scoped {
+        true => (&["parent.id", "id"][..], "it must have {parent.id} and {id} in it, and nothing else"),
+        false => (&["id"][..], "it must have {id} in it, and nothing else of its kind"),
+    };
+    let is_known = |name: &str| known.contains(&name);
+    let is_right = match &retrieve.body {
+        None => retrieve.path.names().eq(known.iter().copied()),
+        Some(body) if !body.is_object() => {
+            return refuse(format!("{place}/body"), "it must be an object");
+        }
+        Some(body) => {
+            known.iter().all(|name| retrieve.names().any(|own| own == *name))
+                && retrieve.path.names().all(is_known)
+                && body.unknown(is_known).is_none()
+        }
+    };
+    if is_right { Ok(()) } else { refuse(place, problem) }
+}
+
+impl Declaration {
+    /// How the parents of a collection are listed for its sake.
+    fn check_parents_list(&self, place: &str, collection: &Collection, parents: &Collection) -> Checked {
+        let Some(list) = collection.parent.as_ref().and_then(|parent| parent.list.as_ref()) else {
+            return Ok(());
+        };
+        let at = |key: &str| format!("{place}{key}");
+        let own = parents.pagination.as_ref().unwrap_or(&self.pagination);
+        let pagination = list.pagination.as_ref().unwrap_or(own);
+        let bounds = parents.created.iter().flat_map(|created| [&created.from, &created.before]).flatten();
+        let is_looked_at = collection.changes.of_parents;
+        let since = parents.updated.as_ref().and_then(|updated| updated.from.as_ref());
+        let names = bounds.chain(since.filter(|_| is_looked_at)).cloned().collect();
+        check_body(&at("/body"), &list.body, parents.body_as, Some(pagination), names, false)
+    }
+}
+
+/// `names`: what the body has to have in it, beside the parameters of the pagination. `is_beneath`: it knows the parent.
 fn check_body(
     at: &str,
     body: &Body,
     form: BodyForm,
     pagination: Option<&Pagination>,
     mut names: Vec<String>,
+    is_beneath: bool,
 ) -> Checked {
     if !body.is_object() {
         return refuse(at, "it must be an object");
@@ -121,10 +165,11 @@ fn check_body(
     if let Some(missing) = names.iter().find(|name| !body.has(name)) {
         return refuse(at, format!("it must have the parameter {{{missing}}} in it"));
     }
-    let known: Vec<&str> = names.iter().map(String::as_str).collect();
-    match body.unknown(&known) {
+    let is_known =
+        |name: &str| names.iter().any(|known| known == name) || (is_beneath && name.starts_with("parent."));
+    match body.unknown(is_known) {
         Some(unknown) => {
-            refuse(at, format!("{{{unknown}}} is none of its parameters, which are {}", known.join(", ")))
+            refuse(at, format!("{{{unknown}}} is none of its parameters, which are {}", names.join(", ")))
         }
         None => Ok(()),
     }

@@ -54,6 +54,12 @@ fn check_kind(place: &str, kind: &Authentication) -> Checked {
     }
     if let Some(check) = &kind.check {
         constant_path(&at("/check/path"), &check.path)?;
+        if check.body.as_ref().is_some_and(|body| !body.is_object() || body.unknown(|_| false).is_some()) {
+            return refuse(
+                at("/check/body"),
+                "it must be an object, in which there is nothing to be filled in",
+            );
+        }
     }
     kind.token.as_ref().map_or(Ok(()), |token| check_source(&at("/token"), kind, token))
 }

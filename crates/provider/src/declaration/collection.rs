@@ -1,12 +1,17 @@
 //! Collections: where they are listed, what their records look like, how changes and deletes are noticed.
 
-use super::{Fields, Pagination, Writes};
+use super::{Fields, Pagination, Retrieve, Writes};
 use crate::{body::Body, moment::MomentFormat, pointer::Pointer, template::Template};
 use serde::{
     Deserialize, Deserializer,
     de::{SeqAccess, Visitor},
 };
-use std::{collections::BTreeMap, fmt, num::NonZeroUsize, time::Duration};
+use std::{
+    collections::BTreeMap,
+    fmt,
+    num::{NonZeroU32, NonZeroUsize},
+    time::Duration,
+};
 
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -17,7 +22,7 @@ pub struct Collection {
     pub kind: Option<String>,
     pub path: Paths,
     /// Where one object is read.
-    pub retrieve: Option<Template>,
+    pub retrieve: Option<Retrieve>,
     /// Sent with each request for a list.
     #[serde(default)]
     pub query: BTreeMap<String, Template>,
@@ -31,6 +36,10 @@ pub struct Collection {
     pub body_as: BodyForm,
     /// Where it is not the provider's.
     pub pagination: Option<Pagination>,
+    /// Where an answer has `null` if what the list belongs to is missing.
+    pub missing: Option<Pointer>,
+    /// How many points a page may cost, where the API counts them.
+    pub cost: Option<NonZeroU32>,
     /// How objects are read of which lists show no more than the ids.
     pub batch: Option<Batch>,
     /// How the lists beneath several parents are read in one go.
@@ -69,7 +78,9 @@ impl Collection {
             Paths::One(path) => Some(path),
             Paths::ByOption(_) => None,
         };
-        path.into_iter().chain(self.query.values()).flat_map(Template::names)
+        let texts = path.into_iter().chain(self.query.values()).flat_map(Template::names);
+        let of_body = self.body.iter().flat_map(Body::names).filter(|name| name.starts_with("parent."));
+        texts.chain(of_body)
     }
 
     /// Whether one object can be read by its id.
@@ -355,6 +366,19 @@ pub struct Parent {
     pub embedded: Option<Pointer>,
     /// Where a child says whose it is.
     pub id_from: Option<Pointer>,
+    /// How the parents are listed for that, where it is otherwise than for their own sake.
+    pub list: Option<ParentList>,
+}
+
+/// A list of parents that shows their first children too.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ParentList {
+    /// With the parents' bounds in it: of their creation, and of their changes where looks are at those.
+    pub body: Body,
+    pub pagination: Option<Pagination>,
+    /// How many points a page may cost.
+    pub cost: Option<NonZeroU32>,
 }
 
 /// How changes are noticed after the backfill.

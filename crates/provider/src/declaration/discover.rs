@@ -4,7 +4,7 @@ use super::{
     Collection, Declaration, Invalid,
     check::{Checked, constant_path, name, refuse},
 };
-use crate::{kinds::Kind, pointer::Pointer};
+use crate::{body::Documents, kinds::Kind, pointer::Pointer};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use std::{borrow::Cow, collections::BTreeMap};
@@ -46,14 +46,17 @@ impl Discover {
 }
 
 impl KindTemplate {
-    fn expand(&self, kind: &Kind) -> Result<Collection, String> {
+    fn expand(&self, kind: &Kind, documents: &Documents) -> Result<Collection, String> {
         let Kind { collection, name, title, .. } = kind;
         let mut object = self.collection.clone();
         object.values_mut().for_each(|value| fill(value, name));
         for (key, value) in [("name", collection), ("title", title), ("kind", name)] {
             object.insert(key.to_owned(), Value::from(value.as_str()));
         }
-        Collection::deserialize(Value::Object(object)).map_err(|problem| problem.to_string())
+        let mut whole =
+            Collection::deserialize(Value::Object(object)).map_err(|problem| problem.to_string())?;
+        whole.take_documents(documents).map_err(|name| format!("there is no document {name:?}"))?;
+        Ok(whole)
     }
 }
 
@@ -102,14 +105,19 @@ fn fill(value: &mut Value, name: &str) {
 impl Declaration {
     /// The collection that a kind is; `None` where there is no template for it any more.
     pub fn collection_of(&self, kind: &Kind) -> Option<Collection> {
-        self.discover.as_ref()?.template(&kind.template)?.expand(kind).ok()
+        self.made_of(kind, &self.documents())
+    }
+
+    fn made_of(&self, kind: &Kind, documents: &Documents) -> Option<Collection> {
+        self.discover.as_ref()?.template(&kind.template)?.expand(kind, documents).ok()
     }
 
     /// With the collections of these kinds.
     #[must_use]
     pub fn with_kinds(&self, kinds: &[Kind]) -> Self {
         let mut declaration = self.clone();
-        declaration.collections.extend(kinds.iter().filter_map(|kind| self.collection_of(kind)));
+        let documents = self.documents();
+        declaration.collections.extend(kinds.iter().filter_map(|kind| self.made_of(kind, &documents)));
         declaration
     }
 
@@ -125,6 +133,7 @@ impl Declaration {
         if discover.templates.is_empty() {
             return refuse("/discover/templates", "at least one is needed");
         }
+        let documents = self.documents();
         for (n, template) in discover.templates.iter().enumerate() {
             let place = format!("/discover/templates/{n}");
             name(&format!("{place}/name"), &template.name)?;
@@ -144,8 +153,9 @@ impl Declaration {
                 title: "x".to_owned(),
                 template: template.name.clone(),
             };
-            let collection =
-                template.expand(&example).map_err(|problem| Invalid { at: place.clone(), problem })?;
+            let collection = template
+                .expand(&example, &documents)
+                .map_err(|problem| Invalid { at: place.clone(), problem })?;
             self.check_collection(&place, &collection)?;
         }
         Ok(())

@@ -10,6 +10,9 @@ pub struct Errors {
     /// The error's code in the body of an answer.
     pub code: Option<Pointer>,
     pub message: Option<Pointer>,
+    /// Where an answer has anything only if it is a failure, whatever its status.
+    #[serde(default)]
+    pub failed: Vec<Pointer>,
     /// The header that says how long to wait.
     pub retry_after: Option<String>,
     /// The header that says whether a retry makes sense.

@@ -114,4 +114,11 @@ pub struct Cost {
     pub available: Pointer,
     /// How much comes back each second.
     pub restore_per_second: Pointer,
+    /// How much there is at most.
+    pub maximum: Option<Pointer>,
+    /// What this request has cost in the end: what it was worth beyond that has come back.
+    pub actual: Option<Pointer>,
+    /// So much is set aside for a request before it is sent, unless its list says otherwise: what it costs only the answer
+    /// tells, and others may be under way.
+    pub reserve: Option<NonZeroU32>,
 }

@@ -7,26 +7,29 @@ mod check_token;
 mod check_writes;
 mod collection;
 mod discover;
+mod documents;
 mod errors;
 mod fields;
 mod limits;
 mod options;
 mod pagination;
+mod retrieve;
 mod token;
 mod writes;
 
 pub use authentication::{Authentication, Check, Encoded, HeaderText};
 pub use check_token::ACCESS_TOKEN;
 pub use collection::{
-    Batch, BodyForm, Changes, Collection, CreatedBounds, Moment, OptionPath, Parent, Paths, PropertyList,
-    RecordShape, Ties, Together, TogetherErrors, Tombstones, UpdatedBound,
+    Batch, BodyForm, Changes, Collection, CreatedBounds, Moment, OptionPath, Parent, ParentList, Paths,
+    PropertyList, RecordShape, Ties, Together, TogetherErrors, Tombstones, UpdatedBound,
 };
 pub use discover::{Discover, KindTemplate};
 pub use errors::{ErrorRule, Errors, HeaderValue, StatusPattern};
 pub use fields::{Field, FieldType, Fields};
 pub use limits::{Cost, FurtherLimit, Limits, QuotaHeaders, ResetFormat, UsageHeader};
 pub use options::{OptionValues, SyncOption};
-pub use pagination::{PageSize, Pagination};
+pub use pagination::{Connection, PageSize, Pagination};
+pub use retrieve::Retrieve;
 pub use token::{Algorithm, Authorize, ClientAuthentication, Grant, Jwt, TokenAnswer, TokenSource};
 pub use writes::{Encoding, Idempotency, Write, WriteMethod, Writes, Writing};
 
@@ -46,6 +49,12 @@ pub struct Declaration {
     /// Where the API is documented.
     pub documentation: String,
     pub base_url: String,
+    /// Whether each customer has a host of their own, so that a credential has to say where the API is.
+    #[serde(default)]
+    pub needs_base_url: bool,
+    /// Texts that bodies name, such as queries of GraphQL.
+    #[serde(default)]
+    pub documents: BTreeMap<String, String>,
     /// Sent with each request.
     #[serde(default)]
     pub headers: BTreeMap<String, String>,
@@ -109,7 +118,15 @@ pub struct Invalid {
 impl Declaration {
     /// Reads and checks a declaration.
     pub fn parse(json: &str) -> Result<Self, Invalid> {
-        let declaration: Self = read(&discover::expanded(json)?)?;
+        Self::parse_with(json, &[])
+    }
+
+    /// The same of one whose documents stand in files of their own: each by its name.
+    pub fn parse_with(json: &str, documents: &[(&str, &str)]) -> Result<Self, Invalid> {
+        let mut declaration: Self = read(&discover::expanded(json)?)?;
+        let of_files = documents.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned()));
+        declaration.documents.extend(of_files);
+        declaration.hand_out_documents()?;
         declaration.check()?;
         Ok(declaration)
     }

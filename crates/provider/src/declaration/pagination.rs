@@ -15,7 +15,12 @@ pub enum Pagination {
         done: Option<Pointer>,
         parameter: String,
         page_size: PageSize,
+        /// Whether the parameter takes no more of an id than what stands behind its last slash.
+        #[serde(default)]
+        tail: bool,
     },
+    /// A connection of GraphQL: an object with `nodes`, and with `hasNextPage` and `endCursor` in its `pageInfo`.
+    Connection(Connection),
     /// The answer has a cursor for the next page; none, or null, or an empty one at the end.
     Cursor {
         items: Pointer,
@@ -47,6 +52,35 @@ fn one() -> u64 {
     1
 }
 
+/// Where a connection is in an answer, and the parameters of its pages.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(from = "ConnectionAt")]
+pub struct Connection {
+    pub(crate) items: Pointer,
+    pub(crate) has_more: Pointer,
+    pub(crate) next: Pointer,
+    pub(crate) parameter: String,
+    pub(crate) page_size: Option<PageSize>,
+}
+
+/// The same as it is declared.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ConnectionAt {
+    at: Pointer,
+    parameter: String,
+    page_size: Option<PageSize>,
+}
+
+impl From<ConnectionAt> for Connection {
+    fn from(ConnectionAt { at, parameter, page_size }: ConnectionAt) -> Self {
+        let within = |keys: &[&str]| keys.iter().fold(at.clone(), |at, key| at.join(key));
+        let page_info = |key| within(&["pageInfo", key]);
+        let (items, has_more, next) = (within(&["nodes"]), page_info("hasNextPage"), page_info("endCursor"));
+        Self { items, has_more, next, parameter, page_size }
+    }
+}
+
 /// The parameter that says how many objects a page has, and how many to ask for.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -69,6 +103,23 @@ impl Pagination {
         Self::None { items, done: None, page_size: None }
     }
 
+    /// Whether a list that is cut so can begin within its parent: it goes on from what is there.
+    pub(crate) fn may_be_embedded(&self) -> bool {
+        matches!(self, Self::IdCursor { .. } | Self::Connection(_) | Self::None { .. })
+    }
+
+    /// How such a list is read there.
+    pub(crate) fn embedded(&self) -> Self {
+        match self {
+            Self::Connection(Connection { parameter, page_size, .. }) => {
+                let (at, parameter) = (Pointer::default(), parameter.clone());
+                Self::Connection(ConnectionAt { at, parameter, page_size: page_size.clone() }.into())
+            }
+            Self::None { .. } => Self::whole(Pointer::default()),
+            other => other.clone(),
+        }
+    }
+
     /// Whether each page is asked for with the list's own parameters, and not by a URL of the API's.
     pub(crate) fn takes_parameters(&self) -> bool {
         !matches!(self, Self::LinkHeader { .. } | Self::NextUrl { .. })
@@ -82,12 +133,14 @@ impl Pagination {
             | Self::NextUrl { items, .. }
             | Self::Page { items, .. }
             | Self::Offset { items, .. }
-            | Self::None { items, .. } => items,
+            | Self::None { items, .. }
+            | Self::Connection(Connection { items, .. }) => items,
         }
     }
 
     pub(crate) fn has_more(&self) -> Option<&Pointer> {
         match self {
+            Self::Connection(Connection { has_more, .. }) => Some(has_more),
             Self::IdCursor { has_more, .. }
             | Self::Cursor { has_more, .. }
             | Self::Page { has_more, .. }
@@ -112,7 +165,8 @@ impl Pagination {
             | Self::NextUrl { page_size, .. }
             | Self::Page { page_size, .. }
             | Self::Offset { page_size, .. }
-            | Self::None { page_size, .. } => page_size.as_ref(),
+            | Self::None { page_size, .. }
+            | Self::Connection(Connection { page_size, .. }) => page_size.as_ref(),
         }
     }
 }
