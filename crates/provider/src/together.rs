@@ -3,7 +3,7 @@
 use crate::{
     answer::{Answer, word},
     body::Names,
-    declaration::{BatchErrors, WriteBatch},
+    declaration::{BatchErrors, CollectionRef, WriteBatch},
     pointer::{self, Pointer},
     record::{Record, identifier},
     request::{Request, at_path},
@@ -19,9 +19,10 @@ use serde_json::{Value, value::RawValue};
 use std::collections::HashSet;
 use url::Url;
 
-/// Changes of one kind, each of another object.
+/// Changes of one kind, each of another object of the collection.
 #[derive(Debug, Clone)]
 pub struct Together {
+    pub collection: CollectionRef,
     pub changes: Vec<Change>,
 }
 
@@ -116,10 +117,9 @@ impl Together {
 
     /// What the answer says of each, in their order. Fails where it says something of all of them.
     pub fn interpret(&self, answer: &Answer) -> Result<Vec<Outcome>, Failure> {
-        let [Change { collection, .. }, ..] = self.changes.as_slice() else { return Ok(Vec::new()) };
-        let text = answer.text(&collection.declaration)?;
+        let text = answer.text(&self.collection.declaration)?;
         let batch = self.batch().ok_or_else(|| answer.bad_data("nothing is declared of it"))?;
-        let mut outcomes = match &batch.results {
+        let mut outcomes: Vec<Outcome> = match &batch.results {
             None => self.changes.iter().map(done).collect(),
             Some(results) => {
                 self.told(batch, results, &text, answer).map_err(|problem| answer.bad_data(problem))?
@@ -200,8 +200,7 @@ impl Together {
 
     /// The refusal of a change, in the part of an answer that is about it.
     fn refusal(&self, answer: &Answer, text: &str) -> Outcome {
-        let Some(Change { collection, .. }) = self.changes.first() else { return Outcome::Untold };
-        let declaration = &collection.declaration;
+        let declaration = &self.collection.declaration;
         let refusal = Refusal::of(declaration, answer.status.as_u16(), text);
         let message = word(text, declaration.errors.message.as_ref());
         let words = [refusal.code.clone(), message].into_iter().flatten().collect::<Vec<_>>().join(": ");
