@@ -93,7 +93,7 @@ fn refusal(change: &Change, problem: &Unwritable) -> ErrorReport {
             .set_detail(format!("upstream_id is null, and the action is {action}."))
             .set_hint("Give the upstream_id of the record."),
         Unwritable::HasId => invalid(words)
-            .set_detail("upstream_id is given, and the action is create.")
+            .set_detail(format!("upstream_id is given, and the action is {action}."))
             .set_hint("Leave upstream_id out; an id that the API lets you choose belongs into data."),
         Unwritable::NoParent => error(PgSqlErrorCode::ERRCODE_NULL_VALUE_NOT_ALLOWED, words)
             .set_detail(format!("parent_id is null, and the action is {action}."))

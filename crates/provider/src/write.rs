@@ -145,7 +145,7 @@ impl Change {
         let write = self.write()?;
         match (&self.upstream_id, write.path.names().any(is_own)) {
             (None, true) => return Err(Unwritable::NoId),
-            (Some(_), false) if self.action == Action::Create => return Err(Unwritable::HasId),
+            (Some(_), false) => return Err(Unwritable::HasId),
             _ => {}
         }
         let has_place = self.action == Action::Create && write.path.names().any(is_parents);
