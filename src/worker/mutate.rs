@@ -383,6 +383,7 @@ impl Mutate {
         let effect = match flight.stage {
             // It may have been done before the permission was taken away.
             Stage::Send if failure.class == FailureClass::Permission && flight.was_sent => Effect::Unknown,
+            Stage::Send if refusal.is_some_and(|refusal| refusal.is_undone) => Effect::None,
             Stage::Send => Effect::of(failure.class, has_arrived, refusal.is_some()),
             // Nothing has become known of it.
             Stage::Look | Stage::Read { .. } => Effect::Unknown,

@@ -61,7 +61,7 @@ impl Change {
     pub fn seen(&self, answer: &Answer) -> Result<Option<Made>, Failure> {
         match answer.text(&self.collection.declaration) {
             Ok(text) => {
-                let made = self.made(text.trim(), answer.original(&text));
+                let made = self.shown(text.trim(), answer.original(&text));
                 made.map(Some).map_err(|problem| answer.bad_data(problem))
             }
             Err(failure) if failure.class == FailureClass::Missing => Ok(None),

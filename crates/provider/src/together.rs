@@ -168,7 +168,7 @@ impl Together {
             }
             match done(change) {
                 Outcome::Untold => {
-                    change.made(result, answer.original(text)).map_or(Outcome::Untold, Outcome::Made)
+                    change.told(result, answer.original(text)).map_or(Outcome::Untold, Outcome::Made)
                 }
                 known => known,
             }

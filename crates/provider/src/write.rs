@@ -109,6 +109,8 @@ pub struct Refusal {
     pub code: Option<String>,
     /// The body, as far as it is kept.
     pub body: String,
+    /// Nothing was done, and another try may go better.
+    pub is_undone: bool,
 }
 
 impl Refusal {
@@ -119,7 +121,7 @@ impl Refusal {
         if body.len() > LONGEST_BODY {
             body.truncate(body.floor_char_boundary(LONGEST_BODY));
         }
-        Self { status, code: code.map(|code| shorten(&code)), body }
+        Self { status, code: code.map(|code| shorten(&code)), body, is_undone: false }
     }
 
     /// The body as JSON: as a text, where it is none. `None` where there is no body.
@@ -321,13 +323,24 @@ impl Change {
         let [object] = found.map_err(|_| answer.bad_data("it is not JSON"))?;
         let object =
             object.ok_or_else(|| answer.bad_data(format!("it has no object at {}", write.record)))?;
-        self.made(object.get(), answer.original(&text)).map_err(|problem| answer.bad_data(problem))
+        self.told(object.get(), answer.original(&text)).map_err(|problem| answer.bad_data(problem))
     }
 
-    /// What an object of an answer says; fails where nobody could say which object it is.
-    pub(crate) fn made(&self, object: &str, original: Option<Original>) -> Result<Made, String> {
+    /// What an answer to the change tells of the object; fails where nobody could say which object it is.
+    pub(crate) fn told(&self, object: &str, original: Option<Original>) -> Result<Made, String> {
+        let id = self.collection.declaration.writes.as_ref().and_then(|writing| writing.id.clone());
+        self.made(object, id, original)
+    }
+
+    /// The same of an object that is shown as lists show it.
+    pub(crate) fn shown(&self, object: &str, original: Option<Original>) -> Result<Made, String> {
+        self.made(object, None, original)
+    }
+
+    /// `id`: where the object is named, if not where objects have their id.
+    fn made(&self, object: &str, id: Option<Pointer>, original: Option<Original>) -> Result<Made, String> {
         if self.is_read_back() {
-            let id = self.collection.shape().id;
+            let id = id.unwrap_or_else(|| self.collection.shape().id);
             let [found] = pointer::follow(object, [Some(&id)]).map_err(|problem| problem.to_string())?;
             let found = found.and_then(identifier).ok_or_else(|| format!("it has no id at {id}"))?;
             return Ok(Made::Named(found));
@@ -355,7 +368,9 @@ impl Change {
 
 /// The API's own words in an answer that is a failure.
 pub fn refusal(declaration: &Declaration, answer: &Answer) -> Refusal {
-    Refusal::of(declaration, answer.status.as_u16(), &readable(&answer.body))
+    let text = readable(&answer.body);
+    let is_undone = declaration.errors.is_undone(answer, &text);
+    Refusal { is_undone, ..Refusal::of(declaration, answer.status.as_u16(), &text) }
 }
 
 /// Whether a name in a path stands for something of the parent.
@@ -561,7 +576,7 @@ mod tests {
         let refusal = |status, body: &str| refusal(&create.collection.declaration, &answer(status, body));
         let told = refusal(400, body);
         let code = Some("parameter_missing".to_owned());
-        assert_eq!(told, Refusal { status: 400, code, body: body.to_owned() });
+        assert_eq!(told, Refusal { status: 400, code, body: body.to_owned(), is_undone: false });
         let long = refusal(500, &"é".repeat(20_000));
         assert_eq!((long.code, long.body.len()), (None, LONGEST_BODY));
         for (body, json) in [

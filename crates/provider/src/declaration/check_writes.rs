@@ -10,6 +10,9 @@ use sequin_domain::mutation::Action;
 
 impl Declaration {
     pub(super) fn check_writing(&self) -> Checked {
+        if self.writes.as_ref().is_some_and(|writing| writing.id.is_some() && !writing.read_back) {
+            return refuse("/writes/id", "it goes with read_back: elsewhere answers show objects");
+        }
         match self.writes.as_ref().and_then(|writing| writing.idempotency.as_ref()) {
             Some(idempotency) if HeaderName::try_from(&idempotency.header).is_err() => {
                 refuse("/writes/idempotency/header", "it can't be the name of an HTTP header")
@@ -104,8 +107,8 @@ fn check_write(
         Action::Update | Action::Delete if write.path.names().any(is_given) => {
             return refuse(at("/path"), "what is given says nothing of where an object is that is there");
         }
-        Action::Upsert if write.path.names().any(|name| name != "id") => {
-            return refuse(at("/path"), "what may not be there yet has at most an {id}");
+        Action::Upsert if write.path.names().any(|name| name != "id" && !is_given(name)) => {
+            return refuse(at("/path"), "what may not be there yet has at most an {id}, and what is given");
         }
         _ => {}
     }

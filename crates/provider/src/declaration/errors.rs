@@ -26,6 +26,9 @@ pub struct ErrorRule {
     /// A header that tells this error from others of the status.
     pub header: Option<HeaderValue>,
     pub class: FailureClass,
+    /// Of a change that is refused so, nothing was done: it is tried again, whether it may be done twice or not.
+    #[serde(default)]
+    pub undone: bool,
 }
 
 #[derive(Debug, Clone, Deserialize)]

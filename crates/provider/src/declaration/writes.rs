@@ -14,6 +14,8 @@ pub struct Writing {
     /// Answers name objects, and don't show them as lists do: what was changed is read anew.
     #[serde(default)]
     pub read_back: bool,
+    /// Where such an answer names the object, if not where objects have their id.
+    pub id: Option<Pointer>,
 }
 
 /// How a body is written.
