@@ -178,7 +178,9 @@ fn described_fields(
     for (names, types) in store::discovered::described(collection.id().as_str(), stream, sync)? {
         for (name, own) in names.into_iter().zip(types) {
             match fields.entry(name) {
-                Entry::Vacant(field) => drop(field.insert(own)),
+                Entry::Vacant(field) => {
+                    field.insert(own);
+                }
                 // Accounts have different fields under one name.
                 Entry::Occupied(mut field) if *field.get() != own => {
                     field.insert(FieldType::Text.name().to_owned());
