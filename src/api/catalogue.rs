@@ -215,7 +215,12 @@ fn find(given: &str) -> Result<CollectionRef> {
     let all = store::providers::all()?;
     let mut found: Vec<CollectionRef> =
         all.iter().filter_map(|declaration| CollectionRef::of_id(declaration, given)).collect();
-    found.extend(discovered(given)?);
+    for collection in discovered(given)? {
+        // One that was discovered may have been declared since.
+        if found.iter().all(|other| other.id() != collection.id()) {
+            found.push(collection);
+        }
+    }
     match found.len() {
         1 => Ok(found.swap_remove(0)),
         0 => {
