@@ -28,7 +28,7 @@ pub enum Tag {
     Check(String),
     /// Something that an event has called to mind.
     Fetch(Key),
-    /// A change that is to be made.
+    /// A change that is to be made, the first of those that are asked for together.
     Mutation(Uuid),
 }
 
@@ -182,11 +182,9 @@ pub enum Then {
         limit: usize,
         recovers: bool,
     },
-    /// What has come of a change; `words`: what was wrong.
-    SettleMutation {
-        id: Uuid,
-        settled: Settled,
-        words: Option<Words>,
+    /// What has come of changes that were asked for in one request.
+    SettleMutations {
+        settlements: Vec<Settlement>,
     },
     /// Some of the changes that were finished too long ago go.
     ForgetMutations,
@@ -204,6 +202,14 @@ pub enum Then {
         failure: Failure,
         retry_in: Duration,
     },
+}
+
+/// What has come of a change; `words`: what was wrong.
+#[derive(Debug, Clone)]
+pub struct Settlement {
+    pub id: Uuid,
+    pub settled: Settled,
+    pub words: Option<Words>,
 }
 
 /// What came of the work.

@@ -9,6 +9,7 @@ use sequin_domain::{
 use sequin_net::{Interpretation, LaneId, Priority, Request, Response, Task, TransportError};
 use sequin_provider::{
     answer::Answer,
+    batch_write::{BatchWrite, Outcome},
     declaration::{CollectionRef, Declaration},
     event::{self, Events},
     kinds::Listed,
@@ -21,7 +22,7 @@ use sequin_provider::{
     record::{Record, Rejected},
     request,
     token::Granted,
-    write::{Change, Refusal},
+    write::{self, Change, Made, Refusal},
 };
 use std::{
     sync::Arc,
@@ -103,6 +104,10 @@ pub enum Question {
         after: After,
     },
     Write(Box<Change>),
+    /// Several changes of one kind.
+    WriteTogether(BatchWrite),
+    /// What has become of a change?
+    Look(Box<Change>),
 }
 
 pub enum Reply {
@@ -118,9 +123,16 @@ pub enum Reply {
     Events(Events),
     /// What a change has made of an object.
     Written {
-        object: Result<Record, Rejected>,
+        made: Made,
         received_at: SystemTime,
     },
+    /// What has come of each.
+    WrittenTogether {
+        outcomes: Vec<Outcome>,
+        received_at: SystemTime,
+    },
+    /// The object that a change is about; `None` where there is none.
+    Seen(Option<Made>),
     /// A token for the credential itself.
     Granted(Box<Granted>),
     /// Who the credential is.
@@ -163,7 +175,14 @@ impl Answered {
     /// The same with none of the secrets that the API was sent in its words.
     pub fn without(self, secrets: &Mask) -> Self {
         let refusal = self.refusal.map(|refusal| Box::new(refusal.without(secrets)));
-        Self { result: self.result.map_err(|failure| failure.without(secrets)), refusal, ..self }
+        let result = match self.result {
+            Ok(Reply::WrittenTogether { outcomes, received_at }) => {
+                let outcomes = outcomes.into_iter().map(|outcome| outcome.without(secrets)).collect();
+                Ok(Reply::WrittenTogether { outcomes, received_at })
+            }
+            result => result.map_err(|failure| failure.without(secrets)),
+        };
+        Self { result, refusal, ..self }
     }
 }
 
@@ -213,10 +232,9 @@ impl Question {
                 .feeds
                 .get(feed)
                 .map(|feed| get(event::url(base, declaration, feed, *since, after))),
-            Self::Write(change) => {
-                let asked = change.request(base);
-                Some(asked.map_err(|problem| Failure::new(FailureClass::BadRequest, problem.to_string()))?)
-            }
+            Self::Write(change) => Some(change.request(base).map_err(unwritable)?),
+            Self::WriteTogether(together) => Some(together.request(base).map_err(unwritable)?),
+            Self::Look(change) => change.look(base),
         };
         let asked = asked.ok_or_else(|| {
             Failure::new(FailureClass::BadRequest, "the declaration of the provider doesn't say where to ask")
@@ -235,14 +253,17 @@ impl Question {
             Self::Page { listing, .. } | Self::Children { listing, .. } => &listing.collection.declaration,
             Self::Object { collection, .. } | Self::Properties { collection } => &collection.declaration,
             Self::Events { declaration, .. } => declaration,
-            Self::Write(change) => &change.collection.declaration,
+            Self::Write(change) | Self::Look(change) => &change.collection.declaration,
+            Self::WriteTogether(together) => &together.collection.declaration,
         }
     }
 
     /// What the API says in an answer that is a failure.
     fn refusal(&self, answer: &Answer) -> Option<Box<Refusal>> {
         match self {
-            Self::Write(change) => Some(Box::new(change.refusal(answer))),
+            Self::Write(_) | Self::WriteTogether(_) | Self::Look(_) => {
+                Some(Box::new(write::refusal(self.declaration(), answer)))
+            }
             _ => None,
         }
     }
@@ -294,11 +315,19 @@ impl Question {
                 Some(feed) => event::interpret(&declaration, feed, &after, answer).map(Reply::Events),
                 None => Err(Failure::new(FailureClass::BadRequest, format!("there is no feed {feed:?}"))),
             },
-            Self::Write(change) => change
+            Self::Write(change) => {
+                change.interpret(answer).map(|made| Reply::Written { made, received_at: answer.received_at })
+            }
+            Self::WriteTogether(together) => together
                 .interpret(answer)
-                .map(|object| Reply::Written { object, received_at: answer.received_at }),
+                .map(|outcomes| Reply::WrittenTogether { outcomes, received_at: answer.received_at }),
+            Self::Look(change) => change.seen(answer).map(Reply::Seen),
         }
     }
+}
+
+fn unwritable(problem: write::Unwritable) -> Failure {
+    Failure::new(FailureClass::BadRequest, problem.to_string())
 }
 
 /// What it means that no whole answer came.

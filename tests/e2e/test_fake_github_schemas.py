@@ -34,10 +34,10 @@ def _nullable(node: Any) -> Any:
     return {"anyOf": [plain, {"type": "null"}]} if node.get("nullable") is True else plain
 
 
-def problems(template: str, answer: Any) -> list[str]:
-    """What is wrong with an answer of `GET template`."""
-    operation = document()["paths"][template]["get"]
-    schema = operation["responses"]["200"]["content"]["application/json"]["schema"]
+def problems(template: str, answer: Any, method: str = "get", status: str = "200") -> list[str]:
+    """What is wrong with an answer to a request for the template."""
+    operation = document()["paths"][template][method]
+    schema = operation["responses"][status]["content"]["application/json"]["schema"]
     validator = Draft202012Validator(
         {**schema, "components": document()["components"]}, format_checker=FormatChecker()
     )
@@ -138,3 +138,59 @@ def documented(template: str) -> str:
 )
 def test_what_stands_alone_is_as_the_document_says(github: GitHubClient, path: str, template: str) -> None:
     assert problems(template, github.get(path).json) == []
+
+
+# Method, path and body of what a connector writes; in braces what an earlier answer has shown.
+WRITES: list[tuple[str, str, dict[str, Any] | None]] = [
+    ("POST", "issues", {"title": "x", "labels": ["a"], "body": "y"}),
+    ("PATCH", "issues/{issue_number}", {"state": "closed", "state_reason": "not_planned", "milestone": None}),
+    ("POST", "issues/{issue_number}/comments", {"body": "x"}),
+    ("PATCH", "issues/comments/{comment_id}", {"body": "y"}),
+    ("POST", "labels", {"name": "written", "color": "ff0000"}),
+    ("PATCH", "labels/{name}", {"new_name": "rewritten", "description": "x"}),
+    ("POST", "milestones", {"title": "written", "due_on": "2027-01-01T00:00:00Z"}),
+    ("PATCH", "milestones/{milestone_number}", {"title": "again"}),
+    ("POST", "releases", {"tag_name": "written", "prerelease": True}),
+    ("PATCH", "releases/{release_id}", {"name": "x", "body": "y"}),
+    ("POST", "pulls", {"title": "x", "head": "written", "base": "main", "draft": True}),
+    ("PATCH", "pulls/{pull_number}", {"title": "y", "state": "closed"}),
+    ("POST", "pulls/{pull_number}/reviews", {"event": "COMMENT", "body": "x"}),
+    ("PUT", "pulls/{pull_number}/reviews/{review_id}", {"body": "y"}),
+    ("POST", "deployments", {"ref": "main", "payload": {"a": 1}, "description": None}),
+    ("PATCH", "", {"description": "written"}),
+]
+
+
+def test_a_write_and_its_answer_are_as_the_document_says(github: GitHubClient) -> None:
+    start = address(github, "repos/{owner}/{repo}")
+    given: dict[str, Any] = {}
+    for method, path, body in WRITES:
+        template = documented("/" + "/".join(["repos/{owner}/{repo}", *filter(None, [path])]))
+        operation = document()["paths"][template][method.lower()]
+        schema = operation["requestBody"]["content"]["application/json"]["schema"]
+        assert not list(
+            Draft202012Validator({**schema, "components": document()["components"]}).iter_errors(body)
+        )
+        below = path
+        for name, value in given.items():
+            below = below.replace(f"{{{name}}}", str(value))
+        answer = github.send(method, f"{start}/{below}".rstrip("/"), body)
+        assert answer.status in (200, 201), (path, answer.body)
+        assert str(answer.status) in operation["responses"], path
+        assert problems(template, answer.json, method.lower(), str(answer.status)) == []
+        made = answer.json
+        match path:
+            case "issues":
+                given["issue_number"] = made["number"]
+            case "issues/{issue_number}/comments":
+                given["comment_id"] = made["id"]
+            case "labels":
+                given["name"] = made["name"]
+            case "milestones":
+                given["milestone_number"] = made["number"]
+            case "releases":
+                given["release_id"] = made["id"]
+            case "pulls":
+                given["pull_number"] = made["number"]
+            case "pulls/{pull_number}/reviews":
+                given["review_id"] = made["id"]

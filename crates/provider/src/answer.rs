@@ -206,6 +206,11 @@ impl Errors {
         rules.find(|rule| rule.code.is_none() || rule.code == code)
     }
 
+    /// Whether the API says that nothing was done, and that another try may go better.
+    pub(crate) fn is_undone(&self, answer: &Answer, text: &str) -> bool {
+        self.rule(answer, text).is_some_and(|rule| rule.undone)
+    }
+
     fn interpret(&self, answer: &Answer, text: &str) -> Failure {
         let [code, message] = [&self.code, &self.message].map(|pointer| word(text, pointer.as_ref()));
         let rule = self.rule(answer, text);

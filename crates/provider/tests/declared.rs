@@ -64,6 +64,15 @@ fn write(declaration: &mut Value, action: &str, mut write: Value) {
     declaration["collections"][0]["writes"] = json!({action: write});
 }
 
+/// Gives the collection a request for several changes, and changes that.
+fn batch(declaration: &mut Value, change: impl FnOnce(&mut Value)) {
+    let mut several =
+        json!({"method": "POST", "path": "/items/batch", "size": 10, "items": "inputs", "results": "/all"});
+    change(&mut several);
+    write(declaration, "update", json!({"path": "/items/{id}", "batch": several}));
+    declaration["writes"] = json!({"encoding": "json"});
+}
+
 fn listing(change: impl FnOnce(&mut Value)) -> Listing {
     let declaration = Arc::new(declare(change).unwrap());
     Listing::whole(CollectionRef::new(&declaration, "item").unwrap())
@@ -528,7 +537,48 @@ fn what_a_declaration_must_not_say_is_named_by_its_place() {
         ),
         (|d| write(d, "create", json!({"path": "/items/{id}"})), "/collections/0/writes/create/path: "),
         (|d| write(d, "update", json!({"path": "/items"})), "/collections/0/writes/update/path: "),
-        (|d| write(d, "update", json!({"path": "/{id}/{key}"})), "/collections/0/writes/update/path: "),
+        (|d| write(d, "update", json!({"path": "/{id}/{data.key}"})), "/collections/0/writes/update/path: "),
+        (|d| write(d, "update", json!({"path": "/{parent.id}/{id}"})), "/collections/0/writes/update/path: "),
+        (|d| write(d, "create", json!({"path": "/{data.a}/{b}"})), "/collections/0/writes/create/path: "),
+        (
+            |d| write(d, "create", json!({"path": "/items", "find": {"path": "/items/{id}"}})),
+            "/collections/0/writes/create/find/path: ",
+        ),
+        (
+            |d| write(d, "delete", json!({"path": "/items/{id}", "find": {"path": "/items/{data.a}"}})),
+            "/collections/0/writes/delete/find: ",
+        ),
+        (|d| d["collections"][0]["writes"] = json!({"look": "/items/{id}"}), "/collections/0/writes: "),
+        (|d| d["collections"][0]["writes"] = json!({"look": "/items"}), "/collections/0/writes/look: "),
+        (|d| batch(d, |batch| batch["size"] = json!(0)), "/collections/0/writes/update/batch/size: "),
+        (|d| batch(d, |batch| batch["path"] = json!("batch")), "/collections/0/writes/update/batch/path: "),
+        (|d| batch(d, |batch| batch["items"] = json!(null)), "/collections/0/writes/update/batch/items: "),
+        (
+            |d| batch(d, |batch| batch["item"] = json!({"id": "{ids}"})),
+            "/collections/0/writes/update/batch/item: ",
+        ),
+        (
+            |d| batch(d, |batch| batch["results"] = json!(null)),
+            "/collections/0/writes/update/batch/results: ",
+        ),
+        (
+            |d| batch(d, |batch| batch["errors"] = json!({"items": "/errors", "matched_by": ["/id"]})),
+            "/collections/0/writes/update/batch/matched_by: ",
+        ),
+        (
+            |d| {
+                batch(d, |_| {});
+                d["writes"]["idempotency"] = json!({"header": "Key", "lifetime": 60});
+            },
+            "/collections/0/writes/update/batch: ",
+        ),
+        (
+            |d| {
+                write(d, "create", json!({"path": "/items"}));
+                d["writes"]["read_back"] = json!(true);
+            },
+            "/collections/0/retrieve: ",
+        ),
         (|d| write(d, "delete", json!({"path": "items/{id}"})), "/collections/0/writes/delete/path: "),
         (|d| write(d, "upsert", json!({"path": "/{parent.id}"})), "/collections/0/writes/upsert/path: "),
         (

@@ -28,7 +28,7 @@ pub use limits::{Cost, FurtherLimit, Limits, QuotaHeaders, ResetFormat, UsageHea
 pub use options::{OptionValues, SyncOption};
 pub use pagination::{PageSize, Pagination};
 pub use token::{Algorithm, Authorize, ClientAuthentication, Grant, Jwt, TokenAnswer, TokenSource};
-pub use writes::{Encoding, Idempotency, Write, WriteMethod, Writes, Writing};
+pub use writes::{BatchErrors, Encoding, Find, Idempotency, Write, WriteBatch, WriteMethod, Writes, Writing};
 
 use crate::pointer::Pointer;
 use sequin_domain::collection::CollectionId;
