@@ -83,8 +83,11 @@ impl Flight {
 
     /// Whether it has to wait until the other is done.
     pub fn comes_behind(&self, other: &Self) -> bool {
-        let turn = self.change.turn();
-        turn.is_some() && self.change.is_alike(&other.change) && turn == other.change.turn()
+        let are_sent = self.stage == Stage::Send && other.stage == Stage::Send;
+        are_sent && self.change.is_alike(&other.change) && {
+            let turn = self.change.turn();
+            turn.is_some() && turn == other.change.turn()
+        }
     }
 
     /// Whether what the question needs is known.

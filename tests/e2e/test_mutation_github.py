@@ -1,6 +1,6 @@
 """Writing to GitHub: beneath repositories, at paths that the stream knows, without idempotency keys."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import psycopg
@@ -16,7 +16,7 @@ COLLECTIONS = (
 
 
 @pytest.fixture
-def github(fake: Fake) -> Iterator[Upstream]:
+def github(fake: Fake) -> Upstream:
     """The repositories acme/one and acme/two, with a branch, a tag and a run each."""
     github = fake.upstream("github")
     github.create("organization", login="acme")
@@ -30,7 +30,7 @@ def github(fake: Fake) -> Iterator[Upstream]:
             ("workflow_run", {"status": "completed"}),
         ):
             github.create(collection, parent=f"acme/{name}", event=False, **data)
-    yield github
+    return github
 
 
 def starts(database: Database, github: Upstream, *collections: str, **options: Any) -> Sync:
@@ -45,7 +45,7 @@ def repository(github: Upstream, name: str = "one") -> str:
 def read_anew(sync: Sync, collection: str) -> None:
     """Has a whole list read once more."""
     backfill = sync.database.value("SELECT sequin.start_backfill('main', %s)", collection)
-    done = "SELECT 1 FROM sequin.backfills WHERE id = %s AND completed_at IS NOT NULL"
+    done = "SELECT 1 FROM sequin.backfills WHERE id = %s AND state = 'completed'"
     eventually(lambda: sync.database.sql(done, backfill), 30, what=sync.database.status)
 
 
