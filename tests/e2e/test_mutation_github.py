@@ -1,6 +1,7 @@
 """Writing to GitHub: beneath repositories, at paths that the stream knows, without idempotency keys."""
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import psycopg
@@ -8,6 +9,7 @@ import pytest
 from harness import Cluster, Database, Fake, Upstream, eventually
 from harness.mutations import describe, mutate, mutation, reached, record_at
 from harness.sync import Sync, start_sync
+from house.github import request_problems
 
 COLLECTIONS = (
     "repository", "label", "milestone", "branch", "tag", "release", "issue", "issue_comment", "pull_request",
@@ -16,8 +18,11 @@ COLLECTIONS = (
 
 
 @pytest.fixture
-def github(fake: Fake) -> Upstream:
-    """The repositories acme/one and acme/two, with a branch, a tag and a run each."""
+def github(fake: Fake) -> Iterator[Upstream]:
+    """The repositories acme/one and acme/two, with a branch, a tag and a run each.
+
+    After the test, every write that was not refused must be one that GitHub documents.
+    """
     github = fake.upstream("github")
     github.create("organization", login="acme")
     for name in ("one", "two"):
@@ -30,7 +35,14 @@ def github(fake: Fake) -> Upstream:
             ("workflow_run", {"status": "completed"}),
         ):
             github.create(collection, parent=f"acme/{name}", event=False, **data)
-    return github
+    yield github
+    problems = [
+        problem
+        for each in github.writes()
+        if each.status is None or not 400 <= each.status < 500
+        for problem in request_problems(each.method, each.path, json.loads(each.body) if each.body else None)
+    ]
+    assert not problems, problems
 
 
 def starts(database: Database, github: Upstream, *collections: str, **options: Any) -> Sync:
@@ -74,7 +86,7 @@ def test_objects_of_each_kind_are_made_changed_and_deleted(database: Database, g
     milestone = make("milestone", {"title": "1.0"})
     change("milestone", milestone, {"state": "closed"}, state="closed")
     release = make("release", {"tag_name": "v2", "draft": True})
-    change("release", release, {"name": "two", "body": None}, name="two", body=None)
+    change("release", release, {"name": "two", "body": "x"}, name="two", body="x")
     issue = make("issue", {"title": "broken", "labels": ["plain"]})
     change("issue", issue, {"state": "closed", "labels": []}, state="closed", labels=[])
     number = github.objects("issue")[issue]["number"]
