@@ -183,6 +183,17 @@ def test_a_refusal_has_the_words_of_the_api(database: Database, github: Upstream
     assert reached(database, nowhere, "failed").error_class == "missing"
 
 
+def test_a_change_of_another_object_is_no_success(database: Database, github: Upstream) -> None:
+    """A label is addressed by its name, and the stream learns late that another one has it."""
+    [label] = github.create("label", parent="acme/one", name="bug", color="000000", event=False)
+    sync = starts(database, github, "label")
+    github.update("label", label, name="defect")
+    [other] = github.create("label", parent="acme/one", name="bug", color="000000")
+    asked = mutate(database, "label", "update", label, {"color": "ffffff"})
+    assert other in reached(database, asked, "uncertain").error
+    assert sync.live("label")[other]["color"] == "ffffff"
+
+
 # An outcome that nobody knows
 
 LOST: list[tuple[str, dict[str, Any]]] = [

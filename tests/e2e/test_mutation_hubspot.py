@@ -39,7 +39,7 @@ def valued(data: dict[str, Any]) -> dict[str, Any]:
 
 
 def starts(database: Database, hubspot: Upstream, *collections: str, **options: Any) -> Portal:
-    return Portal(**vars(start_sync(database, hubspot, collections, **options))).wait()  # type: ignore[return-value]
+    return Portal(**vars(start_sync(database, hubspot, collections, **options))).wait()
 
 
 @pytest.fixture
