@@ -15,7 +15,7 @@ use sequin_provider::{
     write::{Change, Refusal},
 };
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     sync::Arc,
     time::{Duration, SystemTime},
 };
@@ -83,8 +83,11 @@ impl Flight {
 
     /// Whether it has to wait until the other is done.
     pub fn comes_behind(&self, other: &Self) -> bool {
-        let turn = self.change.turn();
-        turn.is_some() && self.change.is_alike(&other.change) && turn == other.change.turn()
+        let are_sent = self.stage == Stage::Send && other.stage == Stage::Send;
+        are_sent && self.change.is_alike(&other.change) && {
+            let turn = self.change.turn();
+            turn.is_some() && turn == other.change.turn()
+        }
     }
 
     /// Whether what the question needs is known.
@@ -127,6 +130,8 @@ impl Settling {
         let upstream_id = shown.or_else(|| flight.change.upstream_id.clone()).unwrap_or_default();
         self.settle(flight, Settled::Done { upstream_id }, None);
         match object {
+            // One object can be that of several changes.
+            Ok(record) if self.records.iter().any(|known| known.upstream_id == record.upstream_id) => {}
             Ok(record) => self.records.push(record),
             Err(rejected) => self.rejected.push(rejected),
         }
@@ -147,8 +152,8 @@ pub fn question(sync: &SyncContext, flights: &[Flight]) -> Option<(Question, Opt
         Stage::Look => (Question::Look(Box::new(change.clone())), shows),
         Stage::Read { .. } if collection.batch.is_some() => {
             let listing = Arc::new(sync.whole(&collection));
-            let position =
-                Position::of_objects(flights.iter().filter_map(read_id).map(str::to_owned).collect());
+            let ids: BTreeSet<&str> = flights.iter().filter_map(read_id).collect();
+            let position = Position::of_objects(ids.into_iter().map(str::to_owned).collect());
             (Question::Page { listing, position, known: None }, shows)
         }
         Stage::Read { upstream_id, .. } => (sync.object(&collection, upstream_id), shows),

@@ -300,6 +300,16 @@ impl Mutate {
             self.ready.push_back(flight);
             return received_at;
         }
+        if let Ok(record) = &object
+            && flight.change.action == Action::Update
+            && flight.change.upstream_id.as_ref() != Some(&record.upstream_id)
+        {
+            // It was found by what another object has by now.
+            let problem = format!("the API has changed another object, {:?}", record.upstream_id);
+            settling.settle(&flight, Settled::Uncertain, Some(unknown_outcome(&problem)));
+            settling.records.extend(object);
+            return received_at;
+        }
         settling.done(&flight, object);
         // What the API has said in answer to a change is so from when it arrives on: a list that was asked for while it
         // was under way may show what was before.

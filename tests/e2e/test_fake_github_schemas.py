@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator
-from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
 
@@ -11,27 +10,8 @@ from fake.client import GitHubClient
 from fake.github.catalog import COLLECTIONS
 from fake.github.routes import TEMPLATES
 from harness import Fake
-from house.openapi import openapi
+from house.github import document, documented, request_problems
 from jsonschema import Draft202012Validator, FormatChecker
-
-PACKAGE = "@octokit/openapi@23.0.2"
-DOCUMENT = "generated/api.github.com.json"
-DOCUMENT_SHA256 = "829b4bebb19a53133289f7b0bc819f4f1118115821db2ca9f25e9ee995a7da2a"
-
-
-@lru_cache(maxsize=1)
-def document() -> dict[str, Any]:
-    """GitHub's document, with what OpenAPI 3.0 says of null in the words of JSON Schema."""
-    return _nullable(openapi(PACKAGE, DOCUMENT, DOCUMENT_SHA256))
-
-
-def _nullable(node: Any) -> Any:
-    if isinstance(node, list):
-        return [_nullable(each) for each in node]
-    if not isinstance(node, dict):
-        return node
-    plain = {name: _nullable(value) for name, value in node.items() if name != "nullable"}
-    return {"anyOf": [plain, {"type": "null"}]} if node.get("nullable") is True else plain
 
 
 def problems(template: str, answer: Any, method: str = "get", status: str = "200") -> list[str]:
@@ -123,15 +103,6 @@ def test_an_object_is_as_the_document_says(github: GitHubClient, template: str) 
     assert problems(document_template, answer.json) == []
 
 
-def documented(template: str) -> str:
-    """The document's own names of the placeholders."""
-    shape = ["{}" if part.startswith("{") else part for part in template.split("/")]
-    for path in document()["paths"]:
-        if ["{}" if part.startswith("{") else part for part in path.split("/")] == shape:
-            return path
-    raise AssertionError(f"GitHub has no {template}")
-
-
 @pytest.mark.parametrize(
     ("path", "template"),
     [("user", "/user"), ("user/repos", "/user/repos"), ("rate_limit", "/rate_limit")],
@@ -167,10 +138,7 @@ def test_a_write_and_its_answer_are_as_the_document_says(github: GitHubClient) -
     for method, path, body in WRITES:
         template = documented("/" + "/".join(["repos/{owner}/{repo}", *filter(None, [path])]))
         operation = document()["paths"][template][method.lower()]
-        schema = operation["requestBody"]["content"]["application/json"]["schema"]
-        assert not list(
-            Draft202012Validator({**schema, "components": document()["components"]}).iter_errors(body)
-        )
+        assert request_problems(method, template, body) == []
         below = path
         for name, value in given.items():
             below = below.replace(f"{{{name}}}", str(value))

@@ -1,5 +1,6 @@
 """Writing to GitHub: beneath repositories, at paths that the stream knows, without idempotency keys."""
 
+import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 from harness import Cluster, Database, Fake, Upstream, eventually
 from harness.mutations import describe, mutate, mutation, reached, record_at
 from harness.sync import Sync, start_sync
+from house.github import request_problems
 
 COLLECTIONS = (
     "repository", "label", "milestone", "branch", "tag", "release", "issue", "issue_comment", "pull_request",
@@ -17,7 +19,10 @@ COLLECTIONS = (
 
 @pytest.fixture
 def github(fake: Fake) -> Iterator[Upstream]:
-    """The repositories acme/one and acme/two, with a branch, a tag and a run each."""
+    """The repositories acme/one and acme/two, with a branch, a tag and a run each.
+
+    After the test, every write that was not refused must be one that GitHub documents.
+    """
     github = fake.upstream("github")
     github.create("organization", login="acme")
     for name in ("one", "two"):
@@ -31,6 +36,13 @@ def github(fake: Fake) -> Iterator[Upstream]:
         ):
             github.create(collection, parent=f"acme/{name}", event=False, **data)
     yield github
+    problems = [
+        problem
+        for each in github.writes()
+        if each.status is None or not 400 <= each.status < 500
+        for problem in request_problems(each.method, each.path, json.loads(each.body) if each.body else None)
+    ]
+    assert not problems, problems
 
 
 def starts(database: Database, github: Upstream, *collections: str, **options: Any) -> Sync:
@@ -45,7 +57,7 @@ def repository(github: Upstream, name: str = "one") -> str:
 def read_anew(sync: Sync, collection: str) -> None:
     """Has a whole list read once more."""
     backfill = sync.database.value("SELECT sequin.start_backfill('main', %s)", collection)
-    done = "SELECT 1 FROM sequin.backfills WHERE id = %s AND completed_at IS NOT NULL"
+    done = "SELECT 1 FROM sequin.backfills WHERE id = %s AND state = 'completed'"
     eventually(lambda: sync.database.sql(done, backfill), 30, what=sync.database.status)
 
 
@@ -74,7 +86,7 @@ def test_objects_of_each_kind_are_made_changed_and_deleted(database: Database, g
     milestone = make("milestone", {"title": "1.0"})
     change("milestone", milestone, {"state": "closed"}, state="closed")
     release = make("release", {"tag_name": "v2", "draft": True})
-    change("release", release, {"name": "two", "body": None}, name="two", body=None)
+    change("release", release, {"name": "two", "body": "x"}, name="two", body="x")
     issue = make("issue", {"title": "broken", "labels": ["plain"]})
     change("issue", issue, {"state": "closed", "labels": []}, state="closed", labels=[])
     number = github.objects("issue")[issue]["number"]
@@ -169,6 +181,17 @@ def test_a_refusal_has_the_words_of_the_api(database: Database, github: Upstream
     assert "Invalid request" in reached(database, wrong, "failed").error
     nowhere = mutate(database, "issue", "create", data={"title": "x"}, parent_id="999")
     assert reached(database, nowhere, "failed").error_class == "missing"
+
+
+def test_a_change_of_another_object_is_no_success(database: Database, github: Upstream) -> None:
+    """A label is addressed by its name, and the stream learns late that another one has it."""
+    [label] = github.create("label", parent="acme/one", name="bug", color="000000", event=False)
+    sync = starts(database, github, "label")
+    github.update("label", label, name="defect")
+    [other] = github.create("label", parent="acme/one", name="bug", color="000000")
+    asked = mutate(database, "label", "update", label, {"color": "ffffff"})
+    assert other in reached(database, asked, "uncertain").error
+    assert sync.live("label")[other]["color"] == "ffffff"
 
 
 # An outcome that nobody knows

@@ -204,8 +204,7 @@ impl BatchWrite {
         let refusal = Refusal::of(declaration, answer.status.as_u16(), text);
         let message = word(text, declaration.errors.message.as_ref());
         let words = [refusal.code.clone(), message].into_iter().flatten().collect::<Vec<_>>().join(": ");
-        let problem =
-            format!("the API refused it among others{}{words}", if words.is_empty() { "" } else { ": " });
+        let problem = format!("the API refused it{}{words}", if words.is_empty() { "" } else { ": " });
         Outcome::Refused(Failure::new(FailureClass::BadRequest, problem), Box::new(refusal))
     }
 }
