@@ -563,6 +563,27 @@ mod tests {
         assert_refused("SELECT sequin.confirm_deletes('s', 'customer')", "55000", "held_back");
     }
 
+    #[pg_test]
+    fn of_many_lists_that_cant_be_read_the_first_are_told() {
+        use sequin_domain::failure::{Failure, FailureClass};
+        make_sync();
+        let sync_id = get::<pgrx::Uuid>("SELECT id FROM sequin.syncs").expect("there is one");
+        let can_be_read_again = |names: &[&str], is_cut: bool| {
+            let failure = || Failure::new(FailureClass::Permission, "forbidden");
+            let unread: Vec<_> = names.iter().map(|name| ((*name).to_owned(), failure())).collect();
+            crate::store::progress::note_unread(sync_id, "stripe:customer", &unread, true, is_cut)
+                .unwrap_or_else(|_| panic!("it was refused"))
+        };
+        assert!(!can_be_read_again(&["b", "c"], true));
+        assert!(!can_be_read_again(&["a", "b"], true), "c has made room for a");
+        assert!(can_be_read_again(&["b", "c"], true));
+        assert!(can_be_read_again(&["b"], false));
+        assert!(!can_be_read_again(&["b"], false));
+        is_true(
+            "(SELECT unread ? 'b' AND health = 'degraded' FROM sequin.sync_collections WHERE unread IS NOT NULL)",
+        );
+    }
+
     /// Looking through one list for each entry of the other takes half a minute.
     #[pg_test]
     fn a_sweep_is_compared_at_once_however_long_the_list_is() {

@@ -104,19 +104,21 @@ pub fn note_seen(backfill: Uuid, upstream_ids: Vec<String>, noted: &Noted) -> Re
     execute(statement!("worker/note_seen"), &arguments).map(drop)
 }
 
-/// Writes down which lists of a collection could not be read. `is_whole`: all others could. True where some were written
-/// down that now can be.
+/// Writes down which lists of a collection could not be read. `is_whole`: all others could; where `is_cut`, only those that
+/// come before the last one by name. True where some were written down that now can be.
 pub fn note_unread(
     sync_id: Uuid,
     collection_id: &str,
     unread: &[(String, Failure)],
     is_whole: bool,
+    is_cut: bool,
 ) -> Result<bool> {
     let told = |(name, failure): &(String, Failure)| {
         (name.clone(), json!({"class": failure.class.as_str(), "error": failure.message}))
     };
     let unread = Value::Object(unread.iter().map(told).collect()).to_string();
-    let arguments = [sync_id.into(), collection_id.into(), unread.as_str().into(), is_whole.into()];
+    let arguments =
+        [sync_id.into(), collection_id.into(), unread.as_str().into(), is_whole.into(), is_cut.into()];
     one(statement!("worker/note_unread"), &arguments, |row| first(row, 1)).map(|known| known.unwrap_or(false))
 }
 

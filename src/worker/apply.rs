@@ -182,8 +182,9 @@ fn follow(sync: &SyncContext, work: &Work, counts: &Counts, settings: &Settings)
             count_deletions(*backfill, work, counts)?;
             progress::note_seen(*backfill, vec![upstream_id.clone()], &progress::Noted::nothing())?;
         }
-        Then::NoteUnread { collection_id, unread, is_whole, looks } => {
-            let is_readable_again = progress::note_unread(sync.id, collection_id, unread, *is_whole)?;
+        Then::NoteUnread { collection_id, unread, is_whole, is_cut, looks } => {
+            let is_readable_again =
+                progress::note_unread(sync.id, collection_id, unread, *is_whole, *is_cut)?;
             if is_readable_again && *looks {
                 // What has changed there meanwhile, no look goes back to.
                 progress::start_sweep(store::new_id(), sync.id, collection_id)?;

@@ -129,8 +129,8 @@ def test_an_id_of_ones_own_makes_it_once(synced: Sync) -> None:
 def test_an_answer_that_comes_together_with_a_call_is_received(
     cluster: Cluster, database: Database, stripe: Upstream
 ) -> None:
-    """The worker is woken once for both: for the answer, and to look for mutations that have been taken already,
-    as when somebody's commit is seen before it has said so."""
+    """The worker is woken once for both: for the answer, and to look for mutations that have been taken
+    already, as when somebody's commit is seen before it has said so."""
     stripe.seed(customer=1)
     # Nothing else is due, that would wake it again.
     start_sync(database, stripe, ["customer"], frequency="4h").wait(60)
