@@ -565,20 +565,24 @@ mod tests {
 
     #[pg_test]
     fn of_many_lists_that_cant_be_read_the_first_are_told() {
-        use sequin_domain::failure::{Failure, FailureClass};
         make_sync();
-        let sync_id = get::<pgrx::Uuid>("SELECT id FROM sequin.syncs").expect("there is one");
-        let can_be_read_again = |names: &[&str], is_cut: bool| {
-            let failure = || Failure::new(FailureClass::Permission, "forbidden");
-            let unread: Vec<_> = names.iter().map(|name| ((*name).to_owned(), failure())).collect();
-            crate::store::progress::note_unread(sync_id, "stripe:customer", &unread, true, is_cut)
-                .unwrap_or_else(|_| panic!("it was refused"))
+        let sync_id = get::<pgrx::Uuid>("SELECT id FROM sequin.syncs");
+        let can_be_read_again = |names: &str, is_cut: bool| {
+            let unread = text(&format!(
+                "SELECT jsonb_object_agg(n, '{{\"class\": \"permission\", \"error\": \"no\"}}'::jsonb)::text
+                 FROM unnest('{names}'::text[]) n"
+            ));
+            let arguments =
+                [sync_id.into(), "stripe:customer".into(), unread.into(), true.into(), is_cut.into()];
+            Spi::get_one_with_args::<bool>(include_str!("../sql/store/worker/note_unread.sql"), &arguments)
+                .unwrap_or_else(|problem| panic!("{names}: {problem}"))
+                .unwrap_or_default()
         };
-        assert!(!can_be_read_again(&["b", "c"], true));
-        assert!(!can_be_read_again(&["a", "b"], true), "c has made room for a");
-        assert!(can_be_read_again(&["b", "c"], true));
-        assert!(can_be_read_again(&["b"], false));
-        assert!(!can_be_read_again(&["b"], false));
+        assert!(!can_be_read_again("{b,c}", true));
+        assert!(!can_be_read_again("{a,b}", true), "c has made room for a");
+        assert!(can_be_read_again("{b,c}", true));
+        assert!(can_be_read_again("{b}", false));
+        assert!(!can_be_read_again("{b}", false));
         is_true(
             "(SELECT unread ? 'b' AND health = 'degraded' FROM sequin.sync_collections WHERE unread IS NOT NULL)",
         );
