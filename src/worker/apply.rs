@@ -167,8 +167,8 @@ fn follow(sync: &SyncContext, work: &Work, counts: &Counts, settings: &Settings)
         Then::Complete { backfill } => progress::complete_backfill(*backfill)?,
         Then::Compare { backfill } => {
             count_deletions(*backfill, work, counts)?;
-            let progress::Comparison { total, missing, began, has_seen, confirmed } =
-                progress::compare(*backfill)?;
+            let progress::Comparison { total, missing, missing_ids, began, has_seen, confirmed } =
+                progress::compare(*backfill, MISSING)?;
             let deletions = Deletions {
                 stored: total.unsigned_abs(),
                 missing: missing.unsigned_abs(),
@@ -179,16 +179,16 @@ fn follow(sync: &SyncContext, work: &Work, counts: &Counts, settings: &Settings)
                 progress::hold_back(*backfill, missing, total)?;
                 return Ok(Done::Guarded);
             }
-            let upstream_ids = if missing > 0 { progress::missing(*backfill, MISSING)? } else { Vec::new() };
-            return Ok(Done::Missing { upstream_ids, observed_at: began.into() });
+            return Ok(Done::Missing { upstream_ids: missing_ids, observed_at: began.into() });
         }
         Then::LookAgain { backfill, range } => progress::cut_range(*backfill, *range)?,
         Then::Noted { backfill, upstream_id } => {
             count_deletions(*backfill, work, counts)?;
             progress::note_seen(*backfill, vec![upstream_id.clone()], &progress::Noted::nothing())?;
         }
-        Then::NoteUnread { collection_id, unread, is_whole, looks } => {
-            let is_readable_again = progress::note_unread(sync.id, collection_id, unread, *is_whole)?;
+        Then::NoteUnread { collection_id, unread, is_whole, is_cut, looks } => {
+            let is_readable_again =
+                progress::note_unread(sync.id, collection_id, unread, *is_whole, *is_cut)?;
             if is_readable_again && *looks {
                 // What has changed there meanwhile, no look goes back to.
                 progress::start_sweep(store::new_id(), sync.id, collection_id)?;

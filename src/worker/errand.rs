@@ -37,7 +37,7 @@ pub fn renewal(
         .request(&base, &properties, code.as_ref(), SystemTime::now())
         .map_err(|problem| unusable(&problem))?;
     // What the declaration has sent with each request tells the API's version, and who asks.
-    let Target { mut headers, .. } = Target::new(
+    let Target { mut headers, base, .. } = Target::new(
         credential.lane,
         base,
         settings.request_timeout,
@@ -51,7 +51,7 @@ pub fn renewal(
     let (url, body) = (asked.url, Some(asked.body));
     let read = move |answer: &Answer| source.granted(answer).map(|granted| Reply::Granted(Box::new(granted)));
     let request = Request { method: Method::POST, url, headers, body, timeout: settings.request_timeout };
-    Ok(task(id, credential, request, secrets, read))
+    Ok(task(id, credential, &base, request, secrets, read))
 }
 
 /// Asks who the credential is: by the request that is declared for that, or else by the first list.
@@ -73,7 +73,7 @@ pub fn check(id: u64, credential: &CredentialContext, target: &Target) -> Task<A
     headers.extend(asked.headers);
     let (method, url, body) = (asked.method, asked.url, asked.body);
     let request = Request { method, url, headers, body, timeout: target.timeout };
-    task(id, credential, request, target.secrets.clone(), read)
+    task(id, credential, &target.base, request, target.secrets.clone(), read)
 }
 
 /// Asks which kinds of objects the account has; `None` where the API has no list of them.
@@ -99,6 +99,7 @@ fn get(url: Url) -> request::Request {
 fn task(
     id: u64,
     credential: &CredentialContext,
+    base: &Url,
     request: Request,
     secrets: Arc<Mask>,
     read: impl FnOnce(&Answer) -> Result<Reply, Failure> + Send + 'static,
@@ -117,6 +118,6 @@ fn task(
         };
         answered.without(&secrets)
     });
-    let budgets = credential.declaration.rate_limit.further(request.url.path());
+    let budgets = credential.declaration.rate_limit.further(base, &request.url);
     Task { id, lane: credential.lane, priority: Priority::Mutation, budgets, request, interpret }
 }

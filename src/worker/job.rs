@@ -106,6 +106,8 @@ pub enum Then {
         unread: Vec<(String, Failure)>,
         /// All that is known of others is out of date.
         is_whole: bool,
+        /// Of those behind the last one, by name, nothing is said.
+        is_cut: bool,
         /// A look has found it, which shows no more than what is new.
         looks: bool,
     },

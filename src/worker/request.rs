@@ -200,9 +200,7 @@ impl Question {
     /// The task that asks it. The answer is read on the network thread.
     pub fn into_task(self, id: u64, priority: Priority, target: &Target) -> Result<Task<Answered>, Failure> {
         let request = self.request(target)?;
-        let path = request.url.path();
-        let path = path.strip_prefix(target.base.path().trim_end_matches('/')).unwrap_or(path);
-        let budgets = self.declaration().rate_limit.further(path);
+        let budgets = self.declaration().rate_limit.further(&target.base, &request.url);
         let secrets = target.secrets.clone();
         let interpret = Box::new(move |outcome: Result<Response, sequin_net::Failure>| {
             self.interpret(outcome).without(&secrets)

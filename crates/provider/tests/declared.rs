@@ -309,9 +309,11 @@ fn a_request_counts_against_the_limits_of_its_path() {
             {"allowed_requests": 5, "interval": 1, "path": "/objects/{}/search"}]);
     });
     let limits = declaration.unwrap().rate_limit;
-    assert_eq!(limits.further("/objects/contacts/search"), [0, 1]);
+    let base: Url = BASE.parse().unwrap();
+    let further = |path: &str| limits.further(&base, &format!("{BASE}{path}?q=1").parse().unwrap());
+    assert_eq!(further("/objects/contacts/search"), [0, 1]);
     for other in ["/objects/contacts", "/objects//search", "/objects/a/b/search", "/a/objects/b/search", ""] {
-        assert_eq!(limits.further(other), [0], "{other}");
+        assert_eq!(further(other), [0], "{other}");
     }
 }
 
@@ -805,7 +807,9 @@ fn a_list_that_cant_be_read_is_passed_over_and_what_it_hides_is_known() {
             if retrieve {
                 shelf["retrieve"] = json!("/shelves/{id}");
             }
-            d["collections"].as_array_mut().unwrap().push(shelf);
+            let book = json!({"name": "book", "title": "Books", "changes": {"sweep": 60},
+                              "path": "/shelves/{parent.id}/books", "parent": {"collection": "shelf"}});
+            d["collections"].as_array_mut().unwrap().extend([shelf, book]);
         });
         let shelf = CollectionRef::new(&Arc::new(declaration.unwrap()), "shelf").unwrap();
         let options = [("of".to_owned(), vec!["a".to_owned(), "b".to_owned()])];
@@ -835,6 +839,10 @@ fn a_list_that_cant_be_read_is_passed_over_and_what_it_hides_is_known() {
     }
     let gone = read(&shelves, &children, 410, "");
     assert_eq!((gone.unread, gone.parents), (None, vec!["1".to_owned()]), "it surely has no children");
+    let book = CollectionRef::new(&shelves.collection.declaration, "book").unwrap();
+    let books = Listing { collection: book, ..shelves.clone() };
+    let gone = read(&books, &children, 410, "");
+    assert_eq!((gone.unread, gone.parents), (None, Vec::new()), "a shelf can have the number of an item");
     let shown = read(&shelves, &children, 200, "[]");
     assert_eq!((shown.unread, shown.parents), (None, vec!["1".to_owned()]));
     let all = listing(|d| d["errors"]["rules"] = json!([{"status": [403], "class": "permission"}]));
