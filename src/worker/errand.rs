@@ -83,7 +83,7 @@ pub fn kinds(id: u64, credential: &CredentialContext, target: &Target) -> Option
     let read = move |answer: &Answer| kinds::interpret(&declaration, answer).map(Reply::Kinds);
     let (headers, timeout) = (target.headers.clone(), target.timeout);
     let request = Request { method: Method::GET, url, headers, body: None, timeout };
-    Some(task(id, credential, request, target.secrets.clone(), read))
+    Some(task(id, credential, &target.base, request, target.secrets.clone(), read))
 }
 
 fn first_list(declaration: &Arc<Declaration>, base: &Url) -> Option<request::Request> {
