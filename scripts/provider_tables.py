@@ -13,6 +13,7 @@ DOCUMENT = ROOT / "docs" / "providers.md"
 BEGIN = "<!-- tables: written by make tables -->"
 END = "<!-- end of tables -->"
 
+ACTIONS = ("create", "update", "delete", "upsert")
 UNITS = ((86_400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 
 Declared = dict[str, Any]
@@ -128,7 +129,8 @@ def table(declaration: Declared) -> Iterator[str]:
             deletes(collection),
         ]
         if has_writes:
-            cells.append(", ".join(collection.get("writes") or {}))
+            writes = collection.get("writes") or {}
+            cells.append(", ".join(action for action in ACTIONS if writes.get(action)))
         yield "| " + " | ".join(cells) + " |"
 
 

@@ -6,6 +6,7 @@ extension_sql_file!("../sql/schema/roles.sql", name = "roles", bootstrap);
 extension_sql_file!("../sql/schema/streams.sql", name = "streams", requires = ["roles"]);
 extension_sql_file!("../sql/schema/syncs.sql", name = "syncs", requires = ["streams", keys::current_key]);
 extension_sql_file!("../sql/schema/records.sql", name = "records", requires = ["syncs"]);
+extension_sql_file!("../sql/schema/sweeps.sql", name = "sweeps", requires = ["records"]);
 extension_sql_file!("../sql/schema/history.sql", name = "history", requires = ["syncs"]);
 extension_sql_file!(
     "../sql/schema/health.sql",

@@ -564,6 +564,67 @@ mod tests {
     }
 
     #[pg_test]
+    fn of_many_lists_that_cant_be_read_the_first_are_told() {
+        make_sync();
+        let sync_id = get::<pgrx::Uuid>("SELECT id FROM sequin.syncs");
+        let can_be_read_again = |names: &str, is_cut: bool| {
+            let unread = text(&format!(
+                "SELECT jsonb_object_agg(n, '{{\"class\": \"permission\", \"error\": \"no\"}}'::jsonb)::text
+                 FROM unnest('{names}'::text[]) n"
+            ));
+            let arguments =
+                [sync_id.into(), "stripe:customer".into(), unread.into(), true.into(), is_cut.into()];
+            Spi::get_one_with_args::<bool>(include_str!("../sql/store/worker/note_unread.sql"), &arguments)
+                .unwrap_or_else(|problem| panic!("{names}: {problem}"))
+                .unwrap_or_default()
+        };
+        assert!(!can_be_read_again("{b,c}", true));
+        assert!(!can_be_read_again("{a,b}", true), "c has made room for a");
+        assert!(can_be_read_again("{b,c}", true));
+        assert!(can_be_read_again("{b}", false));
+        assert!(!can_be_read_again("{b}", false));
+        is_true(
+            "(SELECT unread ? 'b' AND health = 'degraded' FROM sequin.sync_collections WHERE unread IS NOT NULL)",
+        );
+    }
+
+    /// Looking through one list for each entry of the other takes half a minute.
+    #[pg_test]
+    fn a_sweep_is_compared_at_once_however_long_the_list_is() {
+        make_sync();
+        // As in the session of a worker.
+        for setting in ["seqscan", "hashjoin", "mergejoin", "bitmapscan", "sort"] {
+            run(&format!("SET LOCAL enable_{setting} = off"));
+        }
+        apply(
+            DAY_1,
+            "ARRAY(SELECT '{\"id\": \"c' || n || '\"}' FROM generate_series(10001, 50000) n)",
+            false,
+        );
+        run("INSERT INTO sequin.backfills (id, stream_id, sync_id, collection_id, kind, state, started_at)
+             SELECT gen_random_uuid(), stream_id, id, 'stripe:customer', 'sweep', 'running', now() FROM sequin.syncs");
+        run("INSERT INTO sequin._sweep_pages (backfill_id, page, upstream_ids)
+             SELECT b.id, n, ARRAY(SELECT 'c' || 10000 + n * 100 + k FROM generate_series(1, 100) k)
+             FROM sequin.backfills b, generate_series(0, 398) n WHERE b.kind = 'sweep'");
+        let begun = std::time::Instant::now();
+        is_true(
+            "(SELECT (c.total, c.missing, c.missing_ids, c.has_seen, c.confirmed)
+                     = (40000, 100, '{c49901,c49902}'::text[], true, 0)
+              FROM sequin.backfills b, sequin._compare_sweep(b.id, 2) c WHERE b.kind = 'sweep')",
+        );
+        assert!(begun.elapsed().as_secs() < 5, "{:?}", begun.elapsed());
+        // Of these nothing is known, or nothing is known to be gone.
+        run("UPDATE sequin.records SET parent_id = CASE WHEN upstream_id < 'c49951' THEN 'p' ELSE 'q' END");
+        run("UPDATE sequin._sweep_pages SET hidden_parent_id = 'p' WHERE page = 0");
+        let missing = "(SELECT c.missing FROM sequin.backfills b, sequin._compare_sweep(b.id, 2) c WHERE b.kind = 'sweep')";
+        is_true(&format!("{missing} = 50"));
+        run("UPDATE sequin._sweep_pages SET hides_any = true WHERE page = 1");
+        is_true(&format!("{missing} = 0"));
+        run("UPDATE sequin._sweep_pages SET parent_ids = '{p,q}' WHERE page = 2");
+        is_true(&format!("{missing} = 50"));
+    }
+
+    #[pg_test]
     fn what_was_set_aside_is_asked_for_again() {
         make_sync();
         run("INSERT INTO sequin.rejected_records (stream_id, sync_id, collection_id, upstream_id, reason, raw)

@@ -29,7 +29,11 @@ CREATE TABLE sequin.mutations (
     updated_idx   bigint,
     -- Pending: known to stand behind another of its record. Cancelled: those behind it are yet to be let go. Only the worker
     -- puts one in line, so that nobody else can change what it has just seen.
-    in_line       boolean     NOT NULL DEFAULT false
+    in_line       boolean     NOT NULL DEFAULT false,
+    -- What is to be created beneath another object names that.
+    parent_id     text        COLLATE "C",
+    -- The API has done it, and what the object is now has yet to be read.
+    made          boolean     NOT NULL DEFAULT false
 );
 -- What is not finished, by what is to be done about it: those to be sent come first in their order.
 CREATE INDEX mutations_open ON sequin.mutations (sync_id, state, in_line, no) WHERE finished_at IS NULL OR in_line;
@@ -38,8 +42,8 @@ CREATE INDEX mutations_record ON sequin.mutations (sync_id, collection_id, upstr
     WHERE finished_at IS NULL AND upstream_id IS NOT NULL;
 CREATE INDEX mutations_finished ON sequin.mutations (sync_id, finished_at);
 COMMENT ON TABLE sequin.mutations IS
-    'Changes to be made at APIs, and what came of them. Insert sync, collection_id, action, upstream_id and data, or call '
-    'sequin.mutate.';
+    'Changes to be made at APIs, and what came of them. Insert sync, collection_id, action, upstream_id, data and, for what '
+    'is created beneath another object, parent_id, or call sequin.mutate.';
 COMMENT ON COLUMN sequin.mutations.updated_idx IS
     'The position of the change in the stream. NULL: nothing in the stream has changed.';
 
@@ -80,7 +84,9 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
     SELECT c.sync_id, c.collection_id INTO NEW.sync_id, NEW.collection_id
-    FROM sequin._check_mutation(NEW.sync, NEW.collection_id, NEW.action, NEW.upstream_id, NEW.data) AS c;
+    FROM sequin._check_mutation(
+        NEW.sync, NEW.collection_id, NEW.action, NEW.upstream_id, NEW.data, NEW.parent_id
+    ) AS c;
     NEW.key := NEW.id;
     NEW.state := 'pending';
     RETURN NEW;
@@ -109,7 +115,8 @@ COMMENT ON FUNCTION sequin._call_writer() IS
 CREATE TRIGGER wake AFTER INSERT ON sequin.mutations FOR EACH STATEMENT EXECUTE FUNCTION sequin._call_writer();
 
 CREATE FUNCTION sequin.mutate(
-    sync text, collection_id text, action text, upstream_id text DEFAULT NULL, data jsonb DEFAULT NULL
+    sync text, collection_id text, action text, upstream_id text DEFAULT NULL, data jsonb DEFAULT NULL,
+    parent_id text DEFAULT NULL
 ) RETURNS uuid
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -118,16 +125,17 @@ AS $$
 DECLARE
     new_id uuid := gen_random_uuid();
 BEGIN
-    INSERT INTO sequin.mutations (id, sync, collection_id, action, upstream_id, data)
-    VALUES (new_id, mutate.sync, mutate.collection_id, mutate.action, mutate.upstream_id, mutate.data);
+    INSERT INTO sequin.mutations (id, sync, collection_id, action, upstream_id, data, parent_id)
+    VALUES (new_id, mutate.sync, mutate.collection_id, mutate.action, mutate.upstream_id, mutate.data, mutate.parent_id);
     RETURN new_id;
 END
 $$;
-COMMENT ON FUNCTION sequin.mutate(text, text, text, text, jsonb) IS
+COMMENT ON FUNCTION sequin.mutate(text, text, text, text, jsonb, text) IS
     'Has a change made at an API, once, when the transaction has committed: the same as an INSERT into sequin.mutations. '
     'sync: its name. collection_id: such as stripe:customer; the provider may be left out. action: create, update, delete '
     'or upsert, as far as the API can. upstream_id: the object; NULL for create. data: what is given to the API, an object; '
-    'an update changes nothing else. Returns the id of the mutation; see sequin.await_mutation. '
+    'an update changes nothing else. parent_id: the object that a new one is to be beneath, in a nested collection. '
+    'Returns the id of the mutation; see sequin.await_mutation. '
     'Errors: undefined_object; feature_not_supported for what the API can''t; invalid_parameter_value; '
     'null_value_not_allowed; insufficient_privilege.';
 

@@ -136,12 +136,13 @@ TO sequin_reader;
 
 -- Having APIs changed. Through which syncs, the policies say, and the functions ask sequin._granted_mutations. What nobody
 -- may give, the trigger fills in.
-GRANT INSERT (id, sync, collection_id, action, upstream_id, data) ON sequin.mutations TO sequin_admin, sequin_writer;
+GRANT INSERT (id, sync, collection_id, action, upstream_id, data, parent_id)
+    ON sequin.mutations TO sequin_admin, sequin_writer;
 GRANT SELECT ON sequin.mutations TO sequin_admin, sequin_writer;
 GRANT SELECT ON sequin._granted_mutations TO sequin_writer;
 GRANT SELECT ON sequin._writable_syncs TO sequin_admin, sequin_writer;
 GRANT EXECUTE ON FUNCTION
-    sequin.mutate(text, text, text, text, jsonb),
+    sequin.mutate(text, text, text, text, jsonb, text),
     sequin.await_mutation(uuid, interval, text[]),
     sequin.retry_mutation(uuid),
     sequin.dismiss_mutation(uuid),

@@ -240,7 +240,9 @@ fn described_fields(
     for (names, types) in store::discovered::described(collection.id().as_str(), stream, sync)? {
         for (name, own) in names.into_iter().zip(types) {
             match fields.entry(name) {
-                Entry::Vacant(field) => drop(field.insert(own)),
+                Entry::Vacant(field) => {
+                    field.insert(own);
+                }
                 // Accounts have different fields under one name.
                 Entry::Occupied(mut field) if *field.get() != own => {
                     field.insert(FieldType::Text.name().to_owned());
@@ -275,7 +277,12 @@ fn find(given: &str) -> Result<CollectionRef> {
     let all = store::providers::all()?;
     let mut found: Vec<CollectionRef> =
         all.iter().filter_map(|declaration| CollectionRef::of_id(declaration, given)).collect();
-    found.extend(discovered(given)?);
+    for collection in discovered(given)? {
+        // One that was discovered may have been declared since.
+        if found.iter().all(|other| other.id() != collection.id()) {
+            found.push(collection);
+        }
+    }
     match found.len() {
         1 => Ok(found.swap_remove(0)),
         0 => {

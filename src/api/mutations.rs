@@ -11,7 +11,7 @@ use sequin_domain::mutation::Action;
 use sequin_provider::{
     declaration::CollectionRef,
     record::LONGEST_ID,
-    write::{Change, Unwritable},
+    write::{Change, Stored, Unwritable},
 };
 
 /// The longest data of a mutation, in bytes as text: the worker has several at a time in its memory.
@@ -25,6 +25,7 @@ fn check_mutation(
     action: Option<&str>,
     upstream_id: Option<&str>,
     data: Option<Document>,
+    parent_id: Option<&str>,
 ) -> Result<TableIterator<'static, (name!(sync_id, Uuid), name!(collection_id, String))>> {
     let name = required("sync", sync)?;
     let collection = required("collection_id", collection_id)?;
@@ -34,23 +35,28 @@ fn check_mutation(
     let id = syncs::own_collection(&sync, &declaration, collection)?;
     let collection = CollectionRef::new(&declaration, id.name())
         .ok_or_else(|| error(PgSqlErrorCode::ERRCODE_UNDEFINED_OBJECT, format!("{id} is not declared")))?;
-    if let Some(given) = upstream_id.filter(|given| given.is_empty() || given.len() > LONGEST_ID) {
-        return Err(invalid("bad upstream_id")
-            .set_detail(format!("It has {} bytes: {:?}.", given.len(), shown(given)))
-            .set_hint(format!("An id has from 1 to {LONGEST_ID} bytes.")));
+    for (name, given) in [("upstream_id", upstream_id), ("parent_id", parent_id)] {
+        if let Some(given) = given.filter(|given| given.is_empty() || given.len() > LONGEST_ID) {
+            return Err(invalid(format!("bad {name}"))
+                .set_detail(format!("It has {} bytes: {:?}.", given.len(), shown(given)))
+                .set_hint(format!("An id has from 1 to {LONGEST_ID} bytes.")));
+        }
     }
     if let Some(data) = data.as_ref().filter(|data| data.text().len() > LONGEST_DATA) {
         return Err(error(PgSqlErrorCode::ERRCODE_PROGRAM_LIMIT_EXCEEDED, "data is too large")
             .set_detail(format!("It has {} bytes.", data.text().len()))
             .set_hint(format!("Data can have up to {LONGEST_DATA} bytes.")));
     }
-    let change = Change {
+    let mut change = Change {
         collection,
         action,
         upstream_id: upstream_id.map(str::to_owned),
+        parent_id: parent_id.map(str::to_owned),
         data: data.map(|data| data.text().to_owned()),
         key: String::new(),
+        stored: Stored::default(),
     };
+    change.stored = store::mutations::stored(sync.stream_id, sync.id, &change)?;
     change.check().map_err(|problem| refusal(&change, &problem))?;
     Ok(TableIterator::once((sync.id, id.as_str().to_owned())))
 }
@@ -87,8 +93,35 @@ fn refusal(change: &Change, problem: &Unwritable) -> ErrorReport {
             .set_detail(format!("upstream_id is null, and the action is {action}."))
             .set_hint("Give the upstream_id of the record."),
         Unwritable::HasId => invalid(words)
-            .set_detail("upstream_id is given, and the action is create.")
+            .set_detail(format!("upstream_id is given, and the action is {action}."))
             .set_hint("Leave upstream_id out; an id that the API lets you choose belongs into data."),
+        Unwritable::NoParent => error(PgSqlErrorCode::ERRCODE_NULL_VALUE_NOT_ALLOWED, words)
+            .set_detail(format!("parent_id is null, and the action is {action}."))
+            .set_hint(format!("Give the upstream_id of the {} that it is to be beneath.", parent_of(change))),
+        Unwritable::HasParent => invalid(words)
+            .set_detail(format!("parent_id is given, and the action is {action}."))
+            .set_hint("Leave parent_id out: it is for what is created beneath another object."),
+        Unwritable::NotStored => error(PgSqlErrorCode::ERRCODE_UNDEFINED_OBJECT, words)
+            .set_detail(format!(
+                "upstream_id is {:?}.",
+                shown(change.upstream_id.as_deref().unwrap_or_default())
+            ))
+            .set_hint("Give the upstream_id of a record that the sync has read."),
+        Unwritable::ParentNotStored => error(PgSqlErrorCode::ERRCODE_UNDEFINED_OBJECT, words)
+            .set_detail(format!("Its parent is {:?}.", shown(&change.parent().unwrap_or_default())))
+            .set_hint(format!(
+                "The sync has to have {} among its collections, and to have read it.",
+                parent_of(change)
+            )),
+        Unwritable::Lacks(_) => invalid(words)
+            .set_detail(format!(
+                "upstream_id is {:?}.",
+                shown(change.upstream_id.as_deref().unwrap_or_default())
+            ))
+            .set_hint("The record is of another shape than the provider's declaration says."),
+        Unwritable::NotGiven(name) => error(PgSqlErrorCode::ERRCODE_NULL_VALUE_NOT_ALLOWED, words)
+            .set_detail(format!("data is {:.200}.", change.data.as_deref().unwrap_or("null")))
+            .set_hint(format!("Give {name} in data, as a text or a whole number.")),
         Unwritable::NoData => error(PgSqlErrorCode::ERRCODE_NULL_VALUE_NOT_ALLOWED, words)
             .set_detail(format!("data is null, and the action is {action}."))
             .set_hint("Give what the API is to be told as a JSON object."),
@@ -96,6 +129,11 @@ fn refusal(change: &Change, problem: &Unwritable) -> ErrorReport {
             .set_detail(format!("data is {:.200}.", change.data.as_deref().unwrap_or("null")))
             .set_hint("Give what the API is to be told as a JSON object, as its documentation has it."),
     }
+}
+
+/// The collection whose objects those of the change's stand beneath.
+fn parent_of(change: &Change) -> String {
+    change.collection.parent_collection().map(|parent| parent.id().as_str().to_owned()).unwrap_or_default()
 }
 
 /// Has the workers look for mutations, once this transaction has committed.

@@ -11,6 +11,8 @@ use pgrx::{
     spi::{self, SpiHeapTupleData},
 };
 use sequin_domain::{failure::FailureClass, timestamp::Timestamp};
+use sequin_provider::write::{Change, Stored};
+use std::borrow::Cow;
 
 /// A change that has been handed over to be sent.
 #[derive(Debug, Clone)]
@@ -27,6 +29,11 @@ pub struct Mutation {
     /// When the API may have received it first; `None`: it surely has not.
     pub sent_at: Option<Timestamp>,
     pub attempts: u32,
+    /// The object that a new one is to be beneath.
+    pub parent_id: Option<String>,
+    /// The API has done it, and what the object is now has yet to be read.
+    pub is_made: bool,
+    pub stored: Stored,
 }
 
 /// Which of the syncs have something to be sent, or that waits for nothing any more. Takes no transaction id.
@@ -55,13 +62,58 @@ pub struct Taken {
 /// Hands over the next mutations of a sync; looks at no more than `limit`.
 pub fn take(sync_id: Uuid, limit: i64) -> Result<Taken> {
     let arguments = [sync_id.into(), limit.into()];
-    let rows = super::all(statement!("mutations/take"), &arguments, |row| {
-        if column(row, 1)? { Ok(None) } else { mutation(row, 2).map(Some) }
-    })?;
-    let seen = rows.len();
-    let mut mutations: Vec<Mutation> = rows.into_iter().flatten().collect();
-    mutations.sort_unstable_by_key(|mutation| mutation.no);
-    Ok(Taken { mutations, seen })
+    super::all(statement!("mutations/take"), &arguments, place).map(Taken::of)
+}
+
+/// Hands over more of the kind of `like`, which have never been sent: at most `limit` of those that come within `near` behind
+/// it, with at most `size` bytes of data.
+pub fn take_alike(sync_id: Uuid, like: &Mutation, near: i64, limit: i64, size: i64) -> Result<Taken> {
+    let arguments = [
+        sync_id.into(),
+        limit.into(),
+        like.collection_id.as_str().into(),
+        like.action.as_str().into(),
+        like.no.saturating_add(near).into(),
+        size.into(),
+    ];
+    super::all(statement!("mutations/take_alike"), &arguments, place).map(Taken::of)
+}
+
+/// One that was looked at; `None` where another of its record comes first.
+fn place(row: &SpiHeapTupleData<'_>) -> spi::Result<Option<Mutation>> {
+    if column(row, 1)? { Ok(None) } else { mutation(row, 2).map(Some) }
+}
+
+impl Taken {
+    fn of(rows: Vec<Option<Mutation>>) -> Self {
+        let seen = rows.len();
+        let mut mutations: Vec<Mutation> = rows.into_iter().flatten().collect();
+        mutations.sort_unstable_by_key(|mutation| mutation.no);
+        Self { mutations, seen }
+    }
+}
+
+/// What the stream has of the object that a change is about, in so far as the change needs it. Takes no transaction id.
+pub fn stored(stream_id: Uuid, sync_id: Uuid, change: &Change) -> Result<Stored> {
+    let needs = change.needs();
+    let read = |collection_id: &str, upstream_id: &str| -> Result<Option<(Option<String>, String)>> {
+        let arguments = [stream_id.into(), sync_id.into(), collection_id.into(), upstream_id.into()];
+        let found = rows(statement!("mutations/stored"), &arguments, |row| {
+            Ok((row.get::<String>(1)?, column::<String>(row, 2)?))
+        })?;
+        Ok(found.into_iter().next())
+    };
+    let object = match change.upstream_id.as_deref().filter(|_| needs.object) {
+        Some(upstream_id) => read(change.collection.id().as_str(), upstream_id)?,
+        None => None,
+    };
+    let (parent_id, object) = object.map_or((None, None), |(parent_id, object)| (parent_id, Some(object)));
+    let above = parent_id.clone().or_else(|| change.parent().map(Cow::into_owned)).filter(|_| needs.parent);
+    let parent = match change.collection.parent_collection().zip(above) {
+        Some((collection, parent_id)) => read(collection.id().as_str(), &parent_id)?,
+        None => None,
+    };
+    Ok(Stored { parent_id, object, parent: parent.map(|(_, parent)| parent) })
 }
 
 fn mutation(row: &SpiHeapTupleData<'_>, from: usize) -> spi::Result<Mutation> {
@@ -75,6 +127,9 @@ fn mutation(row: &SpiHeapTupleData<'_>, from: usize) -> spi::Result<Mutation> {
         key: column(row, from + 6)?,
         sent_at: row.get::<TimestampWithTimeZone>(from + 7)?.map(from_postgres),
         attempts: column::<i32>(row, from + 8)?.unsigned_abs(),
+        parent_id: row.get(from + 9)?,
+        is_made: column(row, from + 10)?,
+        stored: Stored::default(),
     })
 }
 
@@ -106,6 +161,11 @@ pub enum Settled {
         retry_at: Timestamp,
         was_nothing: bool,
     },
+    /// It was done, and what has become of the object is read again.
+    Made {
+        upstream_id: String,
+        retry_at: Timestamp,
+    },
     Failed,
     Uncertain,
 }
@@ -124,16 +184,17 @@ pub struct Words {
 pub fn settle(id: Uuid, stream_id: Uuid, settled: &Settled, words: Option<&Words>) -> Result<()> {
     let state = match settled {
         Settled::Done { .. } => "done",
-        Settled::Again { .. } => "pending",
+        Settled::Again { .. } | Settled::Made { .. } => "pending",
         Settled::Failed => "failed",
         Settled::Uncertain => "uncertain",
     };
     let upstream_id = match settled {
-        Settled::Done { upstream_id } => Some(upstream_id.as_str()),
+        Settled::Done { upstream_id } | Settled::Made { upstream_id, .. } => Some(upstream_id.as_str()),
         _ => None,
     };
     let (retry_at, was_nothing) = match settled {
         Settled::Again { retry_at, was_nothing } => (to_postgres(*retry_at), *was_nothing),
+        Settled::Made { retry_at, .. } => (to_postgres(*retry_at), false),
         _ => (None, false),
     };
     let arguments = [
@@ -148,6 +209,7 @@ pub fn settle(id: Uuid, stream_id: Uuid, settled: &Settled, words: Option<&Words
         words.and_then(|words| words.code.as_deref()).into(),
         words.and_then(|words| words.status).map(i32::from).into(),
         words.and_then(|words| words.response.as_deref()).into(),
+        matches!(settled, Settled::Made { .. }).into(),
     ];
     execute(statement!("mutations/settle"), &arguments).map(drop)
 }

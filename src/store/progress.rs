@@ -104,19 +104,21 @@ pub fn note_seen(backfill: Uuid, upstream_ids: Vec<String>, noted: &Noted) -> Re
     execute(statement!("worker/note_seen"), &arguments).map(drop)
 }
 
-/// Writes down which lists of a collection could not be read. `is_whole`: all others could. True where some were written
-/// down that now can be.
+/// Writes down which lists of a collection could not be read. `is_whole`: all others could; where `is_cut`, only those that
+/// come before the last one by name. True where some were written down that now can be.
 pub fn note_unread(
     sync_id: Uuid,
     collection_id: &str,
     unread: &[(String, Failure)],
     is_whole: bool,
+    is_cut: bool,
 ) -> Result<bool> {
     let told = |(name, failure): &(String, Failure)| {
         (name.clone(), json!({"class": failure.class.as_str(), "error": failure.message}))
     };
     let unread = Value::Object(unread.iter().map(told).collect()).to_string();
-    let arguments = [sync_id.into(), collection_id.into(), unread.as_str().into(), is_whole.into()];
+    let arguments =
+        [sync_id.into(), collection_id.into(), unread.as_str().into(), is_whole.into(), is_cut.into()];
     one(statement!("worker/note_unread"), &arguments, |row| first(row, 1)).map(|known| known.unwrap_or(false))
 }
 
@@ -125,6 +127,8 @@ pub struct Comparison {
     /// All live records of the collection.
     pub total: i64,
     pub missing: i64,
+    /// Those of them that come first.
+    pub missing_ids: Vec<String>,
     /// When the first page of the sweep was asked for: what is missing was missing at some time since.
     pub began: Timestamp,
     /// Whether the sweep has seen anything at all.
@@ -133,22 +137,19 @@ pub struct Comparison {
     pub confirmed: i64,
 }
 
-pub fn compare(backfill: Uuid) -> Result<Comparison> {
-    let comparison = one(statement!("worker/compare"), &[backfill.into()], |row| {
+/// Compares what is stored with what a sweep has seen; gives the ids of at most `most` that are missing.
+pub fn compare(backfill: Uuid, most: i64) -> Result<Comparison> {
+    let comparison = one(statement!("worker/compare"), &[backfill.into(), most.into()], |row| {
         Ok(Comparison {
             total: first(row, 1)?,
             missing: first(row, 2)?,
-            began: from_postgres(first(row, 3)?),
-            has_seen: first(row, 4)?,
-            confirmed: first(row, 5)?,
+            missing_ids: first(row, 3)?,
+            began: from_postgres(first(row, 4)?),
+            has_seen: first(row, 5)?,
+            confirmed: first(row, 6)?,
         })
     })?;
     comparison.ok_or_else(|| invalid("the sweep has not begun"))
-}
-
-/// Some of the live records that a sweep has not seen.
-pub fn missing(backfill: Uuid, limit: i64) -> Result<Vec<String>> {
-    rows(statement!("worker/missing"), &[backfill.into(), limit.into()], |row| column(row, 1))
 }
 
 pub fn complete_backfill(id: Uuid) -> Result<()> {

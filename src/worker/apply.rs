@@ -1,8 +1,8 @@
 //! Doing in the database what jobs have ordered: many orders in one transaction where all goes well, one by one where not.
 
 use super::{
-    job::{Batch, Done, Then, Work},
-    mutate,
+    flight,
+    job::{Batch, Done, Settlement, Then, Work},
     plan::SyncContext,
 };
 use crate::{
@@ -11,7 +11,7 @@ use crate::{
     settings::Settings,
     store::{
         self,
-        mutations::{Settled, Words},
+        mutations::{Mutation, Words},
     },
 };
 use pgrx::{Uuid, prelude::*};
@@ -33,6 +33,10 @@ const MISSING: i64 = 100;
 const REJECTED: i64 = 100;
 /// How many records or mutations that are too old are removed in one transaction.
 const EXPIRED: usize = 500;
+/// How far behind the first of its kind a change may be to be sent in one request with it, in the order of all changes, and
+/// how many bytes of data such a request is filled up with.
+const NEAR: i64 = 10_000;
+const LARGEST: i64 = 1024 * 1024;
 
 /// Does all of `works`, and gives what came of each.
 ///
@@ -163,8 +167,8 @@ fn follow(sync: &SyncContext, work: &Work, counts: &Counts, settings: &Settings)
         Then::Complete { backfill } => progress::complete_backfill(*backfill)?,
         Then::Compare { backfill } => {
             count_deletions(*backfill, work, counts)?;
-            let progress::Comparison { total, missing, began, has_seen, confirmed } =
-                progress::compare(*backfill)?;
+            let progress::Comparison { total, missing, missing_ids, began, has_seen, confirmed } =
+                progress::compare(*backfill, MISSING)?;
             let deletions = Deletions {
                 stored: total.unsigned_abs(),
                 missing: missing.unsigned_abs(),
@@ -175,16 +179,16 @@ fn follow(sync: &SyncContext, work: &Work, counts: &Counts, settings: &Settings)
                 progress::hold_back(*backfill, missing, total)?;
                 return Ok(Done::Guarded);
             }
-            let upstream_ids = if missing > 0 { progress::missing(*backfill, MISSING)? } else { Vec::new() };
-            return Ok(Done::Missing { upstream_ids, observed_at: began.into() });
+            return Ok(Done::Missing { upstream_ids: missing_ids, observed_at: began.into() });
         }
         Then::LookAgain { backfill, range } => progress::cut_range(*backfill, *range)?,
         Then::Noted { backfill, upstream_id } => {
             count_deletions(*backfill, work, counts)?;
             progress::note_seen(*backfill, vec![upstream_id.clone()], &progress::Noted::nothing())?;
         }
-        Then::NoteUnread { collection_id, unread, is_whole, looks } => {
-            let is_readable_again = progress::note_unread(sync.id, collection_id, unread, *is_whole)?;
+        Then::NoteUnread { collection_id, unread, is_whole, is_cut, looks } => {
+            let is_readable_again =
+                progress::note_unread(sync.id, collection_id, unread, *is_whole, *is_cut)?;
             if is_readable_again && *looks {
                 // What has changed there meanwhile, no look goes back to.
                 progress::start_sweep(store::new_id(), sync.id, collection_id)?;
@@ -251,8 +255,10 @@ fn follow(sync: &SyncContext, work: &Work, counts: &Counts, settings: &Settings)
             }
         }
         Then::TakeMutations { limit, recovers } => return take_mutations(sync, *limit, *recovers),
-        Then::SettleMutation { id, settled, words } => {
-            settle_mutation(sync, *id, settled, words.as_ref())?;
+        Then::SettleMutations { settlements } => {
+            for settlement in settlements {
+                settle_mutation(sync, settlement)?;
+            }
         }
         Then::ForgetMutations => return forget_mutations(sync, settings),
         Then::Gap { feed } => {
@@ -319,22 +325,42 @@ fn expire(sync: &SyncContext, from: Option<Timestamp>) -> Result<Done> {
 fn take_mutations(sync: &SyncContext, limit: usize, recovers: bool) -> Result<Done> {
     use store::mutations;
     if recovers {
-        for left_over in mutations::left_over(sync.id)? {
-            let (settled, words) = mutate::lost(sync, &left_over);
+        for mut left_over in mutations::left_over(sync.id)? {
+            complete(sync, &mut left_over)?;
+            let (settled, words) = flight::lost(sync, &left_over);
             mutations::settle(left_over.id, sync.stream_id, &settled, Some(&words))?;
         }
     }
     let are_free = mutations::let_go(sync.id)?;
-    let mutations::Taken { mutations: taken, seen } = mutations::take(sync.id, count(limit))?;
+    let mutations::Taken { mutations: mut taken, seen } = mutations::take(sync.id, count(limit))?;
     let has_more = seen >= limit;
+    let mut fuller = Vec::new();
+    for (first, room) in flight::unfilled(sync, &taken) {
+        fuller.extend(mutations::take_alike(sync.id, first, NEAR, count(room), LARGEST)?.mutations);
+    }
+    taken.extend(fuller);
+    for mutation in &mut taken {
+        complete(sync, mutation)?;
+    }
     let next = if has_more { None } else { mutations::next_retry(sync.id)? };
     let next = next.or_else(|| (!are_free).then(|| SystemTime::now().into()));
     Ok(Done::Taken { mutations: taken, has_more, next })
 }
 
-fn settle_mutation(sync: &SyncContext, id: Uuid, settled: &Settled, words: Option<&Words>) -> Result<()> {
-    let settle = |words: Option<&Words>| store::mutations::settle(id, sync.stream_id, settled, words);
-    let Some(given) = words.filter(|words| words.response.is_some()) else { return settle(words) };
+/// Reads what the stream has of the object of a mutation.
+fn complete(sync: &SyncContext, mutation: &mut Mutation) -> Result<()> {
+    if let Some(change) = flight::change(sync, mutation) {
+        mutation.stored = store::mutations::stored(sync.stream_id, sync.id, &change)?;
+    }
+    Ok(())
+}
+
+fn settle_mutation(sync: &SyncContext, settlement: &Settlement) -> Result<()> {
+    let Settlement { id, settled, words } = settlement;
+    let settle = |words: Option<&Words>| store::mutations::settle(*id, sync.stream_id, settled, words);
+    let Some(given) = words.as_ref().filter(|words| words.response.is_some()) else {
+        return settle(words.as_ref());
+    };
     match subtransaction(|| settle(Some(given))) {
         // JSON that jsonb can't hold.
         Err(problem) if problem.blames_data() => settle(Some(&Words { response: None, ..given.clone() })),

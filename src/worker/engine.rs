@@ -188,6 +188,8 @@ impl Engine {
     ///
     /// Never more than one transaction, so that alarms, new plans and signals don't wait while a fast API keeps it busy.
     pub fn step(&mut self) -> bool {
+        // An answer may be what has ended the wait, which nothing will say again: not every step gets to receiving it.
+        self.unreceived = true;
         if self.plan_at.is_some_and(|at| at <= Instant::now()) {
             self.plan_at = None;
             match self.forgive().and_then(|()| self.read_plan()) {
@@ -667,7 +669,6 @@ impl Engine {
 
     /// Takes the answers that have come.
     fn receive(&mut self) {
-        self.unreceived = true;
         // No more than are done together: between them there are answers to ask the next questions for.
         while self.works.len() < WORKS_TOGETHER {
             match self.net.try_recv() {

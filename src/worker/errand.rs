@@ -37,7 +37,7 @@ pub fn renewal(
         .request(&base, &properties, code.as_ref(), SystemTime::now())
         .map_err(|problem| unusable(&problem))?;
     // What the declaration has sent with each request tells the API's version, and who asks.
-    let Target { mut headers, .. } = Target::new(
+    let Target { mut headers, base, .. } = Target::new(
         credential.lane,
         base,
         settings.request_timeout,
@@ -52,7 +52,7 @@ pub fn renewal(
     let read = move |answer: &Answer| source.granted(answer).map(|granted| Reply::Granted(Box::new(granted)));
     let request = Request { method: Method::POST, url, headers, body, timeout: settings.request_timeout };
     // Tokens cost none.
-    Ok(task(id, credential, 0, request, secrets, read))
+    Ok(task(id, credential, &base, 0, request, secrets, read))
 }
 
 /// Asks who the credential is: by the request that is declared for that, or else by the first list.
@@ -74,7 +74,15 @@ pub fn check(id: u64, credential: &CredentialContext, target: &Target) -> Task<A
     headers.extend(asked.headers);
     let (method, url, body) = (asked.method, asked.url, asked.body);
     let request = Request { method, url, headers, body, timeout: target.timeout };
-    task(id, credential, reserve(&credential.declaration), request, target.secrets.clone(), read)
+    task(
+        id,
+        credential,
+        &target.base,
+        reserve(&credential.declaration),
+        request,
+        target.secrets.clone(),
+        read,
+    )
 }
 
 /// Asks which kinds of objects the account has; `None` where the API has no list of them.
@@ -84,7 +92,8 @@ pub fn kinds(id: u64, credential: &CredentialContext, target: &Target) -> Option
     let read = move |answer: &Answer| kinds::interpret(&declaration, answer).map(Reply::Kinds);
     let (headers, timeout) = (target.headers.clone(), target.timeout);
     let request = Request { method: Method::GET, url, headers, body: None, timeout };
-    Some(task(id, credential, reserve(&credential.declaration), request, target.secrets.clone(), read))
+    let points = reserve(&credential.declaration);
+    Some(task(id, credential, &target.base, points, request, target.secrets.clone(), read))
 }
 
 fn first_list(declaration: &Arc<Declaration>, base: &Url) -> Option<request::Request> {
@@ -100,6 +109,7 @@ fn get(url: Url) -> request::Request {
 fn task(
     id: u64,
     credential: &CredentialContext,
+    base: &Url,
     points: u32,
     request: Request,
     secrets: Arc<Mask>,
@@ -121,6 +131,6 @@ fn task(
         };
         answered.without(&secrets)
     });
-    let budgets = credential.declaration.rate_limit.further(request.url.path());
+    let budgets = credential.declaration.rate_limit.further(base, &request.url);
     Task { id, lane: credential.lane, priority: Priority::Mutation, budgets, points, request, interpret }
 }

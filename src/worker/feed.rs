@@ -239,6 +239,13 @@ impl FeedJob {
             (Tag::Fetch(key), Ok(Reply::Children { page, is_parent_gone })) => {
                 self.take_children(key, page, is_parent_gone, sent_at, orders);
             }
+            // The parent is gone, or hidden: that is for the list of parents to say, and nothing to wait for.
+            (Tag::Fetch(key @ Key::Children { .. }), Err(failure))
+                if failure.class == FailureClass::Missing && failure.may_be_hidden =>
+            {
+                orders.work(Then::StartSweep { collection_id: key.collection_id().to_owned() });
+                self.store(key.clone(), Vec::new(), Vec::new(), sent_at, Then::Fetched { key }, orders);
+            }
             (tag, Err(failure)) => self.failed(tag, failure, orders),
             (tag, Ok(_)) => {
                 self.failed(

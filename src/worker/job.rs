@@ -28,7 +28,7 @@ pub enum Tag {
     Check(String),
     /// Something that an event has called to mind.
     Fetch(Key),
-    /// A change that is to be made.
+    /// A change that is to be made, the first of those that are asked for together.
     Mutation(Uuid),
 }
 
@@ -106,6 +106,8 @@ pub enum Then {
         unread: Vec<(String, Failure)>,
         /// All that is known of others is out of date.
         is_whole: bool,
+        /// Of those behind the last one, by name, nothing is said.
+        is_cut: bool,
         /// A look has found it, which shows no more than what is new.
         looks: bool,
     },
@@ -182,11 +184,9 @@ pub enum Then {
         limit: usize,
         recovers: bool,
     },
-    /// What has come of a change; `words`: what was wrong.
-    SettleMutation {
-        id: Uuid,
-        settled: Settled,
-        words: Option<Words>,
+    /// What has come of changes that were asked for in one request.
+    SettleMutations {
+        settlements: Vec<Settlement>,
     },
     /// Some of the changes that were finished too long ago go.
     ForgetMutations,
@@ -204,6 +204,14 @@ pub enum Then {
         failure: Failure,
         retry_in: Duration,
     },
+}
+
+/// What has come of a change; `words`: what was wrong.
+#[derive(Debug, Clone)]
+pub struct Settlement {
+    pub id: Uuid,
+    pub settled: Settled,
+    pub words: Option<Words>,
 }
 
 /// What came of the work.

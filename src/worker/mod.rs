@@ -6,6 +6,7 @@ mod describe;
 mod engine;
 mod errand;
 mod feed;
+mod flight;
 mod job;
 mod keeper;
 mod launcher;

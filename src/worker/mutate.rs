@@ -1,15 +1,16 @@
 //! Having changes made at an API, in the order of each record and side by side otherwise.
 //!
 //! That a change is handed over is committed before it is sent. Its answer is applied to the stream in the transaction
-//! that completes it. What was handed over and has no answer, as after a crash, is sent again where that does no harm, and
-//! is uncertain otherwise.
+//! that completes it. What was handed over and has no answer, as after a crash, is looked for where the API can show it, or
+//! sent again where that does no harm, and is uncertain otherwise.
 
 use super::{
-    job::{Ask, Batch, Done, Orders, Retry, Tag, Then, Work, jitter},
+    flight::{self, Flight, Settling, Stage, unknown_outcome, words},
+    job::{Ask, Batch, Done, Orders, Retry, Settlement, Tag, Then, Work, jitter},
     plan::SyncContext,
-    request::{Answered, Question, Reply},
+    request::{Answered, Reply},
 };
-use crate::store::mutations::{Mutation, Settled, Words};
+use crate::store::mutations::{Mutation, Settled};
 use pgrx::Uuid;
 use sequin_domain::{
     failure::{Failure, FailureClass},
@@ -19,8 +20,10 @@ use sequin_domain::{
 };
 use sequin_net::Priority;
 use sequin_provider::{
+    batch_write::Outcome,
+    declaration::CollectionRef,
     record::{Record, Rejected},
-    write::{Change, Refusal},
+    write::{Made, Refusal},
 };
 use std::{
     collections::{HashMap, VecDeque},
@@ -28,7 +31,7 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-/// How many changes of a sync are under way at most.
+/// How many requests for changes of a sync are under way at most.
 const MOST: u32 = 32;
 /// When to look again for what somebody else has locked, and the shortest time between two steps of forgetting.
 const BREATH: Duration = Duration::from_millis(100);
@@ -46,8 +49,9 @@ pub struct Mutate {
     is_taking: bool,
     /// Handed over, and not asked for yet.
     ready: VecDeque<Flight>,
-    open: HashMap<Uuid, Flight>,
-    /// How many outcomes are about to be stored.
+    /// Those of each request, by the first of them.
+    open: HashMap<Uuid, Vec<Flight>>,
+    /// How many answers are about to be stored.
     settling: usize,
     retry: Retry,
     /// When there is something to take again, beside what is new.
@@ -56,14 +60,6 @@ pub struct Mutate {
     is_forgetting: bool,
     /// It comes to its end as soon as nothing is under way any more.
     is_winding_up: bool,
-}
-
-/// A change under way.
-struct Flight {
-    mutation: Mutation,
-    change: Change,
-    /// The object of an answer that may be an old one, given again: what it is now is asked for.
-    shown: Option<String>,
 }
 
 impl Mutate {
@@ -110,18 +106,19 @@ impl Mutate {
 
     pub fn drive(&mut self, now: Instant, orders: &mut Orders) {
         if self.is_winding_up {
+            let mut settling = Settling::default();
             while let Some(flight) = self.ready.pop_front() {
-                self.settle(&flight, again(&flight, Duration::ZERO, Effect::None), None, None, orders);
+                let words = flight.was_sent.then(|| unknown_outcome("it was put off before it was answered"));
+                settling.settle(&flight, flight.put_off(Duration::ZERO, true), words);
             }
+            self.store(settling, None, orders);
             return;
         }
         if let Some(until) = self.retry.waits_until(now) {
             orders.wake_at(until);
             return;
         }
-        while let Some(flight) = self.ready.pop_front() {
-            self.ask(flight, orders);
-        }
+        self.ask_all(now, orders);
         self.take(now, orders);
         match self.forget_at.filter(|_| !self.is_forgetting) {
             Some(at) if at <= now => {
@@ -142,7 +139,7 @@ impl Mutate {
             Some(at) => orders.wake_at(at),
             None => {}
         }
-        let room = self.window.saturating_sub(self.open.len() + self.settling);
+        let room = self.window.saturating_sub(self.open.len() + self.settling + self.ready.len());
         if self.is_hungry && !self.is_taking && room > 0 {
             self.is_hungry = false;
             self.is_taking = true;
@@ -150,101 +147,256 @@ impl Mutate {
         }
     }
 
-    fn ask(&mut self, flight: Flight, orders: &mut Orders) {
-        let Flight { mutation, change, shown } = &flight;
-        let (question, shows) = match shown {
-            None => (Question::Write(Box::new(change.clone())), None),
-            Some(upstream_id) => {
-                let question = self.sync.object(&change.collection, upstream_id);
-                (question, Some(mutation.collection_id.clone()))
+    /// Asks for all that is ready, several in one request where they go together.
+    fn ask_all(&mut self, now: Instant, orders: &mut Orders) {
+        let mut waiting = VecDeque::new();
+        while let Some(flight) = self.ready.pop_front() {
+            let is_behind = |other: &Flight| flight.comes_behind(other);
+            if self.open.values().flatten().chain(&waiting).any(is_behind) {
+                waiting.push_back(flight);
+                continue;
             }
-        };
-        orders.asks.push(Ask {
-            tag: Tag::Mutation(mutation.id),
-            question,
-            priority: Priority::Mutation,
-            shows,
-        });
-        self.open.insert(mutation.id, flight);
+            if !flight.is_ready(&self.sync) {
+                orders.wake_at(now + SHORTEST_PAUSE);
+                waiting.push_back(flight);
+                continue;
+            }
+            let most = flight.most_together();
+            let mut together = vec![flight];
+            let mut others = VecDeque::new();
+            for other in self.ready.drain(..) {
+                let is_behind = |first: &Flight| other.comes_behind(first);
+                let fits = together.len() < most
+                    && other.goes_with(&together[0])
+                    && !together.iter().chain(&others).chain(&waiting).any(is_behind);
+                if fits { together.push(other) } else { others.push_back(other) }
+            }
+            self.ready = others;
+            self.ask(together, orders);
+        }
+        self.ready = waiting;
+    }
+
+    fn ask(&mut self, flights: Vec<Flight>, orders: &mut Orders) {
+        let Some((question, shows)) = flight::question(&self.sync, &flights) else { return };
+        let Some(id) = flights.first().map(|flight| flight.mutation.id) else { return };
+        orders.asks.push(Ask { tag: Tag::Mutation(id), question, priority: Priority::Mutation, shows });
+        self.open.insert(id, flights);
     }
 
     /// The question is to be asked again.
     pub fn give_back(&mut self, tag: &Tag) {
         if let Tag::Mutation(id) = tag
-            && let Some(flight) = self.open.remove(id)
+            && let Some(flights) = self.open.remove(id)
         {
-            self.ready.push_back(flight);
+            self.ready.extend(flights);
         }
     }
 
     pub fn answered(&mut self, tag: &Tag, answered: Answered, orders: &mut Orders) {
         let Tag::Mutation(id) = tag else { return };
-        let Some(mut flight) = self.open.remove(id) else { return };
+        let Some(flights) = self.open.remove(id) else { return };
+        let Some(collection) = flights.first().map(|flight| flight.change.collection.clone()) else { return };
         let Answered { sent_at, has_arrived, refusal, result, .. } = answered;
-        let failure = match result {
-            Ok(Reply::Written { object, received_at }) => {
-                let first = flight.mutation.sent_at;
-                match &object {
-                    // It was sent before: this can be what the API answered then.
-                    Ok(Record { upstream_id, deleted: false, .. })
-                        if first.is_some() && flight.change.collection.is_retrievable() =>
-                    {
-                        flight.shown = Some(upstream_id.clone());
-                        self.ready.push_back(flight);
-                    }
-                    Ok(Record { deleted: false, .. }) | Err(_) => {
-                        // What the API has said in answer to a change is so from when it arrives on: a list that was
-                        // asked for while it was under way may show what was before.
-                        let observed_at = first.map_or(received_at, SystemTime::from);
-                        self.done(&flight, object, observed_at, orders);
-                    }
-                    Ok(_) => self.done(&flight, object, received_at, orders),
+        let mut settling = Settling::default();
+        // What an answer shows is so from when its request was sent on.
+        let mut observed_at = sent_at;
+        match result {
+            Ok(Reply::Written { made, received_at }) => {
+                for flight in flights {
+                    observed_at = self.made(flight, made.clone(), received_at, &mut settling);
                 }
-                return;
             }
-            Ok(Reply::Object(object)) => return self.done(&flight, object, sent_at, orders),
-            Ok(_) => Failure::new(FailureClass::Unknown, "the answer is to another question"),
-            Err(failure) => failure,
-        };
-        self.failed(&flight, &failure, has_arrived, refusal.as_deref(), orders);
+            Ok(Reply::WrittenTogether { outcomes, received_at }) => {
+                observed_at = received_at;
+                let are_several = flights.len() > 1;
+                for (mut flight, outcome) in flights.into_iter().zip(outcomes) {
+                    match outcome {
+                        Outcome::Made(made) => {
+                            self.made(flight, made, received_at, &mut settling);
+                        }
+                        // Alone, the API's words are about it and nothing else.
+                        Outcome::Refused(..) if are_several => {
+                            flight.is_alone = true;
+                            self.ready.push_back(flight);
+                        }
+                        Outcome::Refused(failure, refusal) => {
+                            let refusal = Some(refusal.as_ref());
+                            self.failed(flight, &failure, true, refusal, &mut settling, orders);
+                        }
+                        Outcome::Untold => {
+                            let problem = "the answer does not say what came of it";
+                            let failure = Failure::new(FailureClass::BadData, problem);
+                            self.failed(flight, &failure, true, None, &mut settling, orders);
+                        }
+                    }
+                }
+            }
+            Ok(Reply::Seen(made)) => {
+                for flight in flights {
+                    self.seen(flight, made.clone(), &mut settling);
+                }
+            }
+            Ok(Reply::Object(object)) => {
+                for flight in flights {
+                    self.read(flight, object.clone(), &mut settling);
+                }
+            }
+            Ok(Reply::Page(page)) => {
+                for flight in flights {
+                    let object = flight::shown(&page, flight::read_id(&flight).unwrap_or_default());
+                    self.read(flight, object, &mut settling);
+                }
+            }
+            Ok(_) => {
+                let failure = Failure::new(FailureClass::Unknown, "the answer is to another question");
+                for flight in flights {
+                    self.failed(flight, &failure, has_arrived, refusal.as_deref(), &mut settling, orders);
+                }
+            }
+            Err(failure) => {
+                let is_of_one = matches!(failure.class, FailureClass::BadRequest | FailureClass::Missing);
+                let are_sent = flights.iter().all(|flight| flight.stage == Stage::Send);
+                // One of them is to blame, and nobody says which.
+                let part = flights.len() > 1 && are_sent && is_of_one && refusal.is_some();
+                for mut flight in flights {
+                    if part {
+                        flight.is_alone = true;
+                        self.ready.push_back(flight);
+                    } else {
+                        self.failed(flight, &failure, has_arrived, refusal.as_deref(), &mut settling, orders);
+                    }
+                }
+            }
+        }
+        self.store(settling, Some((&collection, observed_at)), orders);
     }
 
-    fn done(
+    /// The API has made it; gives the time from which on what it has answered is so.
+    fn made(
         &mut self,
-        flight: &Flight,
-        object: Result<Record, Rejected>,
-        observed_at: SystemTime,
-        orders: &mut Orders,
-    ) {
+        mut flight: Flight,
+        made: Made,
+        received_at: SystemTime,
+        settling: &mut Settling,
+    ) -> SystemTime {
         self.retry.succeeded();
-        let (records, rejected) = match object {
-            Ok(record) => (vec![record], Vec::new()),
-            Err(rejected) => (Vec::new(), vec![rejected]),
+        // It was sent before under its key: this can be what the API answered then.
+        let first = flight.mutation.sent_at.filter(|_| flight.change.is_keyed()).map(SystemTime::from);
+        let object = match made {
+            Made::Named(upstream_id) => {
+                flight.stage = Stage::Read { upstream_id, judges: false };
+                self.ready.push_back(flight);
+                return received_at;
+            }
+            Made::Shown(object) => object,
         };
-        let shown = records.first().map(|record| &record.upstream_id);
-        let shown = shown.or_else(|| rejected.first()?.upstream_id.as_ref());
-        let upstream_id = shown.or(flight.mutation.upstream_id.as_ref()).cloned().unwrap_or_default();
-        let place = self.sync.place(&flight.change.collection);
-        let batch = Batch { place, observed_at, records, rejected };
-        self.settle(flight, Settled::Done { upstream_id }, None, Some(batch), orders);
+        let is_deleted = matches!(&object, Ok(record) if record.deleted);
+        if let Ok(Record { upstream_id, deleted: false, .. }) = &object
+            && first.is_some()
+            && flight.change.collection.is_retrievable()
+        {
+            flight.stage = Stage::Read { upstream_id: upstream_id.clone(), judges: false };
+            self.ready.push_back(flight);
+            return received_at;
+        }
+        if let Ok(record) = &object
+            && flight.change.action == Action::Update
+            && flight.change.upstream_id.as_ref() != Some(&record.upstream_id)
+        {
+            // It was found by what another object has by now.
+            let problem = format!("the API has changed another object, {:?}", record.upstream_id);
+            settling.settle(&flight, Settled::Uncertain, Some(unknown_outcome(&problem)));
+            settling.records.extend(object);
+            return received_at;
+        }
+        settling.done(&flight, object);
+        // What the API has said in answer to a change is so from when it arrives on: a list that was asked for while it
+        // was under way may show what was before.
+        first.filter(|_| !is_deleted).unwrap_or(received_at)
+    }
+
+    /// What it is about has been looked at.
+    fn seen(&mut self, mut flight: Flight, made: Option<Made>, settling: &mut Settling) {
+        match made {
+            Some(Made::Named(upstream_id)) => {
+                flight.stage = Stage::Read { upstream_id, judges: true };
+                self.ready.push_back(flight);
+            }
+            Some(Made::Shown(object)) => self.judge(flight, object, settling),
+            None => match flight.change.upstream_id.clone() {
+                Some(upstream_id) => self.judge(flight, Ok(Record::gone(&upstream_id)), settling),
+                None => self.not_made(flight, settling),
+            },
+        }
+    }
+
+    /// The object has been read.
+    fn read(&mut self, flight: Flight, object: Result<Record, Rejected>, settling: &mut Settling) {
+        self.retry.succeeded();
+        match flight.stage {
+            Stage::Read { judges: true, .. } => self.judge(flight, object, settling),
+            _ => settling.done(&flight, object),
+        }
+    }
+
+    /// Whether a change was made shows in what the object is now.
+    fn judge(&mut self, flight: Flight, object: Result<Record, Rejected>, settling: &mut Settling) {
+        self.retry.succeeded();
+        let change = &flight.change;
+        let Ok(record) = object else { return self.not_made(flight, settling) };
+        let is_own =
+            change.action == Action::Create || change.upstream_id.as_ref() == Some(&record.upstream_id);
+        let shows_it = |record: &Record| {
+            !record.deleted && record.data.as_deref().is_some_and(|data| change.is_shown_by(data))
+        };
+        let is_made = match change.action {
+            Action::Delete => record.deleted,
+            Action::Create | Action::Update | Action::Upsert => is_own && shows_it(&record),
+        };
+        if is_made {
+            settling.done(&flight, Ok(record));
+        } else if change.action == Action::Create && !record.deleted && flight.refused.is_none() {
+            let problem = format!(
+                "there is one such object, {:?}, and it is another than was asked for",
+                record.upstream_id
+            );
+            settling.settle(&flight, Settled::Uncertain, Some(unknown_outcome(&problem)));
+        } else {
+            self.not_made(flight, settling);
+        }
+    }
+
+    /// It has been looked for, and was not made.
+    fn not_made(&mut self, mut flight: Flight, settling: &mut Settling) {
+        self.retry.succeeded();
+        if let Some(words) = flight.refused.take() {
+            settling.settle(&flight, Settled::Failed, Some(words));
+        } else if flight.change.is_repeatable() {
+            flight.stage = Stage::Send;
+            self.ready.push_back(flight);
+        } else {
+            let problem = "it was sent, and the object does not show it";
+            settling.settle(&flight, Settled::Uncertain, Some(unknown_outcome(problem)));
+        }
     }
 
     fn failed(
         &mut self,
-        flight: &Flight,
+        mut flight: Flight,
         failure: &Failure,
         has_arrived: bool,
         refusal: Option<&Refusal>,
+        settling: &mut Settling,
         orders: &mut Orders,
     ) {
-        let effect = match flight.shown {
+        let effect = match flight.stage {
             // It may have been done before the permission was taken away.
-            None if failure.class == FailureClass::Permission && flight.mutation.sent_at.is_some() => {
-                Effect::Unknown
-            }
-            None => Effect::of(failure.class, has_arrived, refusal.is_some()),
-            // It was done, and only what the object is now is not known.
-            Some(_) => Effect::Unknown,
+            Stage::Send if failure.class == FailureClass::Permission && flight.was_sent => Effect::Unknown,
+            Stage::Send if refusal.is_some_and(|refusal| refusal.is_undone) => Effect::None,
+            Stage::Send => Effect::of(failure.class, has_arrived, refusal.is_some()),
+            // Nothing has become known of it.
+            Stage::Look | Stage::Read { .. } => Effect::Unknown,
         };
         let hold = if effect == Effect::Refused {
             self.retry.succeeded();
@@ -254,30 +406,55 @@ impl Mutate {
             orders.wake_at(Instant::now() + hold);
             hold
         };
-        let repetition = flight.change.repetition(age(&flight.mutation));
+        let words = words(failure, refusal);
+        let delay = failure.delay(flight.mutation.attempts.max(1), jitter()).max(hold);
+        if flight.stage != Stage::Send {
+            settling.settle(&flight, flight.put_off(delay, false), Some(words));
+            return;
+        }
+        let may_be_done = flight.was_sent;
+        flight.was_sent |= effect == Effect::Unknown;
+        // What comes again is refused where it was done at first, and nothing can be there twice.
+        if effect == Effect::Refused && may_be_done && flight.change.is_unique() && flight.refused.is_none() {
+            flight.refused = Some(words);
+            flight.stage = flight.look();
+            self.ready.push_back(flight);
+            return;
+        }
+        let repetition = flight.change.repetition(flight::age(&flight.mutation));
         let settled = match effect.verdict(repetition) {
-            Verdict::Again => {
-                let delay = failure.delay(flight.mutation.attempts.max(1), jitter());
-                again(flight, delay.max(hold), effect)
+            Verdict::Look => {
+                flight.stage = flight.look();
+                self.ready.push_back(flight);
+                return;
             }
+            Verdict::Again => flight.put_off(delay, effect == Effect::None),
             Verdict::Failed => Settled::Failed,
             Verdict::Uncertain => Settled::Uncertain,
         };
-        let words = words(failure, refusal);
-        self.settle(flight, settled, Some(words), None, orders);
+        settling.settle(&flight, settled, Some(words));
     }
 
-    fn settle(
+    /// Has stored what has come of changes; `observed`: of which collection, and as of when.
+    fn store(
         &mut self,
-        flight: &Flight,
-        settled: Settled,
-        words: Option<Words>,
-        batch: Option<Batch>,
+        settling: Settling,
+        observed: Option<(&CollectionRef, SystemTime)>,
         orders: &mut Orders,
     ) {
+        let Settling { settlements, records, rejected } = settling;
+        if settlements.is_empty() {
+            return;
+        }
         self.settling += 1;
-        let then = Then::SettleMutation { id: flight.mutation.id, settled, words };
-        orders.works.push(Work { batch, recovered: None, then });
+        let batch = observed.filter(|_| !records.is_empty() || !rejected.is_empty());
+        let batch = batch.map(|(collection, observed_at)| Batch {
+            place: self.sync.place(collection),
+            observed_at,
+            records,
+            rejected,
+        });
+        orders.works.push(Work { batch, recovered: None, then: Then::SettleMutations { settlements } });
     }
 
     /// Takes what came of the work; true where the job has come to its end.
@@ -293,11 +470,14 @@ impl Mutate {
                     self.begin(mutation, orders);
                 }
             }
-            (Then::SettleMutation { settled, .. }, _) => {
+            (Then::SettleMutations { settlements }, _) => {
                 self.settling -= 1;
                 // The next of its record, or itself.
                 self.is_hungry = true;
-                if matches!(settled, Settled::Done { .. } | Settled::Failed) && self.forget_at.is_none() {
+                let has_ended = |settlement: &Settlement| {
+                    matches!(settlement.settled, Settled::Done { .. } | Settled::Failed)
+                };
+                if settlements.iter().any(has_ended) && self.forget_at.is_none() {
                     self.forget_at = Some(Instant::now());
                 }
             }
@@ -314,78 +494,34 @@ impl Mutate {
 
     /// Makes a mutation that was taken ready to be asked for.
     fn begin(&mut self, mutation: Mutation, orders: &mut Orders) {
-        match change(&self.sync, &mutation) {
+        let mut settling = Settling::default();
+        match flight::change(&self.sync, &mutation) {
             Some(change) => {
-                let was_sent = mutation.sent_at.is_some();
-                let flight = Flight { mutation, change, shown: None };
-                let age = age(&flight.mutation);
-                if was_sent && flight.change.repetition(age) == Repetition::Harmful {
-                    let words =
-                        unknown_outcome("it was sent before, and is too old to be sent again under its key");
-                    self.settle(&flight, Settled::Uncertain, Some(words), None, orders);
-                } else {
-                    self.ready.push_back(flight);
+                let mut flight = Flight::new(mutation, change);
+                let is_repetition = flight.stage == Stage::Send && flight.was_sent;
+                match flight.change.repetition(flight::age(&flight.mutation)) {
+                    Repetition::Harmful if is_repetition => {
+                        let problem = "it was sent before, and is too old to be sent again under its key";
+                        settling.settle(&flight, Settled::Uncertain, Some(unknown_outcome(problem)));
+                    }
+                    Repetition::Visible if is_repetition => {
+                        flight.stage = flight.look();
+                        self.ready.push_back(flight);
+                    }
+                    Repetition::Harmful | Repetition::Visible | Repetition::Harmless => {
+                        self.ready.push_back(flight);
+                    }
                 }
             }
             None => {
-                self.settling += 1;
                 let retry_at = Timestamp::from(SystemTime::now() + UNDECLARED_PAUSE);
                 let settled = Settled::Again { retry_at, was_nothing: mutation.sent_at.is_none() };
                 let problem = format!("the provider no longer has {} for this collection", mutation.action);
                 let words = words(&Failure::new(FailureClass::BadRequest, problem), None);
-                orders.work(Then::SettleMutation { id: mutation.id, settled, words: Some(words) });
+                settling.settlements.push(Settlement { id: mutation.id, settled, words: Some(words) });
             }
         }
-    }
-}
-
-/// What becomes of a mutation that was handed over to a job that is no more.
-pub fn lost(sync: &SyncContext, mutation: &Mutation) -> (Settled, Words) {
-    let repetition =
-        change(sync, mutation).map_or(Repetition::Harmful, |change| change.repetition(age(mutation)));
-    match repetition {
-        Repetition::Harmless => {
-            let retry_at = Timestamp::from(SystemTime::now());
-            let words = unknown_outcome("it was sent, and is sent again, as its answer was lost");
-            (Settled::Again { retry_at, was_nothing: false }, words)
-        }
-        Repetition::Harmful => {
-            (Settled::Uncertain, unknown_outcome("the worker stopped after it may have been sent"))
-        }
-    }
-}
-
-fn unknown_outcome(problem: &str) -> Words {
-    words(&Failure::new(FailureClass::Transient, problem), None)
-}
-
-/// The change that a mutation asks for; `None` where the provider does not declare it.
-fn change(sync: &SyncContext, mutation: &Mutation) -> Option<Change> {
-    let collection = sync.collection(&mutation.collection_id)?;
-    let action = Action::parse(&mutation.action)?;
-    collection.writes.of(action)?;
-    let Mutation { upstream_id, data, key, .. } = mutation.clone();
-    Some(Change { collection, action, upstream_id, data, key })
-}
-
-/// How long ago the API may have received it first.
-fn age(mutation: &Mutation) -> Duration {
-    let sent_at = mutation.sent_at.map(SystemTime::from);
-    sent_at.and_then(|sent_at| SystemTime::now().duration_since(sent_at).ok()).unwrap_or_default()
-}
-
-fn again(flight: &Flight, after: Duration, effect: Effect) -> Settled {
-    let was_nothing = effect == Effect::None && flight.shown.is_none() && flight.mutation.sent_at.is_none();
-    Settled::Again { retry_at: Timestamp::from(SystemTime::now() + after), was_nothing }
-}
-
-fn words(failure: &Failure, refusal: Option<&Refusal>) -> Words {
-    Words {
-        class: failure.class,
-        message: failure.message.clone(),
-        code: refusal.and_then(|refusal| refusal.code.clone()),
-        status: refusal.map(|refusal| refusal.status),
-        response: refusal.and_then(Refusal::json),
+        self.store(settling, None, orders);
     }
 }
 
@@ -393,8 +529,8 @@ fn time_until(time: Timestamp) -> Duration {
     SystemTime::from(time).duration_since(SystemTime::now()).unwrap_or_default()
 }
 
-/// How many changes may be handed over: what can be sent within a second or so, as what is handed over and not sent counts
-/// as sent after a crash.
+/// How many requests for changes may be handed over: what can be sent within a second or so, as what is handed over and not
+/// sent counts as sent after a crash.
 fn window(budget: &RateLimit) -> usize {
     let per_second = f64::from(budget.allowed_requests.get()) / budget.interval;
     #[allow(

@@ -14,7 +14,7 @@ use std::{
 
 /// So many lists beneath objects may be refused where none of them was shown: then it is the collection that is forbidden.
 const MOST_REFUSED: usize = 100;
-/// Of so many is told which they are.
+/// So many are remembered and told of, the first by name.
 const MOST_TOLD: usize = 100;
 /// How often a look that finds the same writes it down all the same.
 const TOLD_ANEW: Duration = Duration::from_secs(60);
@@ -30,6 +30,8 @@ pub struct PassedOver {
     /// Whether it reads each list of the collection.
     reads_all: bool,
     found: Failures,
+    /// There are more than those.
+    is_cut: bool,
     /// How many lists beneath objects were refused, and how many pages of others of them were shown.
     refused: usize,
     shown: usize,
@@ -47,6 +49,7 @@ impl PassedOver {
             // Of parents that have not changed, the children are not asked for.
             reads_all: !collection.changes.of_parents,
             found: Failures::new(),
+            is_cut: false,
             refused: 0,
             shown: 0,
             has_read: false,
@@ -55,15 +58,16 @@ impl PassedOver {
         }
     }
 
-    /// Of a backfill, which may go on where an earlier worker has left it.
+    /// Of a backfill, which may go on where an earlier worker has left it, or read a part of the lists only.
     pub fn of_backfill(collection: &CollectionRef, row: &plan::Backfill) -> Self {
         let is_fresh = row.ranges.iter().all(|range| range.position.is_none() && !range.done);
-        Self { reads_all: is_fresh, ..Self::new(collection) }
+        Self { reads_all: is_fresh && row.since.is_none(), ..Self::new(collection) }
     }
 
     /// All lists are read anew.
     pub fn begin(&mut self) {
         self.found.clear();
+        self.is_cut = false;
         (self.refused, self.shown, self.has_read) = (0, 0, false);
     }
 
@@ -82,6 +86,10 @@ impl PassedOver {
             }
         }
         self.found.insert(unread.list.to_string(), unread.failure.clone());
+        if self.found.len() > MOST_TOLD {
+            self.found.pop_last();
+            self.is_cut = true;
+        }
         true
     }
 
@@ -107,11 +115,12 @@ impl PassedOver {
         if !is_news {
             return;
         }
-        let unread = self.found.iter().take(MOST_TOLD).map(|(name, failure)| (name.clone(), failure.clone()));
+        let unread = self.found.iter().map(|(name, failure)| (name.clone(), failure.clone()));
         orders.work(Then::NoteUnread {
             collection_id: collection.id().as_str().to_owned(),
             unread: unread.collect(),
             is_whole,
+            is_cut: self.is_cut,
             looks,
         });
         if is_whole {

@@ -9,6 +9,7 @@ use sequin_domain::{
 use sequin_net::{Balance, Interpretation, LaneId, Priority, Request, Response, Task, TransportError};
 use sequin_provider::{
     answer::{Answer, Points},
+    batch_write::{BatchWrite, Outcome},
     declaration::{CollectionRef, Declaration, Limits},
     event::{self, Events},
     kinds::Listed,
@@ -21,7 +22,7 @@ use sequin_provider::{
     record::{Record, Rejected},
     request,
     token::Granted,
-    write::{Change, Refusal},
+    write::{self, Change, Made, Refusal},
 };
 use std::{
     num::NonZeroU32,
@@ -104,6 +105,10 @@ pub enum Question {
         after: After,
     },
     Write(Box<Change>),
+    /// Several changes of one kind.
+    WriteTogether(BatchWrite),
+    /// What has become of a change?
+    Look(Box<Change>),
 }
 
 pub enum Reply {
@@ -119,9 +124,16 @@ pub enum Reply {
     Events(Events),
     /// What a change has made of an object.
     Written {
-        object: Result<Record, Rejected>,
+        made: Made,
         received_at: SystemTime,
     },
+    /// What has come of each.
+    WrittenTogether {
+        outcomes: Vec<Outcome>,
+        received_at: SystemTime,
+    },
+    /// The object that a change is about; `None` where there is none.
+    Seen(Option<Made>),
     /// A token for the credential itself.
     Granted(Box<Granted>),
     /// Who the credential is.
@@ -167,7 +179,14 @@ impl Answered {
     /// The same with none of the secrets that the API was sent in its words.
     pub fn without(self, secrets: &Mask) -> Self {
         let refusal = self.refusal.map(|refusal| Box::new(refusal.without(secrets)));
-        Self { result: self.result.map_err(|failure| failure.without(secrets)), refusal, ..self }
+        let result = match self.result {
+            Ok(Reply::WrittenTogether { outcomes, received_at }) => {
+                let outcomes = outcomes.into_iter().map(|outcome| outcome.without(secrets)).collect();
+                Ok(Reply::WrittenTogether { outcomes, received_at })
+            }
+            result => result.map_err(|failure| failure.without(secrets)),
+        };
+        Self { result, refusal, ..self }
     }
 }
 
@@ -189,9 +208,7 @@ impl Question {
     /// The task that asks it. The answer is read on the network thread.
     pub fn into_task(self, id: u64, priority: Priority, target: &Target) -> Result<Task<Answered>, Failure> {
         let (request, points) = (self.request(target)?, self.points());
-        let path = request.url.path();
-        let path = path.strip_prefix(target.base.path().trim_end_matches('/')).unwrap_or(path);
-        let budgets = self.declaration().rate_limit.further(path);
+        let budgets = self.declaration().rate_limit.further(&target.base, &request.url);
         let secrets = target.secrets.clone();
         let interpret = Box::new(move |outcome: Result<Response, sequin_net::Failure>| {
             self.interpret(outcome).without(&secrets)
@@ -231,10 +248,9 @@ impl Question {
                 .feeds
                 .get(feed)
                 .map(|feed| get(event::url(base, declaration, feed, *since, after))),
-            Self::Write(change) => {
-                let asked = change.request(base);
-                Some(asked.map_err(|problem| Failure::new(FailureClass::BadRequest, problem.to_string()))?)
-            }
+            Self::Write(change) => Some(change.request(base).map_err(unwritable)?),
+            Self::WriteTogether(together) => Some(together.request(base).map_err(unwritable)?),
+            Self::Look(change) => change.look(base),
         };
         let asked = asked.ok_or_else(|| {
             Failure::new(FailureClass::BadRequest, "the declaration of the provider doesn't say where to ask")
@@ -253,14 +269,17 @@ impl Question {
             Self::Page { listing, .. } | Self::Children { listing, .. } => &listing.collection.declaration,
             Self::Object { collection, .. } | Self::Properties { collection } => &collection.declaration,
             Self::Events { declaration, .. } => declaration,
-            Self::Write(change) => &change.collection.declaration,
+            Self::Write(change) | Self::Look(change) => &change.collection.declaration,
+            Self::WriteTogether(together) => &together.collection.declaration,
         }
     }
 
     /// What the API says in an answer that is a failure.
     fn refusal(&self, answer: &Answer) -> Option<Box<Refusal>> {
         match self {
-            Self::Write(change) => Some(Box::new(change.refusal(answer))),
+            Self::Write(_) | Self::WriteTogether(_) | Self::Look(_) => {
+                Some(Box::new(write::refusal(self.declaration(), answer)))
+            }
             _ => None,
         }
     }
@@ -308,9 +327,13 @@ impl Question {
                 Some(feed) => event::interpret(&declaration, feed, &after, answer).map(Reply::Events),
                 None => Err(Failure::new(FailureClass::BadRequest, format!("there is no feed {feed:?}"))),
             },
-            Self::Write(change) => change
+            Self::Write(change) => {
+                change.interpret(answer).map(|made| Reply::Written { made, received_at: answer.received_at })
+            }
+            Self::WriteTogether(together) => together
                 .interpret(answer)
-                .map(|object| Reply::Written { object, received_at: answer.received_at }),
+                .map(|outcomes| Reply::WrittenTogether { outcomes, received_at: answer.received_at }),
+            Self::Look(change) => change.seen(answer).map(Reply::Seen),
         }
     }
 }
@@ -324,6 +347,10 @@ pub fn reserve(declaration: &Declaration) -> u32 {
 pub fn balance(answer: &Answer, limits: &Limits) -> Option<Balance> {
     let Points { available, restored_per_second, maximum, spent } = answer.points(limits)?;
     Some(Balance { available, per_second: restored_per_second, maximum, spent })
+}
+
+fn unwritable(problem: write::Unwritable) -> Failure {
+    Failure::new(FailureClass::BadRequest, problem.to_string())
 }
 
 /// What it means that no whole answer came.

@@ -357,12 +357,13 @@ impl Walk {
         // That a list was passed over is no success, as long as it may be all of them.
         let is_well = unread.is_none() || !self.passed_over.is_everything();
         let recovered = if is_well { self.recover(&Tag::Page(no)) } else { None };
-        let batch = self.batch(page.records, page.rejected, sent_at);
-        orders.works.push(Work { batch: Some(batch), recovered, then });
+        // First: where a look has moved on, nothing else tells that a list is to be read again.
         if is_over || unread.is_some() {
             let looks = self.backfill_id().is_none();
             self.passed_over.tell(&self.collection, is_over, looks, orders);
         }
+        let batch = self.batch(page.records, page.rejected, sent_at);
+        orders.works.push(Work { batch: Some(batch), recovered, then });
     }
 
     /// Whether another range would bring anything: neither the lane nor the database has kept this one waiting.

@@ -802,6 +802,52 @@ def test_comments_are_written_changed_and_deleted(small: GitHubClient) -> None:
     assert small.send("POST", "repos/acme/one/issues/9/comments", {"body": "x"}).status == 404
 
 
+def test_a_pull_request_is_opened_reviewed_and_commented(small: GitHubClient) -> None:
+    pulls = "repos/acme/one/pulls"
+    opened = small.send("POST", pulls, {"title": "x", "head": "topic", "base": "main"})
+    number = opened.json["number"]
+    assert (opened.status, opened.json["head"]["ref"], opened.json["state"]) == (201, "topic", "open")
+    [error] = small.send("POST", pulls, {"title": "y", "head": "topic", "base": "main"}).json["errors"]
+    assert "already exists" in error["message"]
+    pending = small.send("POST", f"{pulls}/{number}/reviews", {"body": "hm"})
+    assert (pending.status, pending.json["state"]) == (200, "PENDING")
+    assert "submitted_at" not in pending.json
+    path = f"{pulls}/{number}/reviews/{pending.json['id']}"
+    assert small.send("PUT", path, {"body": "well"}).json["body"] == "well"
+    assert small.send("DELETE", path).json["body"] == "well"
+    assert small.get(path).status == 404
+    said = small.send("POST", f"{pulls}/{number}/reviews", {"event": "APPROVE"}).json
+    assert said["state"] == "APPROVED"
+    assert small.send("DELETE", f"{pulls}/{number}/reviews/{said['id']}").status == 422
+    comment = {"body": "x", "commit_id": "a" * 40, "path": "src/a.rs"}
+    assert small.send("POST", f"{pulls}/{number}/comments", comment).status == 422
+    made = small.send("POST", f"{pulls}/{number}/comments", {**comment, "line": 7})
+    assert (made.status, made.json["line"], made.json["path"]) == (201, 7, "src/a.rs")
+
+
+def test_branches_tags_runs_and_deployments_go(small: GitHubClient) -> None:
+    make(small, "commit", parent="acme/one")
+    for name in ("main", "feature/a"):
+        make(small, "branch", parent="acme/one", name=name)
+    make(small, "tag", parent="acme/one", name="v1")
+    refs = "repos/acme/one/git/refs"
+    assert small.send("DELETE", f"{refs}/heads/main").status == 422
+    assert small.send("DELETE", f"{refs}/heads/feature%2Fa").status == 204
+    gone = small.send("DELETE", f"{refs}/heads/feature%2Fa")
+    assert (gone.status, gone.json["message"]) == (422, "Reference does not exist")
+    assert small.get("repos/acme/one/git/ref/tags/v1").json["ref"] == "refs/tags/v1"
+    assert small.send("DELETE", f"{refs}/tags/v1").status == 204
+    assert small.get("repos/acme/one/git/ref/tags/v1").status == 404
+    made = small.send("POST", "repos/acme/one/deployments", {"ref": "main", "payload": {"a": 1}})
+    assert (made.status, made.json["payload"], made.json["environment"]) == (201, {"a": 1}, "production")
+    assert small.send("POST", "repos/acme/one/deployments", {"ref": "nowhere"}).status == 422
+    assert small.send("DELETE", f"repos/acme/one/deployments/{made.json['id']}").status == 204
+    [done] = make(small, "workflow_run", parent="acme/one", status="completed")
+    [runs] = make(small, "workflow_run", parent="acme/one", status="in_progress")
+    assert small.send("DELETE", f"repos/acme/one/actions/runs/{done}").status == 204
+    assert small.send("DELETE", f"repos/acme/one/actions/runs/{runs}").status == 403
+
+
 def test_a_release_makes_its_tag(small: GitHubClient) -> None:
     made = small.send("POST", "repos/acme/one/releases", {"tag_name": "v1", "draft": True})
     assert (made.status, small.all("repos/acme/one/tags")) == (201, [])
@@ -828,6 +874,10 @@ def test_a_release_makes_its_tag(small: GitHubClient) -> None:
         ("POST", "labels", {"name": "x", "color": "#ff0000"}, "invalid", "color"),
         ("POST", "milestones", {"description": "x"}, "missing_field", "title"),
         ("POST", "releases", {"name": "x"}, "missing_field", "tag_name"),
+        ("POST", "pulls", {"title": "x", "head": "topic"}, "missing_field", "base"),
+        ("POST", "pulls", {"title": "x", "head": "topic", "base": "gone"}, "invalid", "base"),
+        ("POST", "deployments", {}, "missing_field", "ref"),
+        ("POST", "deployments", {"ref": "main", "payload": 5}, None, "payload"),
         ("POST", "issues", {"title": 5}, None, "title"),
         ("PATCH", "issues/1", {"labels": "bug"}, None, "labels"),
         ("PATCH", "issues/1", {"milestone": "1"}, None, "milestone"),
@@ -870,6 +920,9 @@ def test_no_other_path_takes_a_write(small: GitHubClient) -> None:
         ("DELETE", "issues/1"),
         ("PUT", "labels"),
         ("POST", "issues/comments"),
+        ("POST", "pulls/comments"),
+        ("PATCH", "deployments/1"),
+        ("DELETE", "git/ref/tags/v1"),
     ):
         assert small.send(method, f"repos/acme/one/{path}", {}).status == 404
 

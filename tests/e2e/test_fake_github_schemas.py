@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator
-from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
 
@@ -11,33 +10,14 @@ from fake.client import GitHubClient
 from fake.github.catalog import COLLECTIONS
 from fake.github.routes import TEMPLATES
 from harness import Fake
-from house.openapi import openapi
+from house.github import document, documented, request_problems
 from jsonschema import Draft202012Validator, FormatChecker
 
-PACKAGE = "@octokit/openapi@23.0.2"
-DOCUMENT = "generated/api.github.com.json"
-DOCUMENT_SHA256 = "829b4bebb19a53133289f7b0bc819f4f1118115821db2ca9f25e9ee995a7da2a"
 
-
-@lru_cache(maxsize=1)
-def document() -> dict[str, Any]:
-    """GitHub's document, with what OpenAPI 3.0 says of null in the words of JSON Schema."""
-    return _nullable(openapi(PACKAGE, DOCUMENT, DOCUMENT_SHA256))
-
-
-def _nullable(node: Any) -> Any:
-    if isinstance(node, list):
-        return [_nullable(each) for each in node]
-    if not isinstance(node, dict):
-        return node
-    plain = {name: _nullable(value) for name, value in node.items() if name != "nullable"}
-    return {"anyOf": [plain, {"type": "null"}]} if node.get("nullable") is True else plain
-
-
-def problems(template: str, answer: Any) -> list[str]:
-    """What is wrong with an answer of `GET template`."""
-    operation = document()["paths"][template]["get"]
-    schema = operation["responses"]["200"]["content"]["application/json"]["schema"]
+def problems(template: str, answer: Any, method: str = "get", status: str = "200") -> list[str]:
+    """What is wrong with an answer to a request for the template."""
+    operation = document()["paths"][template][method]
+    schema = operation["responses"][status]["content"]["application/json"]["schema"]
     validator = Draft202012Validator(
         {**schema, "components": document()["components"]}, format_checker=FormatChecker()
     )
@@ -123,18 +103,62 @@ def test_an_object_is_as_the_document_says(github: GitHubClient, template: str) 
     assert problems(document_template, answer.json) == []
 
 
-def documented(template: str) -> str:
-    """The document's own names of the placeholders."""
-    shape = ["{}" if part.startswith("{") else part for part in template.split("/")]
-    for path in document()["paths"]:
-        if ["{}" if part.startswith("{") else part for part in path.split("/")] == shape:
-            return path
-    raise AssertionError(f"GitHub has no {template}")
-
-
 @pytest.mark.parametrize(
     ("path", "template"),
     [("user", "/user"), ("user/repos", "/user/repos"), ("rate_limit", "/rate_limit")],
 )
 def test_what_stands_alone_is_as_the_document_says(github: GitHubClient, path: str, template: str) -> None:
     assert problems(template, github.get(path).json) == []
+
+
+# Method, path and body of what a connector writes; in braces what an earlier answer has shown.
+WRITES: list[tuple[str, str, dict[str, Any] | None]] = [
+    ("POST", "issues", {"title": "x", "labels": ["a"], "body": "y"}),
+    ("PATCH", "issues/{issue_number}", {"state": "closed", "state_reason": "not_planned", "milestone": None}),
+    ("POST", "issues/{issue_number}/comments", {"body": "x"}),
+    ("PATCH", "issues/comments/{comment_id}", {"body": "y"}),
+    ("POST", "labels", {"name": "written", "color": "ff0000"}),
+    ("PATCH", "labels/{name}", {"new_name": "rewritten", "description": "x"}),
+    ("POST", "milestones", {"title": "written", "due_on": "2027-01-01T00:00:00Z"}),
+    ("PATCH", "milestones/{milestone_number}", {"title": "again"}),
+    ("POST", "releases", {"tag_name": "written", "prerelease": True}),
+    ("PATCH", "releases/{release_id}", {"name": "x", "body": "y"}),
+    ("POST", "pulls", {"title": "x", "head": "written", "base": "main", "draft": True}),
+    ("PATCH", "pulls/{pull_number}", {"title": "y", "state": "closed"}),
+    ("POST", "pulls/{pull_number}/reviews", {"event": "COMMENT", "body": "x"}),
+    ("PUT", "pulls/{pull_number}/reviews/{review_id}", {"body": "y"}),
+    ("POST", "deployments", {"ref": "main", "payload": {"a": 1}, "description": None}),
+    ("PATCH", "", {"description": "written"}),
+]
+
+
+def test_a_write_and_its_answer_are_as_the_document_says(github: GitHubClient) -> None:
+    start = address(github, "repos/{owner}/{repo}")
+    given: dict[str, Any] = {}
+    for method, path, body in WRITES:
+        template = documented("/" + "/".join(["repos/{owner}/{repo}", *filter(None, [path])]))
+        operation = document()["paths"][template][method.lower()]
+        assert request_problems(method, template, body) == []
+        below = path
+        for name, value in given.items():
+            below = below.replace(f"{{{name}}}", str(value))
+        answer = github.send(method, f"{start}/{below}".rstrip("/"), body)
+        assert answer.status in (200, 201), (path, answer.body)
+        assert str(answer.status) in operation["responses"], path
+        assert problems(template, answer.json, method.lower(), str(answer.status)) == []
+        made = answer.json
+        match path:
+            case "issues":
+                given["issue_number"] = made["number"]
+            case "issues/{issue_number}/comments":
+                given["comment_id"] = made["id"]
+            case "labels":
+                given["name"] = made["name"]
+            case "milestones":
+                given["milestone_number"] = made["number"]
+            case "releases":
+                given["release_id"] = made["id"]
+            case "pulls":
+                given["pull_number"] = made["number"]
+            case "pulls/{pull_number}/reviews":
+                given["review_id"] = made["id"]

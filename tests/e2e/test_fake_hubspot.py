@@ -545,6 +545,40 @@ def test_batches_by_another_property(small: HubSpotClient) -> None:
         assert small.post("objects/contacts/batch/upsert", {"inputs": inputs}).status == 400
 
 
+def test_a_batch_whose_inputs_are_traced_is_judged_one_by_one(small: HubSpotClient) -> None:
+    def traced(number: int, **input: Any) -> dict[str, Any]:
+        return {"objectWriteTraceId": f"t{number}", **input}
+
+    made = [traced(n, properties={"email": f"{n}@example.com", "firstname": str(n)}) for n in range(9)]
+    made[3]["properties"]["nonsense"] = "x"
+    made[5]["properties"]["email"] = made[4]["properties"]["email"]
+    answer = small.post("objects/contacts/batch/create", {"inputs": made})
+    assert (answer.status, len(answer.json["results"]), answer.json["numErrors"]) == (207, 7, 2)
+    shown = {each["objectWriteTraceId"]: each for each in answer.json["results"]}
+    assert list(shown) != sorted(shown), "they are in the order of the inputs"
+    assert all(each["properties"]["firstname"] == trace[1:] for trace, each in shown.items())
+    wrong, taken = answer.json["errors"]
+    assert wrong["context"]["objectWriteTraceId"] == ["t3"] and wrong["category"] == "VALIDATION_ERROR"
+    assert taken["context"]["objectWriteTraceId"] == ["t5"] and taken["category"] == "CONFLICT"
+    changes = [
+        traced(n, id=each["id"], properties={"firstname": "x"}) for n, each in enumerate(shown.values())
+    ]
+    changes.append(traced(99, id="1", properties={"firstname": "x"}))
+    answer = small.post("objects/contacts/batch/update", {"inputs": changes})
+    assert (answer.status, len(answer.json["results"])) == (207, 7)
+    assert [each["context"] for each in answer.json["errors"]] == [{"ids": ["1"]}]
+    put = [traced(n, idProperty="email", id=f"{n}@example.com", properties={"city": "Ulm"}) for n in (0, 70)]
+    answer = small.post("objects/contacts/batch/upsert", {"inputs": put})
+    assert answer.status == 200
+    assert {each["objectWriteTraceId"]: each["new"] for each in answer.json["results"]} == {
+        "t0": False,
+        "t70": True,
+    }
+    assert (
+        small.post("objects/contacts/batch/create", {"inputs": [traced(1, properties={})] * 2}).status == 400
+    )
+
+
 def test_a_batch_with_something_wrong_does_nothing(small: HubSpotClient) -> None:
     inputs = [{"properties": {"firstname": "fine"}}, {"properties": {"nonsense": "1"}}]
     assert small.post("objects/contacts/batch/create", {"inputs": inputs}).status == 400

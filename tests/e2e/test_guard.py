@@ -5,7 +5,9 @@ from typing import Any
 import psycopg
 import pytest
 from harness import Database, Upstream, eventually
+from harness.fake import declaration
 from harness.sync import Sync, start_sync
+from psycopg.types.json import Jsonb
 
 ENDPOINTS = r"/v1/webhook_endpoints\?"
 SWEEPS = "SELECT count(*) FROM sequin.backfills WHERE kind = 'sweep' AND state IN ('pending', 'running')"
@@ -209,3 +211,23 @@ def test_the_children_of_a_parent_that_is_gone_are_gone(nested: tuple[Sync, str]
     sync.upstream.delete("customer", parent)
     sync.converge(20)
     assert not sync.database.sql("SELECT 1 FROM sequin.backfills WHERE kind = 'sweep'")
+
+
+def test_a_parent_that_is_gone_or_hidden_holds_up_nothing(database: Database, stripe: Upstream) -> None:
+    """Where the API's words leave it open which of the two it is, its list of parents tells."""
+    spec = declaration("stripe")
+    for rule in spec["errors"]["rules"]:
+        if rule.get("code") == "resource_missing":
+            rule["or_hidden"] = True
+    database.sql("SELECT sequin.register_provider(%s)", Jsonb({**spec, "provider": "wary"}))
+    parent, other = stripe.create("customer", count=2, event=False)
+    for each in (parent, other):
+        stripe.create("customer_balance_transaction", count=5, parent=each, event=False)
+    wary = stripe.declared_as("wary")
+    sync = start_sync(database, wary, ["customer_balance_transaction"]).wait(30)
+    sync.converge()
+    stripe.delete("customer", parent)
+    eventually(lambda: sync.count() == 5, 20, what=database.status)
+    assert sync.health("customer_balance_transaction") == "healthy"
+    stripe.create("customer_balance_transaction", parent=other)
+    sync.converge()

@@ -126,6 +126,30 @@ def test_an_id_of_ones_own_makes_it_once(synced: Sync) -> None:
     assert len(named(stripe, "once")) == len(stripe.writes()) == 1
 
 
+def test_an_answer_that_comes_together_with_a_call_is_received(
+    cluster: Cluster, database: Database, stripe: Upstream
+) -> None:
+    """The worker is woken once for both: for the answer, and to look for mutations that have been taken
+    already, as when somebody's commit is seen before it has said so."""
+    stripe.seed(customer=1)
+    # Nothing else is due, that would wake it again.
+    start_sync(database, stripe, ["customer"], frequency="4h").wait(60)
+    stripe.fault("delay", ms=2000, match={"method": "POST", "times": 1})
+    asked = mutate(database, "customer", "create", data={"name": "Ada"})
+    eventually(stripe.writes, what=lambda: describe(database))
+    call = "SELECT sequin._announce_mutations()"
+    blocked = """SELECT 1 FROM pg_stat_activity
+                 WHERE backend_type = 'sequin worker' AND datname = %s AND wait_event_type = 'Lock'"""
+    with database.connect() as holder, holder.transaction():
+        holder.execute("LOCK TABLE sequin.mutations IN ACCESS EXCLUSIVE MODE")
+        database.sql(call)
+        eventually(lambda: cluster.sql(blocked, database.name))
+        assert stripe.writes()[0].answered is None, "the answer came before the worker was busy"
+        eventually(lambda: stripe.writes()[0].answered)
+        database.sql(call)
+    reached(database, asked, timeout=10)
+
+
 # As the API gets it
 
 

@@ -82,7 +82,7 @@ COLUMNS = {
 }
 # What may be given of a table that may be inserted into.
 INSERT = {
-    ("mutations", role): {"id", "sync", "collection_id", "action", "upstream_id", "data"}
+    ("mutations", role): {"id", "sync", "collection_id", "action", "upstream_id", "data", "parent_id"}
     for role in (ADMIN, WRITER)
 }
 

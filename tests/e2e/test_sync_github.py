@@ -254,6 +254,33 @@ def test_a_list_that_is_missing_is_no_empty_one(database: Database, github: Upst
     eventually(lambda: sync.count() == 0, 60, what=database.status)
 
 
+def test_a_part_of_a_list_is_not_all_of_it(database: Database, github: Upstream) -> None:
+    """A backfill of what is new has not read what has changed while a list could not be read."""
+    for parent in ("acme/one", "acme/two"):
+        github.create("issue", count=5, parent=parent, event=False)
+    one = repository_of(github, "one")
+    github.fault("status", status=404, match={"path": f"/repositories/{one}/issues"})
+    options = {"repositories": ["acme/one", "acme/two"]}
+    sync = start_sync(database, github, ["issue"], frequency="4h", options=options).wait()
+    # The first look is over, and the next one is in four hours.
+    eventually(
+        lambda: database.value("SELECT polled_at IS NOT NULL FROM sequin._sync_collections"),
+        what=database.status,
+    )
+    assert (list(unread(database, "issue")), sync.count()) == ([f"repository {one}"], 5)
+    github.clear_faults()
+
+    def backfill(since: str) -> None:
+        state = "SELECT state FROM sequin.backfills WHERE id = %s"
+        id = database.value(f"SELECT sequin.start_backfill('main', 'issue', {since})")
+        eventually(lambda: database.value(state, id) == "completed", what=database.status)
+
+    backfill("now()")
+    assert list(unread(database, "issue")) == [f"repository {one}"]
+    backfill("NULL")
+    assert (unread(database, "issue"), sync.count()) == ({}, 10)
+
+
 def test_where_a_hundred_lists_are_forbidden_the_collection_is(database: Database, github: Upstream) -> None:
     for number in range(110):
         github.create("repository", parent="acme", name=f"r{number}", private=False, event=False)

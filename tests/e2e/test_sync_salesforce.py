@@ -14,6 +14,8 @@ from harness.sync import GENEROUS, create_credential, start_sync
 from psycopg.types.json import Jsonb
 
 COLLECTIONS = [each["name"] for each in declaration("salesforce")["collections"]]
+# Which objects there are.
+LISTED = r"/sobjects\?"
 # A look is due each 10 seconds, and what was refused is tried again within half a minute.
 PATIENCE = 90
 
@@ -229,9 +231,9 @@ def test_a_collection_keeps_its_identifier_when_the_object_is_renamed(database: 
         sync = start_sync(database, salesforce, ["invoice__c"]).wait()
         sync.converge()
         before = found(database)
+        asked = len(salesforce.requests(LISTED))
         database.sql("SELECT sequin.refresh_collections('upstream')")
-        asked = len(salesforce.requests(r"/sobjects$"))
-        eventually(lambda: len(salesforce.requests(r"/sobjects$")) > asked, 30, what=database.status)
+        eventually(lambda: len(salesforce.requests(LISTED)) > asked, 30, what=database.status)
         assert {name: row.title for name, row in found(database).items()} == {
             name: row.title for name, row in before.items()
         }
@@ -292,7 +294,7 @@ def test_a_view_has_the_types_of_the_fields(database: Database, salesforce: Upst
 def test_what_is_refused_says_what_to_do(database: Database) -> None:
     with Fake("--empty", "--no-limits") as fake:
         salesforce = fake.upstream("salesforce")
-        salesforce.fault("status", status=503, match={"path": "/sobjects$"})
+        salesforce.fault("status", status=503, match={"path": LISTED})
         create_credential(database, salesforce)
         database.sql("SELECT sequin.create_stream('main')")
 

@@ -43,6 +43,8 @@ impl fmt::Display for Action {
 pub enum Repetition {
     /// Twice does what once does: because of a key that the API knows it by, or by its nature.
     Harmless,
+    /// The API can be asked what came of the first.
+    Visible,
     /// It could be done twice.
     Harmful,
 }
@@ -77,6 +79,7 @@ impl Effect {
     pub fn verdict(self, repetition: Repetition) -> Verdict {
         match (self, repetition) {
             (Self::None, _) | (Self::Unknown, Repetition::Harmless) => Verdict::Again,
+            (Self::Unknown, Repetition::Visible) => Verdict::Look,
             (Self::Refused, _) => Verdict::Failed,
             (Self::Unknown, Repetition::Harmful) => Verdict::Uncertain,
         }
@@ -87,6 +90,8 @@ impl Effect {
 pub enum Verdict {
     /// It is tried again.
     Again,
+    /// First it is looked whether it was done.
+    Look,
     /// That is the end of it.
     Failed,
     /// Somebody has to find out whether it was done.
@@ -132,10 +137,23 @@ mod tests {
     }
 
     #[test]
+    fn what_surely_was_not_done_need_not_be_looked_for() {
+        for (class, is_answered, verdict) in [
+            (FailureClass::RateLimited, true, Verdict::Again),
+            (FailureClass::BadRequest, true, Verdict::Failed),
+            (FailureClass::BadRequest, false, Verdict::Look),
+            (FailureClass::BadData, true, Verdict::Look),
+        ] {
+            assert_eq!(Effect::of(class, true, is_answered).verdict(Repetition::Visible), verdict, "{class}");
+        }
+    }
+
+    #[test]
     fn nothing_is_done_twice_blindly() {
         let lost = Effect::of(FailureClass::Transient, true, false);
         assert_eq!(lost.verdict(Repetition::Harmful), Verdict::Uncertain);
         assert_eq!(lost.verdict(Repetition::Harmless), Verdict::Again);
+        assert_eq!(lost.verdict(Repetition::Visible), Verdict::Look);
         // A redirect to elsewhere is no refusal: who knows what was done before.
         let led_away = Effect::of(FailureClass::BadRequest, true, false);
         assert_eq!(led_away.verdict(Repetition::Harmful), Verdict::Uncertain);

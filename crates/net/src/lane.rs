@@ -408,6 +408,34 @@ mod tests {
     }
 
     #[test]
+    fn what_waits_for_a_budget_holds_up_no_points_and_what_waits_for_points_no_longer_than_that() {
+        let mut lane = Lane::new();
+        let (begun, now) = a_minute();
+        let search = Rate { allowed_requests: NonZeroU32::new(1).unwrap(), interval: Duration::from_secs(5) };
+        lane.set_budgets(&[search], begun);
+        for (priority, points, job) in [
+            (Mutation, 1, "search 1"),
+            (Mutation, 0, "search 2"),
+            (Polling, 10, "look"),
+            (Backfill, 1, "page"),
+        ] {
+            lane.push(priority, points, job);
+        }
+        assert_eq!(lane.next(now, of_searches), Next::Send("search 1"));
+        let Next::At(opens) = lane.next(now, of_searches) else {
+            panic!("nobody knows how many points there are")
+        };
+        assert!(opens > now + Duration::from_secs(4), "the other search needs none");
+        let balance = Balance { available: 0.0, per_second: 1.0, maximum: Some(100.0), spent: Some(1.0) };
+        lane.finish(lane.last_sent(), false);
+        lane.settle(1, now, Some(balance), now);
+        assert_eq!(lane.next(now, of_searches), Next::At(opens), "the points come later");
+        assert_eq!(lane.next(opens, of_searches), Next::Send("search 2"));
+        assert_eq!(lane.next(opens, of_searches), Next::At(now + Duration::from_secs(10)));
+        assert_eq!(lane.next(now + Duration::from_secs(10), of_searches), Next::Send("look"));
+    }
+
+    #[test]
     fn a_free_job_costs_the_limits_nothing_and_further_budgets_all() {
         let mut lane = Lane::new();
         let (begun, now) = a_minute();

@@ -247,6 +247,11 @@ impl Errors {
         self.failed.iter().filter_map(found).find(|raw| !is_nothing(raw.get()))
     }
 
+    /// Whether the API says that nothing was done, and that another try may go better.
+    pub(crate) fn is_undone(&self, answer: &Answer, text: &str) -> bool {
+        self.rule(answer, text).is_some_and(|rule| rule.undone)
+    }
+
     fn interpret(&self, answer: &Answer, text: &str) -> Failure {
         let [code, message] = [&self.code, &self.message].map(|pointer| word(text, pointer.as_ref()));
         let rule = self.rule(answer, text);

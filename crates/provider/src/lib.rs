@@ -6,6 +6,7 @@
 pub mod answer;
 pub mod authentication;
 pub mod authorization;
+pub mod batch_write;
 mod body;
 pub mod catalogue;
 pub mod declaration;
@@ -16,6 +17,7 @@ pub mod kinds;
 pub mod leap;
 mod link;
 pub mod listing;
+pub mod look;
 pub mod moment;
 pub mod object;
 mod omit;

@@ -274,9 +274,10 @@ impl Listing {
         match past {
             Ok(next) => {
                 let unread = Unread::at(&self.collection, position, failure);
-                // What is surely missing is known to have no children.
-                let parent = position.reading().beneath.id().filter(|_| position.is_at_start_of_list());
-                let parents = parent.filter(|_| unread.is_none()).map(str::to_owned).into_iter().collect();
+                // What is surely missing is known to have no children. Ids of what stands further up are those of others.
+                let is_none = unread.is_none() && position.is_at_start_of_list() && self.is_own(position);
+                let parent = position.reading().beneath.id().filter(|_| is_none);
+                let parents = parent.map(str::to_owned).into_iter().collect();
                 Ok(Page {
                     next,
                     unread,

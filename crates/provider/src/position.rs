@@ -111,6 +111,11 @@ impl Position {
         Self { levels: vec![VecDeque::new(), [Reading::of(parent)].into()] }
     }
 
+    /// These objects, which are read in one go.
+    pub fn of_objects(ids: Vec<String>) -> Self {
+        Self { levels: vec![[Reading::of(Beneath::Objects { ids })].into()] }
+    }
+
     /// On which level the next page is: 0 is the outermost.
     pub(crate) fn level(&self) -> usize {
         self.levels.len() - 1

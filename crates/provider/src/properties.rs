@@ -8,6 +8,7 @@ use crate::{
     request::at_path,
 };
 use sequin_domain::failure::Failure;
+use serde_json::value::RawValue;
 use url::Url;
 
 /// More properties than this are a mistake: their names are sent with each request.
@@ -49,7 +50,7 @@ fn read(
     if items.len() > MOST {
         return Err(format!("it lists {} properties", items.len()));
     }
-    let property = |item: &serde_json::value::RawValue| {
+    let property = |item: &RawValue| -> Result<Property, String> {
         let [name] = pointer::follow(item.get(), [Some(&list.name)]).map_err(|error| error.to_string())?;
         let name =
             name.and_then(identifier).ok_or_else(|| format!("a property has no name at {}", list.name))?;

@@ -1,12 +1,13 @@
 //! Changes of single objects: the request for one, and what its answer says.
 
 use crate::{
-    answer::{Answer, readable, shorten, word},
-    declaration::{CollectionRef, Encoding, Idempotency, Write, WriteMethod},
+    answer::{Answer, Original, readable, shorten, word},
+    declaration::{CollectionRef, Declaration, Encoding, Idempotency, Write, WriteMethod},
     form::{NoForm, fields},
     pointer::{self, Pointer},
-    record::{Reader, Record, Rejected},
+    record::{Reader, Record, Rejected, identifier, unscoped},
     request::{Request, at_path},
+    template::Template,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, header::CONTENT_TYPE};
 use sequin_domain::{
@@ -14,11 +15,16 @@ use sequin_domain::{
     mutation::{Action, Repetition},
     secret::Mask,
 };
-use std::time::Duration;
+use serde_json::value::RawValue;
+use std::{borrow::Cow, collections::BTreeMap, time::Duration};
 use url::{Url, form_urlencoded::Serializer};
 
 /// How much is kept of an API's words about a change that it refuses, in bytes.
 const LONGEST_BODY: usize = 16 * 1024;
+
+/// What the names of a path begin with that stand for something of the parent, and for something that is given.
+const OF_PARENT: &str = "parent.";
+const OF_DATA: &str = "data.";
 
 /// A change that an API is asked for.
 #[derive(Debug, Clone)]
@@ -26,10 +32,30 @@ pub struct Change {
     pub collection: CollectionRef,
     pub action: Action,
     pub upstream_id: Option<String>,
+    /// The object that a new one is to be beneath.
+    pub parent_id: Option<String>,
     /// A JSON object.
     pub data: Option<String>,
     /// What an API can know the request by when it comes again.
     pub key: String,
+    pub stored: Stored,
+}
+
+/// What the stream has of an object that is to be changed, in so far as [`Change::needs`] says so.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Stored {
+    /// Whose child it is.
+    pub parent_id: Option<String>,
+    /// The object, and the one that it stands beneath, as JSON.
+    pub object: Option<String>,
+    pub parent: Option<String>,
+}
+
+/// What has to be known of the stream to ask for a change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Needs {
+    pub object: bool,
+    pub parent: bool,
 }
 
 /// Why a change can't be asked for.
@@ -41,8 +67,20 @@ pub enum Unwritable {
     NoId,
     #[error("what is to be created has no id yet")]
     HasId,
+    #[error("it must say beneath which object")]
+    NoParent,
+    #[error("it has its place already, or needs none")]
+    HasParent,
     #[error("it must say what is to be changed")]
     NoData,
+    #[error("the stream does not have the object, and the API's path needs something of it")]
+    NotStored,
+    #[error("the stream does not have what it stands beneath, and the API's path needs something of that")]
+    ParentNotStored,
+    #[error("the API's path needs {0}, which the stream does not have of it")]
+    Lacks(String),
+    #[error("the API's path needs {0}, which is not in data")]
+    NotGiven(String),
     #[error("data can't be sent: {0}")]
     BadData(String),
     #[error("the key can't stand in a header")]
@@ -55,6 +93,15 @@ impl From<NoForm> for Unwritable {
     }
 }
 
+/// What an answer to a change says of the object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Made {
+    /// The object, as lists show it.
+    Shown(Result<Record, Rejected>),
+    /// Which it is: what it is now has to be read.
+    Named(String),
+}
+
 /// What an API has said in refusing a change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
@@ -62,16 +109,28 @@ pub struct Refusal {
     pub code: Option<String>,
     /// The body, as far as it is kept.
     pub body: String,
+    /// Nothing was done, and another try may go better.
+    pub is_undone: bool,
 }
 
 impl Refusal {
+    /// The API's own words in an answer that is a failure, or in the part of one that is about a single change.
+    pub(crate) fn of(declaration: &Declaration, status: u16, text: &str) -> Self {
+        let code = word(text, declaration.errors.code.as_ref());
+        let mut body = text.to_owned();
+        if body.len() > LONGEST_BODY {
+            body.truncate(body.floor_char_boundary(LONGEST_BODY));
+        }
+        Self { status, code: code.map(|code| shorten(&code)), body, is_undone: false }
+    }
+
     /// The body as JSON: as a text, where it is none. `None` where there is no body.
     pub fn json(&self) -> Option<String> {
         let body = self.body.trim();
         if body.is_empty() {
             return None;
         }
-        let is_json = serde_json::from_str::<&serde_json::value::RawValue>(body).is_ok();
+        let is_json = serde_json::from_str::<&RawValue>(body).is_ok();
         let readable = |text: &str| text.chars().filter(|c| !c.is_control()).collect::<String>();
         Some(if is_json { body.to_owned() } else { serde_json::Value::from(readable(body)).to_string() })
     }
@@ -86,11 +145,14 @@ impl Change {
     /// Refuses what could never be sent.
     pub fn check(&self) -> Result<(), Unwritable> {
         let write = self.write()?;
-        let needs_id = write.path.names().next().is_some();
-        match (&self.upstream_id, needs_id) {
+        match (&self.upstream_id, write.path.names().any(is_own)) {
             (None, true) => return Err(Unwritable::NoId),
-            (Some(_), false) if self.action == Action::Create => return Err(Unwritable::HasId),
+            (Some(_), false) => return Err(Unwritable::HasId),
             _ => {}
+        }
+        let has_place = self.action == Action::Create && write.path.names().any(is_parents);
+        if self.parent_id.is_some() && !has_place {
+            return Err(Unwritable::HasParent);
         }
         if self.data.is_none() && self.action != Action::Delete {
             return Err(Unwritable::NoData);
@@ -98,10 +160,11 @@ impl Change {
         if self.data.as_ref().is_some_and(|data| !data.trim_start().starts_with('{')) {
             return Err(NoForm::NoObject.into());
         }
+        self.path(&write.path)?;
         self.body(write).map(drop)
     }
 
-    fn write(&self) -> Result<&Write, Unwritable> {
+    pub(crate) fn write(&self) -> Result<&Write, Unwritable> {
         self.collection.writes.of(self.action).ok_or(Unwritable::NoSuchAction)
     }
 
@@ -109,19 +172,93 @@ impl Change {
         self.collection.declaration.writes.as_ref()?.idempotency.as_ref()
     }
 
-    /// Whether it may be asked for again `age` after it was asked for first, when nobody knows what came of that.
+    /// Whether the API knows the request when it comes again.
+    pub fn is_keyed(&self) -> bool {
+        self.idempotency().is_some()
+    }
+
+    /// Whether answers do no more than name the object.
+    pub fn is_read_back(&self) -> bool {
+        self.collection.declaration.writes.as_ref().is_some_and(|writing| writing.read_back)
+    }
+
+    /// Whether twice does what once does, or the API sees to it that nothing is done twice.
+    pub fn is_repeatable(&self) -> bool {
+        let write = self.write().ok();
+        self.action == Action::Delete || write.is_some_and(|write| write.repeatable) || self.is_unique()
+    }
+
+    /// What may be done `age` after it was asked for first, when nobody knows what came of that.
     pub fn repetition(&self, age: Duration) -> Repetition {
-        let is_repeatable = self.action == Action::Delete || self.write().is_ok_and(|write| write.repeatable);
-        let is_known = self.idempotency().is_some_and(|idempotency| age < idempotency.lifetime());
-        if is_repeatable || is_known { Repetition::Harmless } else { Repetition::Harmful }
+        if self.idempotency().is_some_and(|idempotency| age < idempotency.lifetime()) {
+            Repetition::Harmless
+        } else if self.can_be_seen() {
+            Repetition::Visible
+        } else if self.is_repeatable() {
+            Repetition::Harmless
+        } else {
+            Repetition::Harmful
+        }
+    }
+
+    /// What has to be known of the stream before it can be asked for.
+    pub fn needs(&self) -> Needs {
+        let names = || self.paths().flat_map(Template::names);
+        let is_placed = self.action == Action::Create || self.collection.scoped;
+        Needs {
+            object: names().any(|name| (is_own(name) && name != "id") || (is_parents(name) && !is_placed)),
+            parent: names().any(|name| is_parents(name) && name != "parent.id"),
+        }
+    }
+
+    /// The object that it stands beneath, as far as that is known.
+    pub fn parent(&self) -> Option<Cow<'_, str>> {
+        let scope = || self.upstream_id.as_deref().filter(|_| self.collection.scoped).and_then(unscoped);
+        let given = self.parent_id.as_deref().or(self.stored.parent_id.as_deref()).map(Cow::Borrowed);
+        given.or_else(|| scope().map(|(parent_id, _)| Cow::Owned(parent_id)))
+    }
+
+    /// The id that the API knows it by.
+    pub(crate) fn own_id(&self) -> Option<&str> {
+        let id = self.upstream_id.as_deref()?;
+        Some(if self.collection.scoped { unscoped(id).map_or(id, |(_, own)| own) } else { id })
+    }
+
+    /// A path of the API with all that stands in braces.
+    pub(crate) fn path(&self, path: &Template) -> Result<String, Unwritable> {
+        let values: BTreeMap<&str, String> =
+            path.names().map(|name| Ok((name, self.value(name)?))).collect::<Result<_, Unwritable>>()?;
+        Ok(path.fill_path(|name| values.get(name).map(String::as_str)))
+    }
+
+    fn value(&self, name: &str) -> Result<String, Unwritable> {
+        if name == "id" {
+            return self.own_id().map(str::to_owned).ok_or(Unwritable::NoId);
+        }
+        if let Some(at) = name.strip_prefix(OF_DATA) {
+            let given = self.data.as_deref().and_then(|data| within(data, at));
+            return given.ok_or_else(|| Unwritable::NotGiven(at.to_owned()));
+        }
+        let Stored { object, parent, .. } = &self.stored;
+        let lacks = || Unwritable::Lacks(name.to_owned());
+        if let Some(at) = name.strip_prefix(OF_PARENT) {
+            let is_new = self.action == Action::Create;
+            let nowhere = if is_new { Unwritable::NoParent } else { Unwritable::NotStored };
+            let id = self.parent().ok_or(nowhere)?.into_owned();
+            return match parent {
+                _ if at == "id" => Ok(id),
+                Some(parent) => within(parent, at).ok_or_else(lacks),
+                None => Err(Unwritable::ParentNotStored),
+            };
+        }
+        within(object.as_ref().ok_or(Unwritable::NotStored)?, name).ok_or_else(lacks)
     }
 
     /// The request to an API at `base`.
     pub fn request(&self, base: &Url) -> Result<Request, Unwritable> {
         self.check()?;
         let write = self.write()?;
-        let id = self.upstream_id.as_deref();
-        let mut url = at_path(base, &write.path.fill_path(|name| (name == "id").then_some(id).flatten()));
+        let mut url = at_path(base, &self.path(&write.path)?);
         if !write.query.is_empty() {
             url.query_pairs_mut().extend_pairs(&write.query);
         }
@@ -155,49 +292,120 @@ impl Change {
     fn body(&self, write: &Write) -> Result<Body, Unwritable> {
         let Some(data) = &self.data else { return Ok(Body::None) };
         let writing = self.collection.declaration.writes.as_ref().ok_or(Unwritable::NoSuchAction)?;
+        let given = without(data, &members(&write.path));
         match writing.encoding {
-            Encoding::Form => Ok(Body::Form(fields(data)?)),
-            Encoding::Json => Ok(Body::Json(wrapped(data, write.wrap.as_ref()))),
+            Encoding::Form => Ok(Body::Form(fields(&given)?)),
+            Encoding::Json => Ok(Body::Json(wrapped(&given, write.wrap.as_ref()))),
         }
     }
 
-    /// What the answer shows of the object; that a thing to be deleted is missing means that it is deleted.
+    /// What the answer says of the object; that a thing to be deleted is missing means that it is deleted.
     ///
     /// A failure of the class `BadData` can come from a change that was made.
-    pub fn interpret(&self, answer: &Answer) -> Result<Result<Record, Rejected>, Failure> {
-        let gone = || self.upstream_id.as_deref().map(Record::gone);
+    pub fn interpret(&self, answer: &Answer) -> Result<Made, Failure> {
+        let gone = || self.upstream_id.as_deref().map(Record::gone).map(|record| Made::Shown(Ok(record)));
         let text = match answer.text(&self.collection.declaration) {
             Ok(text) => text,
             Err(failure) if failure.class == FailureClass::Missing && self.action == Action::Delete => {
-                return gone().map(Ok).ok_or(failure);
+                return gone().ok_or(failure);
             }
             Err(failure) => return Err(failure),
         };
         let write = self.write().map_err(|problem| answer.bad_data(problem))?;
-        if let Some(record) = gone().filter(|_| write.gone) {
-            return Ok(Ok(record));
+        if let Some(gone) = gone().filter(|_| write.gone) {
+            return Ok(gone);
+        }
+        // There need not be anything in the answer.
+        if let Some(id) = self.upstream_id.clone().filter(|_| self.is_read_back()) {
+            return Ok(Made::Named(id));
         }
         let found = pointer::follow(text.trim(), [Some(&write.record)]);
         let [object] = found.map_err(|_| answer.bad_data("it is not JSON"))?;
         let object =
             object.ok_or_else(|| answer.bad_data(format!("it has no object at {}", write.record)))?;
-        match Reader::new(&self.collection, answer.original(&text)).read(object.get(), None) {
-            // Nobody could say which object it is.
-            Err(rejected) if rejected.upstream_id.is_none() => Err(answer.bad_data(rejected.reason)),
-            read => Ok(read),
+        self.told(object.get(), answer.original(&text)).map_err(|problem| answer.bad_data(problem))
+    }
+
+    /// What an answer to the change tells of the object; fails where nobody could say which object it is.
+    pub(crate) fn told(&self, object: &str, original: Option<Original>) -> Result<Made, String> {
+        let id = self.collection.declaration.writes.as_ref().and_then(|writing| writing.id.clone());
+        self.made(object, id, original)
+    }
+
+    /// The same of an object that is shown as lists show it.
+    pub(crate) fn shown(&self, object: &str, original: Option<Original>) -> Result<Made, String> {
+        self.made(object, None, original)
+    }
+
+    /// `id`: where the object is named, if not where objects have their id.
+    fn made(&self, object: &str, id: Option<Pointer>, original: Option<Original>) -> Result<Made, String> {
+        if self.is_read_back() {
+            let id = id.unwrap_or_else(|| self.collection.shape().id);
+            let [found] = pointer::follow(object, [Some(&id)]).map_err(|problem| problem.to_string())?;
+            let found = found.and_then(identifier).ok_or_else(|| format!("it has no id at {id}"))?;
+            return Ok(Made::Named(found));
+        }
+        // What is not UTF-8 is set aside as it came.
+        let shown = match &original {
+            None => without(object, &self.collection.writes.omit),
+            Some(_) => Cow::Borrowed(object),
+        };
+        match Reader::new(&self.collection, original).read(&shown, self.parent().as_deref()) {
+            Err(rejected) if rejected.upstream_id.is_none() => Err(rejected.reason),
+            read => Ok(Made::Shown(read)),
         }
     }
 
-    /// The API's own words in an answer that is a failure.
-    pub fn refusal(&self, answer: &Answer) -> Refusal {
-        let text = readable(&answer.body);
-        let code = word(&text, self.collection.declaration.errors.code.as_ref());
-        let mut body = text.into_owned();
-        if body.len() > LONGEST_BODY {
-            body.truncate(body.floor_char_boundary(LONGEST_BODY));
-        }
-        Refusal { status: answer.status.as_u16(), code: code.map(|code| shorten(&code)), body }
+    /// The paths of all that may be asked for.
+    fn paths(&self) -> impl Iterator<Item = &Template> {
+        let write = self.collection.writes.of(self.action);
+        let find = write.and_then(|write| write.find.as_ref()).map(|find| &find.path);
+        let look = self.collection.writes.look.as_ref();
+        let look = look.filter(|_| matches!(self.action, Action::Update | Action::Delete));
+        write.map(|write| &write.path).into_iter().chain(find).chain(look)
     }
+}
+
+/// The API's own words in an answer that is a failure.
+pub fn refusal(declaration: &Declaration, answer: &Answer) -> Refusal {
+    let text = readable(&answer.body);
+    let is_undone = declaration.errors.is_undone(answer, &text);
+    Refusal { is_undone, ..Refusal::of(declaration, answer.status.as_u16(), &text) }
+}
+
+/// Whether a name in a path stands for something of the parent.
+fn is_parents(name: &str) -> bool {
+    name.starts_with(OF_PARENT)
+}
+
+/// Whether a name in a path stands for something of the object, its id for one.
+fn is_own(name: &str) -> bool {
+    !is_parents(name) && !name.starts_with(OF_DATA)
+}
+
+/// The members of what is given that stand in a path, and not in the body.
+pub(crate) fn members(path: &Template) -> Vec<String> {
+    let given = path.names().filter_map(|name| name.strip_prefix(OF_DATA));
+    given.filter(|name| !name.contains('.')).map(str::to_owned).collect()
+}
+
+/// What an object has at `a.b`, where that is a string or a whole number.
+fn within(object: &str, at: &str) -> Option<String> {
+    let pointer = Pointer::try_from(format!("/{}", at.replace('.', "/"))).ok()?;
+    let [found] = pointer::follow(object, [Some(&pointer)]).ok()?;
+    identifier(found?)
+}
+
+/// A JSON object without these members; what is none stays as it is.
+fn without<'a>(object: &'a str, members: &[String]) -> Cow<'a, str> {
+    if members.is_empty() {
+        return Cow::Borrowed(object);
+    }
+    let Ok(mut all) = serde_json::from_str::<BTreeMap<String, &RawValue>>(object) else {
+        return Cow::Borrowed(object);
+    };
+    all.retain(|name, _| !members.contains(name));
+    serde_json::to_string(&all).map_or(Cow::Borrowed(object), Cow::Owned)
 }
 
 enum Body {
@@ -226,7 +434,8 @@ mod tests {
 
     fn change(collection: CollectionRef, action: Action, id: Option<&str>, data: Option<&str>) -> Change {
         let (upstream_id, data) = (id.map(str::to_owned), data.map(str::to_owned));
-        Change { collection, action, upstream_id, data, key: "key-1".to_owned() }
+        let (parent_id, stored) = (None, Stored::default());
+        Change { collection, action, upstream_id, parent_id, data, key: "key-1".to_owned(), stored }
     }
 
     fn of_stripe(action: Action, id: Option<&str>, data: Option<&str>) -> Change {
@@ -267,6 +476,13 @@ mod tests {
             body: Bytes::copy_from_slice(body.as_bytes()),
             received_at: SystemTime::UNIX_EPOCH,
             url: Url::parse(BASE).unwrap(),
+        }
+    }
+
+    fn shown(change: &Change, answer: &Answer) -> Record {
+        match change.interpret(answer).unwrap() {
+            Made::Shown(Ok(record)) => record,
+            other => panic!("{other:?}"),
         }
     }
 
@@ -330,10 +546,10 @@ mod tests {
     #[test]
     fn the_answer_is_the_record() {
         let update = of_stripe(Action::Update, Some("cus_1"), Some("{}"));
-        let record = update.interpret(&answer(200, r#" {"id": "cus_1", "name": "Ada"} "#)).unwrap().unwrap();
+        let record = shown(&update, &answer(200, r#" {"id": "cus_1", "name": "Ada"} "#));
         assert_eq!(record.data.as_deref(), Some(r#"{"id": "cus_1", "name": "Ada"}"#));
         let create = of_json(Action::Create, None, Some("{}"));
-        let record = create.interpret(&answer(201, r#"{"data": {"id": 7}}"#)).unwrap().unwrap();
+        let record = shown(&create, &answer(201, r#"{"data": {"id": 7}}"#));
         assert_eq!((record.upstream_id.as_str(), record.data.as_deref()), ("7", Some(r#"{"id": 7}"#)));
         for body in ["", "<html>", "{}", r#"{"data": {"name": "x"}}"#] {
             let failure = create.interpret(&answer(200, body)).unwrap_err();
@@ -346,9 +562,9 @@ mod tests {
         let (stripe, json) =
             (of_stripe(Action::Delete, Some("cus_1"), None), of_json(Action::Delete, Some("7"), None));
         let deleted = r#"{"id": "cus_1", "deleted": true}"#;
-        assert_eq!(stripe.interpret(&answer(200, deleted)).unwrap().unwrap(), Record::gone("cus_1"));
-        assert_eq!(json.interpret(&answer(204, "")).unwrap().unwrap(), Record::gone("7"));
-        assert_eq!(json.interpret(&answer(404, "")).unwrap().unwrap(), Record::gone("7"));
+        assert_eq!(shown(&stripe, &answer(200, deleted)), Record::gone("cus_1"));
+        assert_eq!(shown(&json, &answer(204, "")), Record::gone("7"));
+        assert_eq!(shown(&json, &answer(404, "")), Record::gone("7"));
         let update = of_json(Action::Update, Some("7"), Some("{}"));
         assert_eq!(update.interpret(&answer(404, "")).unwrap_err().class, FailureClass::Missing);
     }
@@ -357,10 +573,11 @@ mod tests {
     fn a_refusal_has_the_words_of_the_api() {
         let body = r#"{"error": {"code": "parameter_missing", "message": "no"}}"#;
         let create = of_stripe(Action::Create, None, Some("{}"));
-        let refusal = create.refusal(&answer(400, body));
+        let refusal = |status, body: &str| refusal(&create.collection.declaration, &answer(status, body));
+        let told = refusal(400, body);
         let code = Some("parameter_missing".to_owned());
-        assert_eq!(refusal, Refusal { status: 400, code, body: body.to_owned() });
-        let long = create.refusal(&answer(500, &"é".repeat(20_000)));
+        assert_eq!(told, Refusal { status: 400, code, body: body.to_owned(), is_undone: false });
+        let long = refusal(500, &"é".repeat(20_000));
         assert_eq!((long.code, long.body.len()), (None, LONGEST_BODY));
         for (body, json) in [
             (body, Some(body)),
@@ -368,7 +585,7 @@ mod tests {
             ("<\u{0}b>", Some("\"<b>\"")),
             ("{\"a\"", Some("\"{\\\"a\\\"\"")),
         ] {
-            assert_eq!(create.refusal(&answer(400, body)).json().as_deref(), json);
+            assert_eq!(refusal(400, body).json().as_deref(), json);
         }
     }
 }

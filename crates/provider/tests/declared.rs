@@ -6,6 +6,7 @@ use sequin_domain::{failure::FailureClass, timestamp::Timestamp};
 use sequin_provider::{
     answer::Answer,
     declaration::{CollectionRef, Declaration, FieldType},
+    kinds::Kind,
     listing::{Listing, Page},
     moment::MomentFormat,
     object,
@@ -62,6 +63,15 @@ fn write(declaration: &mut Value, action: &str, mut write: Value) {
     let write = write.as_object_mut().unwrap();
     write.entry("method").or_insert(json!("POST"));
     declaration["collections"][0]["writes"] = json!({action: write});
+}
+
+/// Gives the collection a request for several changes, and changes that.
+fn batch(declaration: &mut Value, change: impl FnOnce(&mut Value)) {
+    let mut several =
+        json!({"method": "POST", "path": "/items/batch", "size": 10, "items": "inputs", "results": "/all"});
+    change(&mut several);
+    write(declaration, "update", json!({"path": "/items/{id}", "batch": several}));
+    declaration["writes"] = json!({"encoding": "json"});
 }
 
 fn listing(change: impl FnOnce(&mut Value)) -> Listing {
@@ -300,9 +310,11 @@ fn a_request_counts_against_the_limits_of_its_path() {
             {"allowed_requests": 5, "interval": 1, "path": "/objects/{}/search"}]);
     });
     let limits = declaration.unwrap().rate_limit;
-    assert_eq!(limits.further("/objects/contacts/search"), [0, 1]);
+    let base: Url = BASE.parse().unwrap();
+    let further = |path: &str| limits.further(&base, &format!("{BASE}{path}?q=1").parse().unwrap());
+    assert_eq!(further("/objects/contacts/search"), [0, 1]);
     for other in ["/objects/contacts", "/objects//search", "/objects/a/b/search", "/a/objects/b/search", ""] {
-        assert_eq!(limits.further(other), [0], "{other}");
+        assert_eq!(further(other), [0], "{other}");
     }
 }
 
@@ -558,7 +570,48 @@ fn what_a_declaration_must_not_say_is_named_by_its_place() {
         ),
         (|d| write(d, "create", json!({"path": "/items/{id}"})), "/collections/0/writes/create/path: "),
         (|d| write(d, "update", json!({"path": "/items"})), "/collections/0/writes/update/path: "),
-        (|d| write(d, "update", json!({"path": "/{id}/{key}"})), "/collections/0/writes/update/path: "),
+        (|d| write(d, "update", json!({"path": "/{id}/{data.key}"})), "/collections/0/writes/update/path: "),
+        (|d| write(d, "update", json!({"path": "/{parent.id}/{id}"})), "/collections/0/writes/update/path: "),
+        (|d| write(d, "create", json!({"path": "/{data.a}/{b}"})), "/collections/0/writes/create/path: "),
+        (
+            |d| write(d, "create", json!({"path": "/items", "find": {"path": "/items/{id}"}})),
+            "/collections/0/writes/create/find/path: ",
+        ),
+        (
+            |d| write(d, "delete", json!({"path": "/items/{id}", "find": {"path": "/items/{data.a}"}})),
+            "/collections/0/writes/delete/find: ",
+        ),
+        (|d| d["collections"][0]["writes"] = json!({"look": "/items/{id}"}), "/collections/0/writes: "),
+        (|d| d["collections"][0]["writes"] = json!({"look": "/items"}), "/collections/0/writes/look: "),
+        (|d| batch(d, |batch| batch["size"] = json!(0)), "/collections/0/writes/update/batch/size: "),
+        (|d| batch(d, |batch| batch["path"] = json!("batch")), "/collections/0/writes/update/batch/path: "),
+        (|d| batch(d, |batch| batch["items"] = json!(null)), "/collections/0/writes/update/batch/items: "),
+        (
+            |d| batch(d, |batch| batch["item"] = json!({"id": "{ids}"})),
+            "/collections/0/writes/update/batch/item: ",
+        ),
+        (
+            |d| batch(d, |batch| batch["results"] = json!(null)),
+            "/collections/0/writes/update/batch/results: ",
+        ),
+        (
+            |d| batch(d, |batch| batch["errors"] = json!({"items": "/errors", "matched_by": ["/id"]})),
+            "/collections/0/writes/update/batch/matched_by: ",
+        ),
+        (
+            |d| {
+                batch(d, |_| {});
+                d["writes"]["idempotency"] = json!({"header": "Key", "lifetime": 60});
+            },
+            "/collections/0/writes/update/batch: ",
+        ),
+        (
+            |d| {
+                write(d, "create", json!({"path": "/items"}));
+                d["writes"]["read_back"] = json!(true);
+            },
+            "/collections/0/retrieve: ",
+        ),
         (|d| write(d, "delete", json!({"path": "items/{id}"})), "/collections/0/writes/delete/path: "),
         (|d| write(d, "upsert", json!({"path": "/{parent.id}"})), "/collections/0/writes/upsert/path: "),
         (
@@ -593,6 +646,14 @@ fn what_a_declaration_must_not_say_is_named_by_its_place() {
         (
             |d| discover(d, json!([{"name": "a", "collection": {"path": "x", "changes": {"sweep": 9}}}])),
             "/discover/templates/0/collection/path: ",
+        ),
+        (
+            |d| {
+                let list =
+                    json!({"path": "/x", "body": {"query": {"$document": "no"}}, "changes": {"sweep": 9}});
+                discover(d, json!([{"name": "a", "collection": list}]));
+            },
+            "/discover/templates/0/collection: there is no document \"no\"",
         ),
         (
             |d| discover(d, json!([{"name": "a", "collection": {"name": "x"}}])),
@@ -785,7 +846,9 @@ fn a_list_that_cant_be_read_is_passed_over_and_what_it_hides_is_known() {
             if retrieve {
                 shelf["retrieve"] = json!("/shelves/{id}");
             }
-            d["collections"].as_array_mut().unwrap().push(shelf);
+            let book = json!({"name": "book", "title": "Books", "changes": {"sweep": 60},
+                              "path": "/shelves/{parent.id}/books", "parent": {"collection": "shelf"}});
+            d["collections"].as_array_mut().unwrap().extend([shelf, book]);
         });
         let shelf = CollectionRef::new(&Arc::new(declaration.unwrap()), "shelf").unwrap();
         let options = [("of".to_owned(), vec!["a".to_owned(), "b".to_owned()])];
@@ -815,6 +878,10 @@ fn a_list_that_cant_be_read_is_passed_over_and_what_it_hides_is_known() {
     }
     let gone = read(&shelves, &children, 410, "");
     assert_eq!((gone.unread, gone.parents), (None, vec!["1".to_owned()]), "it surely has no children");
+    let book = CollectionRef::new(&shelves.collection.declaration, "book").unwrap();
+    let books = Listing { collection: book, ..shelves.clone() };
+    let gone = read(&books, &children, 410, "");
+    assert_eq!((gone.unread, gone.parents), (None, Vec::new()), "a shelf can have the number of an item");
     let shown = read(&shelves, &children, 200, "[]");
     assert_eq!((shown.unread, shown.parents), (None, vec!["1".to_owned()]));
     let all = listing(|d| d["errors"]["rules"] = json!([{"status": [403], "class": "permission"}]));
@@ -1042,6 +1109,29 @@ fn the_schema_knows_the_same_fields() {
     let refused = declare(|d| d["collections"][0]["fields"] = json!({"a": "zzz"})).unwrap_err();
     let of_schema = types.iter().map(|field_type| field_type.as_str().unwrap().to_owned());
     assert_eq!(expected_fields(&refused), of_schema.collect());
+}
+
+#[test]
+fn what_is_made_by_a_template_has_its_documents() {
+    let provider = declare(|d| {
+        d["documents"] = json!({"all": "{ all { id } }"});
+        d["pagination"] = json!({"kind": "none", "items": "/all"});
+        let list =
+            json!({"path": "/graphql", "body": {"query": {"$document": "all"}}, "changes": {"sweep": 60}});
+        discover(d, json!([{"name": "any", "collection": list}]));
+    })
+    .unwrap();
+    let kind = Kind {
+        key: "thing".to_owned(),
+        collection: "thing".to_owned(),
+        name: "Thing".to_owned(),
+        title: "Things".to_owned(),
+        template: "any".to_owned(),
+    };
+    let provider = Arc::new(provider.with_kinds(&[kind]));
+    let things = Listing::whole(CollectionRef::new(&provider, "thing").unwrap());
+    let request = things.request(&Url::parse(BASE).unwrap(), &things.start().unwrap());
+    assert_eq!(request.body.unwrap(), r#"{"query":"{ all { id } }"}"#);
 }
 
 #[test]

@@ -128,6 +128,18 @@ fn a_batch_that_is_refused_is_not_passed_over() {
 }
 
 #[test]
+fn objects_that_are_known_are_read_without_a_list() {
+    let contacts = contacts();
+    let position = Position::of_objects(vec!["7".into(), "9".into()]);
+    let (method, url, body) = asked(&contacts, &position);
+    assert_eq!((method, url.as_str()), (Method::POST, "/crm/v3/objects/contacts/batch/read"));
+    assert_eq!(body["inputs"], json!([{"id": "7"}, {"id": "9"}]));
+    let page = read(&contacts, &position, &json!({"results": [contact("9", 1)], "numErrors": 1}));
+    assert_eq!(ids(&page), ["9"]);
+    assert_eq!(page.next, None);
+}
+
+#[test]
 fn changes_are_searched_for() {
     let changes = changes();
     let start = changes.start().unwrap();

@@ -4,11 +4,13 @@ use bytes::Bytes;
 use http::{Method, StatusCode};
 use sequin_domain::{
     failure::{Failure, FailureClass},
+    mutation::{Action, Repetition},
     ranges::Span,
     timestamp::Timestamp,
 };
 use sequin_provider::{
     answer::Answer,
+    batch_write::{BatchWrite, Outcome},
     catalogue,
     declaration::{CollectionRef, Declaration, FieldType},
     kinds::{self, Kind, Listed},
@@ -17,6 +19,9 @@ use sequin_provider::{
     object,
     position::Position,
     properties,
+    record::Record,
+    request::Request,
+    write::{self, Change, Made, Stored, Unwritable},
 };
 use serde_json::{Value, json};
 use std::{
@@ -329,4 +334,98 @@ fn a_kind_is_read_as_its_template_says() {
     assert!(CollectionRef::of_id(salesforce(), "login_history").is_none());
     let unknown = Kind { template: "zzz".to_owned(), ..kinds[0].clone() };
     assert!(salesforce().collection_of(&unknown).is_none());
+}
+
+fn change(action: Action, id: Option<&str>, data: Option<Value>) -> Change {
+    Change {
+        collection: collection("contact"),
+        action,
+        upstream_id: id.map(str::to_owned),
+        parent_id: None,
+        data: data.map(|data| data.to_string()),
+        key: "key-1".to_owned(),
+        stored: Stored::default(),
+    }
+}
+
+/// The method, the path with its parameters behind that of the version, and the body.
+fn sent(request: Request) -> (Method, String, Value) {
+    let body = request.body.map_or(Value::Null, |body| serde_json::from_slice(&body).unwrap());
+    let url = request.url.as_str().trim_start_matches(base().as_str().trim_end_matches('/'));
+    (request.method, url.trim_start_matches(DATA).to_owned(), body)
+}
+
+#[test]
+fn an_answer_to_a_change_names_the_record() {
+    let create = change(Action::Create, None, Some(json!({"LastName": "Lovelace"})));
+    let (method, path, body) = sent(create.request(&base()).unwrap());
+    assert_eq!(
+        (method, path.as_str(), body),
+        (Method::POST, "/sobjects/Contact", json!({"LastName": "Lovelace"}))
+    );
+    let made = told(201, &[], &json!({"id": "003a", "success": true, "errors": []}));
+    assert_eq!(create.interpret(&made).unwrap(), Made::Named("003a".into()));
+    assert_eq!(create.repetition(Duration::ZERO), Repetition::Harmful);
+    let nothing = Answer { body: Bytes::new(), ..told(204, &[], &Value::Null) };
+    let update = change(Action::Update, Some("003a"), Some(json!({"Title": null})));
+    assert_eq!(sent(update.request(&base()).unwrap()).1, "/sobjects/Contact/003a");
+    assert_eq!(update.interpret(&nothing).unwrap(), Made::Named("003a".into()));
+    assert_eq!(update.repetition(Duration::ZERO), Repetition::Visible);
+    let delete = change(Action::Delete, Some("003a"), None);
+    assert_eq!(delete.interpret(&nothing).unwrap(), Made::Shown(Ok(Record::gone("003a"))));
+    let gone = told(404, &[], &json!([{"errorCode": "ENTITY_IS_DELETED", "message": "gone"}]));
+    assert_eq!(delete.interpret(&gone).unwrap(), Made::Shown(Ok(Record::gone("003a"))));
+}
+
+#[test]
+fn an_external_id_stands_in_the_path_and_not_in_the_body() {
+    let given = json!({"externalIdFieldName": "Key__c", "externalId": "C/17", "LastName": "Lovelace"});
+    let upsert = change(Action::Upsert, None, Some(given));
+    let (method, path, body) = sent(upsert.request(&base()).unwrap());
+    assert_eq!((method, path.as_str()), (Method::PATCH, "/sobjects/Contact/Key__c/C%2F17"));
+    assert_eq!(body, json!({"LastName": "Lovelace"}));
+    let made = told(200, &[], &json!({"id": "003a", "success": true, "created": false}));
+    assert_eq!(upsert.interpret(&made).unwrap(), Made::Named("003a".into()));
+    assert_eq!(upsert.repetition(Duration::ZERO), Repetition::Harmless);
+    let without = change(Action::Upsert, None, Some(json!({"LastName": "Lovelace"})));
+    assert_eq!(without.check(), Err(Unwritable::NotGiven("externalIdFieldName".into())));
+}
+
+#[test]
+fn up_to_two_hundred_go_into_one_request() {
+    let together = |changes: Vec<Change>| BatchWrite { collection: collection("contact"), changes };
+    let update = |id: &str, title: &str| change(Action::Update, Some(id), Some(json!({"Title": title})));
+    assert_eq!(update("003a", "x").most_together(), 200);
+    let updates = together(vec![update("003a", "x"), update("003b", "y")]);
+    let (method, path, body) = sent(updates.request(&base()).unwrap());
+    assert_eq!((method, path.as_str()), (Method::PATCH, "/composite/sobjects"));
+    assert_eq!(body["allOrNone"], json!(false));
+    assert_eq!(body["records"][1], json!({"attributes": {"type": "Contact"}, "id": "003b", "Title": "y"}));
+    let results = json!([
+        {"id": "003a", "success": true, "errors": []},
+        {"success": false, "errors": [{"statusCode": "STRING_TOO_LONG", "message": "no", "fields": ["Title"]}]}
+    ]);
+    let outcomes = updates.interpret(&answer(&results)).unwrap();
+    assert_eq!(outcomes[0], Outcome::Made(Made::Named("003a".into())));
+    assert!(matches!(outcomes[1], Outcome::Refused(..)), "{outcomes:?}");
+    let create = |name: &str| change(Action::Create, None, Some(json!({"LastName": name})));
+    let creations = together(vec![create("a"), create("b")]);
+    let results =
+        json!([{"id": "003c", "success": true, "errors": []}, {"id": "003d", "success": true, "errors": []}]);
+    let named = ["003c", "003d"].map(|id| Outcome::Made(Made::Named(id.into())));
+    assert_eq!(creations.interpret(&answer(&results)).unwrap(), named);
+    let deletions = together(["003a", "003b"].map(|id| change(Action::Delete, Some(id), None)).to_vec());
+    let (method, path, body) = sent(deletions.request(&base()).unwrap());
+    assert_eq!((method, body), (Method::DELETE, Value::Null));
+    assert_eq!(path, "/composite/sobjects?allOrNone=false&ids=003a%2C003b");
+}
+
+#[test]
+fn a_locked_row_says_that_nothing_was_done() {
+    let refusal = |code: &str| {
+        write::refusal(salesforce(), &told(400, &[], &json!([{"errorCode": code, "message": "words"}])))
+    };
+    assert!(refusal("UNABLE_TO_LOCK_ROW").is_undone);
+    assert!(!refusal("REQUIRED_FIELD_MISSING").is_undone);
+    assert_eq!(refusal("REQUIRED_FIELD_MISSING").code.as_deref(), Some("REQUIRED_FIELD_MISSING"));
 }

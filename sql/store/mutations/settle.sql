@@ -5,6 +5,7 @@ WITH settled AS (
         upstream_id = coalesce(m.upstream_id, $4),
         retry_at = $5,
         sent_at = CASE WHEN $6 THEN NULL ELSE m.sent_at END,
+        made = m.made OR $12,
         error = $7,
         error_class = $8,
         error_code = $9,

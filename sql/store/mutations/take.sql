@@ -28,4 +28,5 @@ SET state = CASE WHEN p.waits THEN 'pending' ELSE 'sending' END,
 FROM placed AS p
 WHERE m.id = p.id
 RETURNING p.waits, m.no, m.id, m.collection_id, m.action, m.upstream_id,
-          CASE WHEN NOT p.waits THEN m.data::text END, m.key::text, p.sent_at, m.attempts
+          CASE WHEN NOT p.waits THEN m.data::text END, m.key::text, p.sent_at, m.attempts,
+          m.parent_id, m.made

@@ -1,5 +1,5 @@
--- $3: which lists could not be read and why, by what they are called. $4: whether all others could. Whether any could not
--- be read before and now can.
+-- $3: which lists could not be read and why, by what they are called. $4: whether all others could. $5: whether nothing is
+-- said of those behind the last of them. Whether any could not be read before and now can.
 WITH known AS MATERIALIZED (
     SELECT coalesce(unread, '{}') AS unread
     FROM sequin._sync_collections
@@ -25,5 +25,7 @@ WITH known AS MATERIALIZED (
     WHERE c.sync_id = $1 AND c.collection_id = $2 AND left_over.unread <> left_over.known
 )
 SELECT EXISTS (
-    SELECT FROM left_over CROSS JOIN jsonb_object_keys(left_over.known) AS name WHERE NOT left_over.unread ? name
+    SELECT FROM left_over CROSS JOIN jsonb_object_keys(left_over.known) AS name
+    WHERE NOT left_over.unread ? name
+      AND NOT ($5 AND name COLLATE "C" > (SELECT max(told COLLATE "C") FROM jsonb_object_keys($3::jsonb) AS told))
 )

@@ -19,12 +19,14 @@ def mutate(
     upstream_id: str | None = None,
     data: dict[str, Any] | None = None,
     sync: str = "main",
+    parent_id: str | None = None,
 ) -> UUID:
     """One call of sequin.mutate, committed."""
     given = None if data is None else Jsonb(data)
     return database.value(
-        "SELECT sequin.mutate(%s, %s, %s, %s, %s)", sync, collection, action, upstream_id, given
-    )
+        "SELECT sequin.mutate(%s, %s, %s, %s, %s, %s)",
+        sync, collection, action, upstream_id, given, parent_id,
+    )  # fmt: skip
 
 
 def mutation(database: Database, id: UUID) -> Any:

@@ -129,7 +129,7 @@ class Connection(asyncio.Protocol):
             self._timer = self._loop.call_later(portion / wire.drip, self._send, rest)
             return
         if not wire.hang:
-            # Before the last byte leaves: whoever reads it may have asked again by the time that this goes on.
+            # Before the last byte leaves: whoever reads it may have asked again by the time this goes on.
             self._finish()
         if data:
             self.transport.write(data)

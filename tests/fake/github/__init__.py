@@ -164,6 +164,9 @@ class GitHub:
             case "object":
                 self._check_no_app(viewer)
                 return self._reads.object(request, route, viewer)
+            case "ref" if route.template.endswith("/git/ref/tags/{name}"):
+                self._check_no_app(viewer)
+                return self._reads.reference(request, route, viewer)
             case "self":
                 if viewer.kind != "token":
                     raise ApiError(401 if viewer.kind == "anonymous" else 403, "Requires authentication")

@@ -27,7 +27,7 @@ class Consequences:
                 self._count_issue(document, 1)
             case "issue_comment":
                 self._said(parent, document["issue_url"], document["updated_at"], 1)
-            case "review":
+            case "review" if document["state"] != "PENDING":
                 repository = str(above["base"]["repo"]["id"])
                 self._said(repository, document["pull_request_url"], document["submitted_at"], 0)
             case "review_comment":

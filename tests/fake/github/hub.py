@@ -312,6 +312,10 @@ class Hub:
             self.renamed = {old: renamed for old, renamed in self.renamed.items() if renamed != id}
         self._consequences.deleted(name, item, document)
 
+    def withdraw(self, review: str) -> None:
+        """A review that was never submitted goes, which nobody is told of."""
+        self._remove("review", review)
+
     def transfer(self, id: str, target: str, moment: float) -> Item:
         """Moves an issue to another repository, where it has another id and number; comments go along."""
         item, above = self.existing("issue", id), self.repository(target)

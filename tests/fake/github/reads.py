@@ -194,6 +194,29 @@ class Reads:
         self._check_sees(name, viewer)
         return self.show(request, name, self.named(request, route, viewer), viewer)
 
+    def reference(self, request: Request, route: Route, viewer: Viewer) -> Response:
+        """What a tag is to git."""
+        self._check_sees(route.collection or "", viewer)
+        repository = self.repository(route, viewer, request.path)
+        tag = self.referred(route, repository)
+        if tag is None:
+            raise not_found()
+        document, start = tag.document(), repository.document()["url"]
+        sha = document["commit"]["sha"]
+        return Response.of_json(
+            200,
+            {
+                "ref": f"refs/tags/{document['name']}",
+                "node_id": document["node_id"],
+                "url": f"{start}/git/refs/tags/{document['name']}",
+                "object": {"sha": sha, "type": "commit", "url": f"{start}/git/commits/{sha}"},
+            },
+        )
+
+    def referred(self, route: Route, repository: Item) -> Item | None:
+        """The branch or the tag of the path: names of these are told apart by case."""
+        return self._hub.get(route.collection or "", f"{repository.id}/{route.last}")
+
     def named(self, request: Request, route: Route, viewer: Viewer) -> Item:
         """The object that the path names. Raises ApiError or Moved when it is not there."""
         name = route.collection or ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 from zlib import crc32
 
@@ -16,6 +17,7 @@ from .values import iso
 from .writes import Values, Writes, no_duplicates
 
 Errors = list[dict[str, Any]]
+Do = Callable[[ObjectType, dict[str, Any], dict[str, Any]], bytes]
 
 
 class Batches:
@@ -29,6 +31,8 @@ class Batches:
         match verb:
             case "read":
                 return self._read(request, type, given, wanted)
+            case "create" if _are_traced(wanted):
+                return self._each(type, wanted, 201, self._make)
             case "create":
                 # What is wrong with one of them is known before any is made, but for what is taken.
                 checked = [self._writes.checked(type, each) for each in wanted]
@@ -38,6 +42,9 @@ class Batches:
                     201, [self._writes.shown(type, id, each["properties"]) for id, each in shown]
                 )
             case "update":
+                no_duplicates([_id(each) for each in wanted])
+                if _are_traced(wanted):
+                    return self._each(type, wanted, 200, self._change)
                 return self._update(type, wanted)
             case "upsert":
                 return self._upsert(type, wanted)
@@ -71,8 +78,44 @@ class Batches:
                 raise
             return None
 
+    def _each(self, type: ObjectType, wanted: list[dict[str, Any]], status: int, do: Do) -> Response:
+        """Each by itself: what is wrong with one is told beside what came of the others."""
+        results: list[tuple[int, bytes]] = []
+        errors: Errors = []
+        for each in wanted:
+            trace = each["objectWriteTraceId"]
+            try:
+                results.append((crc32(trace.encode()), do(type, each, {"objectWriteTraceId": trace})))
+            except ApiError as error:
+                # Who is not there is told by id, as without a trace.
+                ids = {"ids": [_id(each)]} if error.status == 404 else {"objectWriteTraceId": [trace]}
+                told = {"status": "error", "category": error.category, "message": str(error), "context": ids}
+                errors.append({**told, **error.members})
+        return self._answer(status, [shown for _, shown in sorted(results)], errors)
+
+    def _make(self, type: ObjectType, given: dict[str, Any], more: dict[str, Any]) -> bytes:
+        id = self._writes.make(type, *self._writes.checked(type, given))
+        return self._writes.shown(type, id, given["properties"], **more)
+
+    def _change(self, type: ObjectType, given: dict[str, Any], more: dict[str, Any]) -> bytes:
+        id = self._writes.found(type, _id(given), given.get("idProperty"))
+        values = self._writes.values(type, given.get("properties"))
+        self._writes.update(type, id, values)
+        return self._writes.shown(type, id, values, **more)
+
+    def _put(self, type: ObjectType, given: dict[str, Any], more: dict[str, Any]) -> bytes:
+        key, value = given["idProperty"], _id(given)
+        values = self._writes.values(type, given.get("properties", {}))
+        values |= self._writes.values(type, {key: value})
+        document = self._live(type, value, key)
+        if document is None:
+            id = self._writes.make(type, values, [])
+        else:
+            id = document["id"]
+            self._writes.update(type, id, values)
+        return self._writes.shown(type, id, values, new=document is None, **more)
+
     def _update(self, type: ObjectType, wanted: list[dict[str, Any]]) -> Response:
-        no_duplicates([_id(each) for each in wanted])
         changes: list[tuple[str, Values]] = []
         missing = []
         for each in wanted:
@@ -94,20 +137,13 @@ class Batches:
         key = self._writes.unique(type, wanted[0].get("idProperty"))
         if any(each.get("idProperty") != key for each in wanted):
             raise invalid_parameter("idProperty", "each input must name the same one")
-        changes = []
+        if _are_traced(wanted):
+            return self._each(type, wanted, 200, self._put)
         for each in wanted:
-            values = self._writes.values(type, each.get("properties", {}))
-            changes.append((_id(each), values | self._writes.values(type, {key: _id(each)})))
-        shown = []
-        for value, values in changes:
-            document = self._live(type, value, key)
-            if document is None:
-                id = self._writes.make(type, values, [])
-            else:
-                id = document["id"]
-                self._writes.update(type, id, values)
-            shown.append(self._writes.shown(type, id, values, new=document is None))
-        return self._answer(200, shown)
+            # What is wrong with one of them is known before anything is done, but for what is taken.
+            self._writes.values(type, each.get("properties", {}))
+            self._writes.values(type, {key: _id(each)})
+        return self._answer(200, [self._put(type, each, {}) for each in wanted])
 
     def _answer(self, status: int, results: list[bytes], errors: Errors | None = None) -> Response:
         return answer(self._portal, status, results, errors or [])
@@ -137,3 +173,13 @@ def _id(given: dict[str, Any]) -> str:
     if not isinstance(given.get("id"), str | int):
         raise invalid_body("each input must have an id")
     return str(given["id"])
+
+
+def _are_traced(wanted: list[dict[str, Any]]) -> bool:
+    """Whether each input has a name of its own, by which the answer tells what came of it."""
+    traces = [each.get("objectWriteTraceId") for each in wanted]
+    if not all(isinstance(trace, str) and trace for trace in traces):
+        return False
+    if len(set(traces)) < len(traces):
+        raise invalid_parameter("inputs", "each objectWriteTraceId must be unique")
+    return True

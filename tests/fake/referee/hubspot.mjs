@@ -86,6 +86,12 @@ await check('batches', async () => {
   assert(some.errors[0].context.ids[0] === '1', JSON.stringify(some.errors));
   const made = await crm.contacts.batchApi.create({inputs: [1, 2, 3].map((n) => ({properties: {email: `batch${n}@example.com`}}))});
   assert(made.results.length === 3, 'create');
+  const traced = await crm.companies.batchApi.create({inputs: ['a', 'b'].map((name) => ({
+    objectWriteTraceId: name, properties: name === 'a' ? {name} : {name, nonsense: 'x'}, associations: [],
+  }))});
+  assert(same(traced.results.map((each) => each.objectWriteTraceId), ['a']), JSON.stringify(traced.results));
+  assert(same(traced.errors[0].context.objectWriteTraceId, ['b']), JSON.stringify(traced.errors));
+  await crm.companies.batchApi.archive({inputs: traced.results.map(({id}) => ({id}))});
   const upserted = await crm.contacts.batchApi.upsert({
     inputs: [{id: 'batch1@example.com', idProperty: 'email', properties: {firstname: 'Ada'}},
       {id: 'batch4@example.com', idProperty: 'email', properties: {firstname: 'Ben'}}],

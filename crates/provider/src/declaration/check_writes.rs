@@ -1,9 +1,10 @@
 //! What a declaration must not say of changes.
 
 use super::{
-    Collection, Declaration, Encoding, Write,
-    check::{Checked, path, refuse},
+    Collection, Declaration, Encoding, Write, WriteBatch, WriteMethod, Writing,
+    check::{Checked, constant_path, path, refuse},
 };
+use crate::template::Template;
 use http::HeaderName;
 use sequin_domain::mutation::Action;
 
@@ -12,6 +13,9 @@ impl Declaration {
         let Some(writing) = &self.writes else { return Ok(()) };
         if writing.unset.is_some() && writing.encoding == Encoding::Form {
             return refuse("/writes/unset", "a form has an empty text for that");
+        }
+        if writing.id.is_some() && !writing.read_back {
+            return refuse("/writes/id", "it goes with read_back: elsewhere answers show objects");
         }
         match &writing.idempotency {
             Some(idempotency) if HeaderName::try_from(&idempotency.header).is_err() => {
@@ -25,18 +29,38 @@ impl Declaration {
     }
 
     pub(super) fn check_writes(&self, place: &str, collection: &Collection) -> Checked {
-        let mut writes = collection.writes.all().peekable();
-        if writes.peek().is_none() {
-            return Ok(());
+        let at = |key: &str| format!("{place}/writes/{key}");
+        let writes = &collection.writes;
+        if let Some(look) = &writes.look {
+            path(&at("look"), look)?;
+            if !look.names().any(is_own) || look.names().any(is_given) {
+                return refuse(at("look"), "it must have {id} in it, or something else of the object");
+            }
+            check_parents(&at("look"), look, collection)?;
+        }
+        let mut all = writes.all().peekable();
+        if all.peek().is_none() {
+            return match (&writes.look, writes.omit.is_empty()) {
+                (None, true) => Ok(()),
+                _ => refuse(format!("{place}/writes"), "there is nothing that can be done"),
+            };
         }
         let Some(writing) = &self.writes else {
             return refuse("/writes", "it is needed where a collection has writes");
         };
-        for (action, write) in writes {
-            let place = format!("{place}/writes/{action}");
-            check_write(&place, action, write, writing.encoding)?;
+        if writing.read_back && collection.retrieve.is_none() && collection.batch.is_none() {
+            return refuse(
+                format!("{place}/retrieve"),
+                "it or a batch is needed where what was changed is read anew",
+            );
+        }
+        for (action, write) in all {
+            let place = at(action.as_str());
+            check_write(&place, action, write, writing, collection)?;
             let is_childs = collection.parent.as_ref().is_some_and(|parent| parent.id_from.is_none());
-            if is_childs && !write.gone {
+            let has_scope = collection.scoped && action != Action::Create;
+            let is_told = has_scope || write.path.names().any(is_parents);
+            if is_childs && !is_told && !write.gone {
                 return refuse(place, "without parent.id_from nobody knows whose child the answer shows");
             }
         }
@@ -44,23 +68,115 @@ impl Declaration {
     }
 }
 
-fn check_write(place: &str, action: Action, write: &Write, encoding: Encoding) -> Checked {
+/// Whether a name in a path stands for something of the parent.
+fn is_parents(name: &str) -> bool {
+    name.starts_with("parent.")
+}
+
+/// Whether it stands for something that is given.
+fn is_given(name: &str) -> bool {
+    name.starts_with("data.")
+}
+
+/// Whether it stands for something of the object.
+fn is_own(name: &str) -> bool {
+    !is_parents(name) && !is_given(name)
+}
+
+fn check_parents(at: &str, path: &Template, collection: &Collection) -> Checked {
+    match collection.parent {
+        None if path.names().any(is_parents) => refuse(at, "it names a parent, and the collection has none"),
+        _ => Ok(()),
+    }
+}
+
+fn check_write(
+    place: &str,
+    action: Action,
+    write: &Write,
+    writing: &Writing,
+    collection: &Collection,
+) -> Checked {
     let at = |key: &str| format!("{place}{key}");
     path(&at("/path"), &write.path)?;
-    let names: Vec<&str> = write.path.names().collect();
-    match (action, names.as_slice()) {
-        (Action::Create | Action::Upsert, []) => {}
-        (Action::Update | Action::Delete | Action::Upsert, ["id"]) => {}
-        (Action::Create, _) => {
+    check_parents(&at("/path"), &write.path, collection)?;
+    let names_itself = write.path.names().any(is_own);
+    match action {
+        Action::Create if names_itself => {
             return refuse(at("/path"), "what is not there yet has no {id}, nor anything of its kind");
         }
-        _ => return refuse(at("/path"), "it must have {id} in it, and nothing else of its kind"),
+        Action::Update | Action::Delete if !names_itself => {
+            return refuse(at("/path"), "it must have {id} in it, or something else of the object");
+        }
+        Action::Update | Action::Delete if write.path.names().any(is_given) => {
+            return refuse(at("/path"), "what is given says nothing of where an object is that is there");
+        }
+        Action::Upsert if write.path.names().any(|name| name != "id" && !is_given(name)) => {
+            return refuse(at("/path"), "what may not be there yet has at most an {id}, and what is given");
+        }
+        _ => {}
     }
     if write.gone && action != Action::Delete {
         return refuse(at("/gone"), "only what is deleted is gone");
     }
-    if write.wrap.is_some() && encoding != Encoding::Json {
+    if write.wrap.is_some() && writing.encoding != Encoding::Json {
         return refuse(at("/wrap"), "it is for bodies that are JSON");
+    }
+    if let Some(find) = &write.find {
+        path(&at("/find/path"), &find.path)?;
+        check_parents(&at("/find/path"), &find.path, collection)?;
+        if !find.path.names().any(is_given) || find.path.names().any(is_own) {
+            return refuse(at("/find/path"), "it must have something that is given in it, as {data.name}");
+        }
+        if !matches!(action, Action::Create | Action::Update) {
+            return refuse(at("/find"), "it is for what is created or updated");
+        }
+    }
+    match &write.batch {
+        Some(batch) => check_batch(&at("/batch"), write, batch, writing),
+        None => Ok(()),
+    }
+}
+
+fn check_batch(place: &str, write: &Write, batch: &WriteBatch, writing: &Writing) -> Checked {
+    let at = |key: &str| format!("{place}{key}");
+    constant_path(&at("/path"), &batch.path)?;
+    if writing.encoding != Encoding::Json {
+        return refuse(place, "it is for bodies that are JSON");
+    }
+    if writing.idempotency.is_some() {
+        return refuse(place, "a key for idempotency is that of one change");
+    }
+    if write.path.names().any(|name| name != "id") {
+        return refuse(place, "it is for changes whose path has nothing but {id} in it");
+    }
+    if batch.query.values().flat_map(Template::names).any(|name| name != "ids") {
+        return refuse(at("/query"), "it knows nothing but {ids}");
+    }
+    if batch.items.is_none() && !batch.query.values().flat_map(Template::names).any(|name| name == "ids") {
+        return refuse(at("/items"), "it is needed, unless the query has {ids}");
+    }
+    if batch.items.is_some() && batch.method == WriteMethod::Delete {
+        return refuse(at("/items"), "many servers pass the body of a DELETE by");
+    }
+    for (key, body, known) in [("/with", &batch.with, &[][..]), ("/item", &batch.item, &["id", "key"][..])] {
+        let Some(body) = body else { continue };
+        if !body.is_object() {
+            return refuse(at(key), "it must be an object");
+        }
+        if let Some(unknown) = body.unknown(|name| known.contains(&name)) {
+            return refuse(at(key), format!("{{{unknown}}} is nothing that is known"));
+        }
+    }
+    let is_of_results = !batch.matched_by.is_empty() || batch.success.is_some() || batch.errors.is_some();
+    if batch.results.is_none() && is_of_results {
+        return refuse(at("/results"), "it is needed where the answer tells what came of each");
+    }
+    if batch.results.is_none() && !write.gone && !writing.read_back {
+        return refuse(at("/results"), "it is needed, as nothing else shows what the objects are now");
+    }
+    if batch.errors.is_some() && batch.matched_by.is_empty() {
+        return refuse(at("/matched_by"), "results have an order only where there is one for each");
     }
     Ok(())
 }

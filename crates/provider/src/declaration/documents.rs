@@ -1,6 +1,6 @@
 //! Documents that several bodies name: each body takes those that it needs along.
 
-use super::{Collection, Declaration, Invalid, check::refuse};
+use super::{Collection, Declaration, Invalid, Writes, check::refuse};
 use crate::body::{Body, Documents};
 
 impl Declaration {
@@ -34,11 +34,21 @@ impl Collection {
 
 /// All bodies of a collection, and where they stand.
 fn bodies(collection: &mut Collection) -> impl Iterator<Item = (&'static str, &mut Body)> {
-    let Collection { body, retrieve, batch, together, updated, deleted, parent, .. } = collection;
+    let Collection { body, retrieve, batch, together, updated, deleted, parent, writes, .. } = collection;
     let (changes, ties) = match updated {
         Some(updated) => (updated.body.as_mut(), updated.ties.as_mut().map(|ties| &mut ties.body)),
         None => (None, None),
     };
+    let Writes { create, update, delete, upsert, .. } = writes;
+    let of_writes = [
+        ("/writes/create/batch", create),
+        ("/writes/update/batch", update),
+        ("/writes/delete/batch", delete),
+        ("/writes/upsert/batch", upsert),
+    ]
+    .into_iter()
+    .filter_map(|(at, write)| Some((at, write.as_mut()?.batch.as_mut()?)))
+    .flat_map(|(at, batch)| [(at, batch.with.as_mut()), (at, batch.item.as_mut())]);
     let parents = parent.as_mut().and_then(|parent| parent.list.as_mut()).map(|list| &mut list.body);
     [
         ("/body", body.as_mut()),
@@ -51,5 +61,6 @@ fn bodies(collection: &mut Collection) -> impl Iterator<Item = (&'static str, &m
         ("/parent/list/body", parents),
     ]
     .into_iter()
+    .chain(of_writes)
     .filter_map(|(at, body)| Some((at, body?)))
 }

@@ -32,6 +32,9 @@ pub struct ErrorRule {
     /// Of what is missing: whether the API says the same of what the credential may not see.
     #[serde(default)]
     pub or_hidden: bool,
+    /// Of a change that is refused so, nothing was done: it is tried again, whether it may be done twice or not.
+    #[serde(default)]
+    pub undone: bool,
 }
 
 #[derive(Debug, Clone, Deserialize)]

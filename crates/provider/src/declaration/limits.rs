@@ -4,6 +4,7 @@ use crate::pointer::Pointer;
 use sequin_domain::rate_limit::RateLimit;
 use serde::Deserialize;
 use std::num::{NonZeroU32, NonZeroUsize};
+use url::Url;
 
 /// What the API documents; half of it is used unless a sync says otherwise.
 #[derive(Debug, Clone, Deserialize)]
@@ -58,8 +59,10 @@ impl FurtherLimit {
 }
 
 impl Limits {
-    /// Which of the further limits a request to this path counts against, by their place.
-    pub fn further(&self, path: &str) -> Vec<usize> {
+    /// Which of the further limits a request to `url` counts against, by their place. Their paths are beneath `base`.
+    pub fn further(&self, base: &Url, url: &Url) -> Vec<usize> {
+        let path = url.path();
+        let path = path.strip_prefix(base.path().trim_end_matches('/')).unwrap_or(path);
         let counts = |(_, limit): &(usize, &FurtherLimit)| limit.counts(path);
         self.also.iter().enumerate().filter(counts).map(|(place, _)| place).collect()
     }

@@ -18,6 +18,11 @@ pub struct Retrieve {
 }
 
 impl Retrieve {
+    /// Its path, where there is no more to it.
+    pub(crate) fn as_path(&self) -> Option<&Template> {
+        (self.body.is_none() && self.record.is_root()).then_some(&self.path)
+    }
+
     /// The names that are filled in, in the path and in the body.
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         self.path.names().chain(self.body.iter().flat_map(Body::names))

@@ -1,9 +1,9 @@
 //! How objects are changed: where the requests go, how what is given is written into them, and what the answers show.
 
-use crate::{pointer::Pointer, template::Template};
+use crate::{body::Body, pointer::Pointer, template::Template};
 use sequin_domain::mutation::Action;
 use serde::Deserialize;
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, num::NonZeroUsize, time::Duration};
 
 /// What all changes of an API have in common.
 #[derive(Debug, Clone, Deserialize)]
@@ -17,6 +17,11 @@ pub struct Writing {
     pub merges: bool,
     /// The text that unsets a field, where that is not `null`.
     pub unset: Option<String>,
+    /// Answers name objects, and don't show them as lists do: what was changed is read anew.
+    #[serde(default)]
+    pub read_back: bool,
+    /// Where such an answer names the object, if not where objects have their id.
+    pub id: Option<Pointer>,
 }
 
 /// How a body is written.
@@ -52,6 +57,11 @@ pub struct Writes {
     pub update: Option<Write>,
     pub delete: Option<Write>,
     pub upsert: Option<Write>,
+    /// Where one object is read to see what has become of a change, where `retrieve` doesn't say.
+    pub look: Option<Template>,
+    /// Members that objects have in answers to changes, and not in lists.
+    #[serde(default)]
+    pub omit: Vec<String>,
 }
 
 impl Writes {
@@ -75,6 +85,8 @@ impl Writes {
 #[serde(deny_unknown_fields)]
 pub struct Write {
     pub method: WriteMethod,
+    /// With `{id}`, `{parent.id}`, `{parent.a}` and `{a}` for what the stream has of the parent and of the object, and
+    /// `{data.a}` for what is given.
     pub path: Template,
     /// Sent along.
     #[serde(default)]
@@ -90,6 +102,62 @@ pub struct Write {
     /// Twice does what once does.
     #[serde(default)]
     pub repeatable: bool,
+    /// Where the object is read by something in what is given that no two objects have.
+    pub find: Option<Find>,
+    /// How several are asked for in one request.
+    pub batch: Option<WriteBatch>,
+}
+
+/// Where an object is read by something that no two have.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Find {
+    /// With `{data.a}` in it.
+    pub path: Template,
+    #[serde(default)]
+    pub query: BTreeMap<String, String>,
+}
+
+/// A request for several changes of one kind.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WriteBatch {
+    pub method: WriteMethod,
+    pub path: String,
+    /// With `{ids}` for the ids of all objects, with commas in between.
+    #[serde(default)]
+    pub query: BTreeMap<String, Template>,
+    /// The member of the body that is the array of what is given; without, there is no body.
+    pub items: Option<String>,
+    /// Members of the body beside that.
+    pub with: Option<Body>,
+    /// Members of each element beside what is given, with `{id}` and `{key}`, which no two changes share.
+    pub item: Option<Body>,
+    /// Where the answer has what came of each; without, a good answer means that all were done.
+    pub results: Option<Pointer>,
+    /// Places that have the same value in an element and in its result; none: results are in the order of the elements.
+    #[serde(default)]
+    pub matched_by: Vec<Pointer>,
+    /// Where a result says whether it was done, by `true`.
+    pub success: Option<Pointer>,
+    /// Where else the answer tells what was refused.
+    pub errors: Option<BatchErrors>,
+    /// What no two elements may have the same value of.
+    pub distinct: Option<Pointer>,
+    /// There is no request for a single one.
+    #[serde(default)]
+    pub only: bool,
+    /// How many at once.
+    pub size: NonZeroUsize,
+}
+
+/// A list of what was refused of a batch.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BatchErrors {
+    pub items: Pointer,
+    /// Places with something, or an array of something, that an element has at a place of `matched_by`, or the id.
+    pub matched_by: Vec<Pointer>,
 }
 
 impl Write {

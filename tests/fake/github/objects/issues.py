@@ -56,7 +56,7 @@ def issue(m: Maker) -> dict[str, Any]:
         "milestone": milestones[0] if milestones else None, "comments": 0, "created_at": m.when,
         "updated_at": m.when, "closed_at": m.when if closed else None,
         "author_association": m.pick(ASSOCIATIONS), "active_lock_reason": None,
-        "body": m.words(20) if m.chance(0.9) else None, "closed_by": None, "reactions": reactions(url),
+        "body": m.words(20) if m.chance(0.9) else None, "reactions": reactions(url),
         "timeline_url": f"{url}/timeline", "performed_via_github_app": None,
         "state_reason": "completed" if closed else None,
     }
