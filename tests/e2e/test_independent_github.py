@@ -12,8 +12,8 @@ from harness.fake import declaration
 from harness.independent import Server
 from harness.independent_github import ORGANIZATION, Emulate, Gate, Recorded
 from harness.sync import Sync, demand, start_sync
+from house.github import DOCUMENT, DOCUMENT_SHA256, PACKAGE, documented
 from house.openapi import openapi, part
-from test_fake_github_schemas import DOCUMENT, DOCUMENT_SHA256, PACKAGE, documented
 
 # What it lists beneath a repository, and what a sync finds new or changed in it by looking.
 LISTED = [*Emulate.lists, "pull_request_review"]
