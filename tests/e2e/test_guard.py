@@ -229,5 +229,6 @@ def test_a_parent_that_is_gone_or_hidden_holds_up_nothing(database: Database, st
     stripe.delete("customer", parent)
     eventually(lambda: sync.count() == 5, 20, what=database.status)
     assert sync.health("customer_balance_transaction") == "healthy"
-    stripe.create("customer_balance_transaction", parent=other)
+    stripe.create("customer_balance_transaction", parent=other, event=False)
+    stripe.update("customer", other, name="changed")
     sync.converge()

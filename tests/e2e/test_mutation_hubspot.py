@@ -316,9 +316,11 @@ def test_a_limit_is_no_unknown_outcome(contacts: Portal) -> None:
 # Crashes
 
 
+WORKERS = "SELECT pid FROM pg_stat_activity WHERE backend_type = 'sequin worker' AND datname = %s"
+
+
 def kill(cluster: Cluster, database: Database) -> None:
-    workers = "SELECT pid FROM pg_stat_activity WHERE backend_type = 'sequin worker' AND datname = %s"
-    [(pid,)] = cluster.sql(workers, database.name)
+    [(pid,)] = cluster.sql(WORKERS, database.name)
     cluster.crash(pid)
 
 
@@ -366,6 +368,8 @@ def test_in_the_middle_of_many(cluster: Cluster, database: Database, hubspot: Up
         eventually(
             lambda share=share: sum(names(hubspot).values()) >= share, 30, what=lambda: describe(database)
         )
+        # The next one may not have been started yet.
+        eventually(lambda: cluster.sql(WORKERS, database.name), 30, what=lambda: describe(database))
         end(cluster, database)
     all_done(database, 150 + len(changes), timeout=120)
     assert names(hubspot) == {f"new {n}": 1 for n in range(150)}

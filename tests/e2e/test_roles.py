@@ -78,7 +78,7 @@ SELECT = {
 # What an operator may not see of a table that is not granted as a whole: what the API sent or is sent.
 COLUMNS = {
     ("rejected_records", OPERATOR): {"raw", "raw_hash"},
-    ("mutations", OPERATOR): {"data", "response"},
+    ("mutations", OPERATOR): {"data", "made", "response"},
 }
 # What may be given of a table that may be inserted into.
 INSERT = {

@@ -165,9 +165,9 @@ def test_renamed_deleted_and_empty(database: Database, github: Upstream) -> None
     assert database.value("SELECT health FROM sequin.status WHERE sync = 'main'") == "healthy"
 
 
-def unread(database: Database, collection: str) -> dict[str, Any]:
+def unread(database: Database, collection: str, provider: str = "github") -> dict[str, Any]:
     query = "SELECT coalesce(unread, '{}') FROM sequin.sync_collections WHERE collection_id = %s"
-    return database.value(query, f"github:{collection}")
+    return database.value(query, f"{provider}:{collection}")
 
 
 def repository_of(github: Upstream, name: str) -> str:
@@ -256,18 +256,19 @@ def test_a_list_that_is_missing_is_no_empty_one(database: Database, github: Upst
 
 def test_a_part_of_a_list_is_not_all_of_it(database: Database, github: Upstream) -> None:
     """A backfill of what is new has not read what has changed while a list could not be read."""
+    spec = declaration("github") | {"provider": "github_by_creation"}
+    [issue] = [each for each in spec["collections"] if each["name"] == "issue"]
+    del issue["updated"]
+    issue |= {"created": {"from": "since", "format": "iso8601"}, "changes": {"sweep": 86400}}
+    database.sql("SELECT sequin.register_provider(%s)", Jsonb(spec))
     for parent in ("acme/one", "acme/two"):
         github.create("issue", count=5, parent=parent, event=False)
     one = repository_of(github, "one")
     github.fault("status", status=404, match={"path": f"/repositories/{one}/issues"})
     options = {"repositories": ["acme/one", "acme/two"]}
-    sync = start_sync(database, github, ["issue"], frequency="4h", options=options).wait()
-    # The first look is over, and the next one is in four hours.
-    eventually(
-        lambda: database.value("SELECT polled_at IS NOT NULL FROM sequin._sync_collections"),
-        what=database.status,
-    )
-    assert (list(unread(database, "issue")), sync.count()) == ([f"repository {one}"], 5)
+    by_creation = github.declared_as("github_by_creation")
+    sync = start_sync(database, by_creation, ["issue"], options=options).wait()
+    assert (list(unread(database, "issue", spec["provider"])), sync.count()) == ([f"repository {one}"], 5)
     github.clear_faults()
 
     def backfill(since: str) -> None:
@@ -276,9 +277,9 @@ def test_a_part_of_a_list_is_not_all_of_it(database: Database, github: Upstream)
         eventually(lambda: database.value(state, id) == "completed", what=database.status)
 
     backfill("now()")
-    assert list(unread(database, "issue")) == [f"repository {one}"]
+    assert list(unread(database, "issue", spec["provider"])) == [f"repository {one}"]
     backfill("NULL")
-    assert (unread(database, "issue"), sync.count()) == ({}, 10)
+    assert (unread(database, "issue", spec["provider"]), sync.count()) == ({}, 10)
 
 
 def test_where_a_hundred_lists_are_forbidden_the_collection_is(database: Database, github: Upstream) -> None:
