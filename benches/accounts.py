@@ -1,6 +1,7 @@
-"""Accounts of the fake that are larger than it makes at its start."""
+"""Accounts of the fake that are larger than it makes at its start, or other than those."""
 
 import time
+from typing import Any
 
 from harness import Upstream
 
@@ -8,10 +9,16 @@ from harness import Upstream
 BATCH = 2_000
 
 
-def add_customers(upstream: Upstream, count: int) -> None:
-    """So many customers, of an hour of the past each batch; no event tells of them."""
+def add_objects(
+    upstream: Upstream, collection: str, count: int, *, batch: int = BATCH, **options: Any
+) -> None:
+    """So many objects, of an hour of the past each `batch`; no event tells of them.
+
+    `options` are those of `Upstream.create`: a parent, or what all objects have in common.
+    """
     now = int(time.time())
-    batches = -(-count // BATCH)
+    batches = -(-count // batch)
     for number in range(batches):
         created = now - 3600 * (batches - number)
-        upstream.create("customer", count=min(BATCH, count - number * BATCH), created=created, event=False)
+        share = min(batch, count - number * batch)
+        upstream.create(collection, count=share, created=created, event=False, **options)

@@ -10,7 +10,7 @@ import statistics
 import threading
 import time
 
-from accounts import add_customers
+from accounts import add_objects
 from harness import Database, Fake, eventually
 from harness.sync import create_credential
 from psycopg.types.json import Jsonb
@@ -34,7 +34,7 @@ def run(report: Report) -> None:
     with Fake("--empty", "--no-limits", "--no-events") as fake, bench_cluster(**settings) as cluster:
         upstream = fake.upstream("stripe")
         ids = upstream.create("product", count=MOST, event=False)
-        add_customers(upstream, RECORDS)
+        add_objects(upstream, "customer", RECORDS)
         database = cluster.database("fresh")
         database.sql("SELECT sequin.create_stream('main')")
         create_credential(database, upstream)

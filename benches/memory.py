@@ -7,7 +7,7 @@ other processes share. PostgreSQL's shared memory (RssShmem) is not the worker's
 import time
 from dataclasses import dataclass
 
-from accounts import add_customers
+from accounts import add_objects
 from harness import Cluster, Fake, Upstream
 from harness.sync import create_credential
 from processes import Memory, Sampler, memory
@@ -40,7 +40,7 @@ class Sample:
 def run(report: Report) -> None:
     with Fake("--empty", "--no-limits", "--no-events") as fake, bench_cluster() as cluster:
         upstream = fake.upstream("stripe")
-        add_customers(upstream, RECORDS)
+        add_objects(upstream, "customer", RECORDS)
         samples, seconds = _sample(cluster, upstream)
     report.note(f"{RECORDS:,} records in {seconds:.0f} s, {RECORDS / seconds:,.0f}/s; {len(samples)} samples")
     peak = max(samples, key=lambda sample: sample.own)

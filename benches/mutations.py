@@ -62,7 +62,7 @@ THROUGH_VIEW = "UPDATE stripe.customer SET description = %s"
 BY_INSERT = """INSERT INTO sequin.mutations (sync, collection_id, action, upstream_id, data)
                SELECT 'bench', 'customer', 'update', id, jsonb_build_object('description', %s::text)
                FROM stripe.customer"""
-LEFT = "SELECT 1 FROM sequin.mutations WHERE state <> 'done' LIMIT 1"
+LEFT = "SELECT 1 FROM sequin.mutations WHERE state NOT IN ('done', 'cancelled') LIMIT 1"
 
 
 def run(report: Report) -> None:

@@ -29,9 +29,12 @@ import memory  # noqa: E402
 import mutations  # noqa: E402
 from report import Report  # noqa: E402
 
+import providers  # noqa: E402
+
 MODULES = (
     backfill,
     budget,
+    providers,
     apply,
     memory,
     idle,
