@@ -178,11 +178,12 @@ COMMENT ON FUNCTION sequin._declared_fields(text) IS
     'whether it is written as a text, and whether it is what upstream_id holds. Errors: undefined_object.';
 COMMENT ON FUNCTION sequin._declared_writes(text) IS
     'What can be done to the objects of a collection: the actions, the places in an object of what a create and an update '
-    'are given, the path to its id, whether objects are merged, and the text that unsets a field (NULL: null does). '
+    'are given, the place that it has in what is given (NULL: it is all of that), the path to its id, whether objects are '
+    'merged, and the text that unsets a field (NULL: null does). '
     'Errors: undefined_object.';
 COMMENT ON FUNCTION sequin._described_fields(text, uuid, uuid) IS
     'The same of what APIs have told of the objects of a collection that syncs bring: of a stream and of a sync, where they '
-    'are given. Errors: undefined_object.';
+    'are given. A field that has the name of a declared one is called by the path to it. Errors: undefined_object.';
 COMMENT ON FUNCTION sequin._discovered_collections() IS
     'The collections that are kinds of objects which APIs have told of, with the credential that each was discovered with.';
 COMMENT ON FUNCTION sequin._collection_id(text) IS

@@ -200,8 +200,8 @@ BEGIN
         SELECT d.* FROM sequin._declared_fields(the_collection) AS d
     ), described AS MATERIALIZED (
         SELECT d.*
-        FROM (SELECT WHERE NOT EXISTS (SELECT FROM declared)) AS undeclared
-        CROSS JOIN LATERAL sequin._described_fields(the_collection, the_stream, the_sync.id) AS d
+        FROM sequin._described_fields(the_collection, the_stream, the_sync.id) AS d
+        WHERE NOT EXISTS (SELECT FROM declared AS o WHERE o.name = d.name)
     )
     SELECT array_agg(f.name ORDER BY f.name COLLATE "C"),
            array_agg(

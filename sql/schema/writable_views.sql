@@ -2,6 +2,7 @@
 -- needs to know for that is an argument of its trigger, so that it is dumped with the view:
 --   collection, and stream and sync where the view has the records of one only;
 --   merges: objects are merged by an update; unset: the text that unsets a field, in place of null;
+--   part: the place (an array's text) of what can be changed, in what is given;
 --   fields: by column. create, update: where the field stands in what is given for that, where it can be; id: it is the
 --   object's id; type, format, quoted: how it is written in JSON, where that is not as to_jsonb does it.
 
@@ -48,9 +49,11 @@ BEGIN
             HINT = 'Leave writable out, or give false, for a view that is read.';
     END IF;
     -- Where no object has anything, what is given is wrapped, and nothing else.
-    SELECT CASE WHEN bool_or(p.path[:cardinality(declared.create_place)] = declared.create_place[:cardinality(p.path)])
+    SELECT CASE WHEN declared.part IS NOT NULL
+                  OR bool_or(p.path[:cardinality(declared.create_place)] = declared.create_place[:cardinality(p.path)])
                 THEN declared.create_place ELSE '{}' END,
-           CASE WHEN bool_or(p.path[:cardinality(declared.update_place)] = declared.update_place[:cardinality(p.path)])
+           CASE WHEN declared.part IS NOT NULL
+                  OR bool_or(p.path[:cardinality(declared.update_place)] = declared.update_place[:cardinality(p.path)])
                 THEN declared.update_place ELSE '{}' END
     INTO create_place, update_place
     FROM jsonb_each(fields) AS f
@@ -61,6 +64,7 @@ BEGIN
         'sync', the_sync,
         'merges', CASE WHEN declared.merges THEN true END,
         'unset', declared.unset,
+        'part', declared.part::text,
         'fields', (
             SELECT jsonb_object_agg(f.key, jsonb_build_object(
                        'create', sequin._path_within(p.path, create_place)::text,
@@ -325,6 +329,9 @@ BEGIN
 
     IF TG_OP = 'UPDATE' AND given = '{}' THEN
         RETURN NEW;
+    END IF;
+    IF plan ? 'part' THEN
+        given := sequin._with_member('{}', (plan ->> 'part')::text[], given);
     END IF;
     new_id := gen_random_uuid();
     IF TG_OP = 'UPDATE' THEN

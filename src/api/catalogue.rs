@@ -180,7 +180,7 @@ fn declared_fields(
 }
 
 /// What can be done to the objects of a collection, in one row: the actions, the places in an object of what is given to two
-/// of them, where its id is, and how something is unset.
+/// of them, the place of it in what is given, where its id is, and how something is unset.
 #[allow(clippy::type_complexity, reason = "the columns of the function")]
 #[pg_extern(name = "_declared_writes", stable, parallel_restricted)]
 fn declared_writes(
@@ -192,6 +192,7 @@ fn declared_writes(
             name!(actions, Vec<String>),
             name!(create_place, Vec<String>),
             name!(update_place, Vec<String>),
+            name!(part, Option<Vec<String>>),
             name!(id_path, Vec<String>),
             name!(merges, bool),
             name!(unset, Option<String>),
@@ -199,14 +200,17 @@ fn declared_writes(
     >,
 > {
     let collection = find(collection)?;
+    let part = collection.writes.part.as_ref().map(|part| part.keys().to_vec());
     let place = |action: Action| {
-        collection.writes.of(action).map(|write| write.place_in_object().to_vec()).unwrap_or_default()
+        let of_request = || collection.writes.of(action).map(|write| write.place_in_object().to_vec());
+        part.clone().or_else(of_request).unwrap_or_default()
     };
     let writing = collection.declaration.writes.as_ref();
     Ok(TableIterator::once((
         collection.writes.all().map(|(action, _)| action.as_str().to_owned()).collect(),
         place(Action::Create),
         place(Action::Update),
+        part.clone(),
         collection.shape().id.keys().to_vec(),
         writing.is_some_and(|writing| writing.merges),
         writing.and_then(|writing| writing.unset.clone()),
@@ -214,7 +218,9 @@ fn declared_writes(
 }
 
 /// The fields of a collection's objects as APIs have told of them, with the credentials of the syncs that bring it: of this
-/// stream and this sync, where they are given. None of a collection of which they don't tell the types.
+/// stream and this sync, where they are given. None of a collection of which they don't tell the types; but where others are
+/// declared, all of them as one, as long as nothing is known. A field that has the name of a declared one is called by its
+/// whole place.
 #[allow(clippy::type_complexity, reason = "the columns of the function")]
 #[pg_extern(name = "_described_fields", stable, parallel_restricted)]
 fn described_fields(
@@ -235,27 +241,34 @@ fn described_fields(
     >,
 > {
     let collection = find(collection)?;
+    let Some(list) = &collection.properties else { return Ok(TableIterator::new(Vec::new())) };
     let id = collection.shape().id;
-    let mut fields: BTreeMap<String, String> = BTreeMap::new();
+    let mut fields: BTreeMap<String, FieldType> = BTreeMap::new();
     for (names, types) in store::discovered::described(collection.id().as_str(), stream, sync)? {
         for (name, own) in names.into_iter().zip(types) {
+            let own = FieldType::of_name(&own).unwrap_or(FieldType::Text);
             match fields.entry(name) {
                 Entry::Vacant(field) => {
                     field.insert(own);
                 }
                 // Accounts have different fields under one name.
                 Entry::Occupied(mut field) if *field.get() != own => {
-                    field.insert(FieldType::Text.name().to_owned());
+                    field.insert(FieldType::Text);
                 }
                 Entry::Occupied(_) => {}
             }
         }
     }
+    if let Some(place) = list.place_of_all().filter(|_| fields.is_empty() && !collection.fields.is_empty()) {
+        let all = (place.join("."), FieldType::Jsonb.name().to_owned(), place, None, false, false);
+        return Ok(TableIterator::once(all));
+    }
     let fields = fields.into_iter().map(|(name, field_type)| {
-        let is_moment = field_type == FieldType::Timestamptz.name();
-        let is_id = field_type == FieldType::Text.name() && id.keys() == std::slice::from_ref(&name);
-        let format = is_moment.then(|| MomentFormat::Iso8601.name().to_owned());
-        (name.clone(), field_type, vec![name], format, false, is_id)
+        let path = list.place(&name);
+        let is_id = field_type == FieldType::Text && id.keys() == path && !collection.scoped;
+        let format = (field_type == FieldType::Timestamptz).then(|| MomentFormat::Iso8601.name().to_owned());
+        let name = if collection.fields.contains_key(&name) { path.join(".") } else { name };
+        (name, field_type.name().to_owned(), path, format, list.is_quoted(field_type), is_id)
     });
     Ok(TableIterator::new(fields.collect::<Vec<_>>()))
 }

@@ -80,11 +80,10 @@ enum Errand {
         /// An earlier request may have been answered without the answer having come.
         was_lost: bool,
     },
-    Check,
     /// `asked_at`: when it was ordered.
-    Kinds {
-        asked_at: Instant,
-    },
+    Check { asked_at: Instant },
+    /// The same.
+    Kinds { asked_at: Instant },
 }
 
 /// What came of a step.
@@ -113,7 +112,7 @@ impl Keeper {
 
     /// The credentials that are asked about and about which nothing is known yet.
     pub fn asked(&self) -> Vec<Uuid> {
-        let is_check = |flight: &&Flight| matches!(flight.errand, Errand::Check);
+        let is_check = |flight: &&Flight| matches!(flight.errand, Errand::Check { .. });
         let checking = self.flights.values().filter(is_check).map(|flight| flight.credential);
         self.asked.iter().copied().chain(checking).collect()
     }
@@ -129,7 +128,7 @@ impl Keeper {
             let known = old.remove(id);
             let mut held = Held::new(context.clone(), known.as_ref());
             held.is_renewing = self.is_under_way(id, |errand| matches!(errand, Errand::Renewal { .. }));
-            held.is_checking = self.is_under_way(id, |errand| matches!(errand, Errand::Check));
+            held.is_checking = self.is_under_way(id, |errand| matches!(errand, Errand::Check { .. }));
             held.is_listing = self.is_under_way(id, |errand| matches!(errand, Errand::Kinds { .. }));
             held.is_blamed = known.is_some_and(|known| known.is_blamed && known.since == held.since);
             if held.is_blamed && !held.is_renewing {
@@ -205,6 +204,11 @@ impl Keeper {
     /// Takes the answer to one of its requests.
     pub fn answered(&mut self, request: u64, answered: Answered) {
         let Some(Flight { credential, errand }) = self.flights.remove(&request) else { return };
+        let is_refused =
+            matches!(&answered.result, Err(failure) if failure.class == FailureClass::Credential);
+        if is_refused && self.puts_off(credential, &errand) {
+            return;
+        }
         let other = || Failure::new(FailureClass::Unknown, "the answer is to another question");
         let what = match (errand, answered.result) {
             (Errand::Renewal { attempt, refresh_token, .. }, Ok(Reply::Granted(granted))) => {
@@ -216,30 +220,39 @@ impl Keeper {
             (Errand::Renewal { attempt, was_lost, .. }, Ok(_)) => {
                 Happened::Failed { attempt, failure: other(), was_lost }
             }
-            (Errand::Check, result) => {
+            (Errand::Check { .. }, result) => {
                 let result = result.and_then(|reply| match reply {
                     Reply::Identity(identity) => Ok(identity),
                     _ => Err(other()),
                 });
                 Happened::Checked { result, asked_at: answered.sent_at }
             }
-            (Errand::Kinds { asked_at }, result) => {
+            (Errand::Kinds { .. }, result) => {
                 let result = result.and_then(|reply| match reply {
                     Reply::Kinds(kinds) => Ok(kinds),
                     _ => Err(other()),
                 });
-                let is_refused = matches!(&result, Err(failure) if failure.class == FailureClass::Credential);
-                if is_refused && self.blames_token(&credential, asked_at) {
-                    // It is asked again with the next one.
-                    if let Some(held) = self.held.get_mut(&credential) {
-                        held.is_listing = false;
-                    }
-                    return;
-                }
                 Happened::Listed { result, asked_at: answered.sent_at }
             }
         };
         self.outcomes.push_back(Outcome { credential, what });
+    }
+
+    /// Whether an errand that was refused for the credential is asked again, with the next token: the one that it was asked
+    /// with is to blame.
+    fn puts_off(&mut self, credential: Uuid, errand: &Errand) -> bool {
+        let (Errand::Check { asked_at } | Errand::Kinds { asked_at }) = errand else { return false };
+        if !self.blames_token(&credential, *asked_at) {
+            return false;
+        }
+        let Some(held) = self.held.get_mut(&credential) else { return false };
+        if matches!(errand, Errand::Check { .. }) {
+            held.is_checking = false;
+            self.asked.insert(credential);
+        } else {
+            held.is_listing = false;
+        }
+        true
     }
 
     /// Does one thing that is due; never more than one transaction.
@@ -306,7 +319,7 @@ impl Keeper {
             Access::Open(target) => {
                 let request = next_id(means.last_id);
                 let (task, errand) = if is_check {
-                    (Some(errand::check(request, &context, target)), Errand::Check)
+                    (Some(errand::check(request, &context, target)), Errand::Check { asked_at: now })
                 } else {
                     (errand::kinds(request, &context, target), Errand::Kinds { asked_at: now })
                 };

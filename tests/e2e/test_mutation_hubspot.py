@@ -8,7 +8,7 @@ import pytest
 from harness import Cluster, Database, Fake, Upstream, eventually
 from harness.fake import Request, declaration
 from harness.mutations import all_done, describe, mutate, mutation, reached, record_at
-from harness.sync import Sync, start_sync
+from harness.sync import Sync, create_credential, start_sync
 from psycopg.types.json import Jsonb
 
 RECORDS = [each["name"] for each in declaration("hubspot")["collections"] if "batch" in each]
@@ -98,6 +98,29 @@ def test_a_record_of_each_kind_is_made_changed_and_archived(
     assert sync.records(collection)[made.upstream_id].deleted
     assert made.upstream_id not in hubspot.objects(collection)
     sync.converge()
+
+
+def test_a_custom_object_is_written_as_others_are(database: Database, hubspot: Upstream) -> None:
+    create_credential(database, hubspot)
+    known = "SELECT count(*) FROM sequin.collections WHERE credential = 'upstream' AND name = 'car'"
+    eventually(lambda: database.value(known) == 1, 30, what=database.status)
+    sync = starts(database, hubspot, hubspot.discovered("car", "car"))
+    given = [(None, {"properties": {"vin": f"V{n}", "model": "first"}}) for n in range(30)]
+    ask(database, "car", "create", given)
+    all_done(database, 30)
+    assert len(batches(hubspot, "create")) < 5
+    ids = hubspot.ids("car")
+    ask(database, "car", "update", [(id, {"properties": {"mileage": "7"}}) for id in ids])
+    upsert = {"idProperty": "vin", "id": "V1", "properties": {"model": "second"}}
+    put = reached(database, mutate(database, "car", "upsert", data=upsert))
+    all_done(database, 61)
+    values = [each["properties"] for each in hubspot.objects("car").values()]
+    assert {each["mileage"] for each in values} == {"7"}
+    assert hubspot.objects("car")[put.upstream_id]["properties"]["model"] == "second"
+    ask(database, "car", "delete", [(id, None) for id in ids[:10]])
+    all_done(database, 71)
+    sync.converge()
+    assert hubspot.writes("/objects/2-12345/batch/archive")
 
 
 def test_the_record_has_all_properties_and_no_search_is_waited_for(

@@ -1,14 +1,17 @@
 """HubSpot: records read in batches, changes found by searching, on real workers, against the fake."""
 
 from collections.abc import Iterator
+from decimal import Decimal
 from typing import Any
 
 import pytest
 from fake.hubspot.credentials import CLIENT
 from harness import Database, Fake, Upstream, eventually
 from harness.fake import declaration
-from harness.sync import GENEROUS, Sync, start_sync
+from harness.mutations import reached
+from harness.sync import GENEROUS, Sync, create_credential, start_sync
 from house.models import body_problems
+from psycopg import errors
 from psycopg.types.json import Jsonb
 
 COLLECTIONS: dict[str, Any] = {each["name"]: each for each in declaration("hubspot")["collections"]}
@@ -254,3 +257,195 @@ def test_associations_that_cant_be_read_are_not_gone(database: Database, hubspot
     hubspot.clear_faults()
     eventually(lambda: sync.health("deal_company") == "healthy", 30, what=database.status)
     assert len(sync.live("deal_company")) == 3
+
+
+# Custom objects
+
+
+def found(database: Database) -> dict[str, Any]:
+    """The collections that were discovered, by their names."""
+    rows = database.sql("SELECT * FROM sequin.collections WHERE credential = 'upstream'")
+    return {row.name: row for row in rows}
+
+
+def discovers(database: Database, hubspot: Upstream, name: str) -> None:
+    """Makes the credential, and waits until it is known that there is this collection."""
+    create_credential(database, hubspot)
+    eventually(lambda: name in found(database), 30, what=database.status)
+    hubspot.discovered(name, name)
+
+
+def test_a_custom_object_is_a_collection(database: Database, hubspot: Upstream) -> None:
+    discovers(database, hubspot, "car")
+    car = found(database)["car"]
+    assert found(database).keys().isdisjoint(COLLECTIONS), "what is declared is there once"
+    assert (car.collection_id, car.title) == ("hubspot:car", "Cars")
+    assert car.changes == "poll of changes each 10 s, sweep each 86400 s"
+    cars = hubspot.create("car", count=130)
+    sync = starts(database, hubspot, "car").wait()
+    sync.converge()
+    gone, back = cars[:2]
+    hubspot.update("car", *cars[5:30], model="changed")
+    hubspot.create("car", count=3)
+    hubspot.delete("car", gone, back)
+    sync.converge(PATIENCE)
+    assert sync.records("car")[gone].deleted
+    hubspot.fake.control("POST", "restore", {"collection": "hubspot:car", "ids": [back]})
+    sync.converge(PATIENCE)
+    assert hubspot.requests("/objects/2-12345/search"), "it is asked for by what stays when it is renamed"
+    assert {"name": "mileage", "type": "numeric", "source": "described"} in found(database)["car"].fields
+
+
+def test_a_custom_object_that_comes_is_renamed_changes_and_goes(database: Database) -> None:
+    with Fake("--empty", "--no-limits") as fake:
+        hubspot = fake.upstream("hubspot")
+        discovers(database, hubspot, "car")
+
+        def schema(verb: str, **body: Any) -> Any:
+            answer = fake.control("POST", verb, {"collection": "hubspot:schema", **body})
+            database.sql("SELECT sequin.refresh_collections('upstream')")
+            return answer
+
+        assert "boat" not in found(database)
+        boat = schema("create", data={"name": "boat", "properties": {"hull": "string", "draught": "number"}})
+        eventually(lambda: "boat" in found(database), 30, what=database.status)
+        hubspot.discovered("boat", "boat")
+        boats = hubspot.create("boat", count=20)
+        sync = starts(database, hubspot, "boat").wait()
+        sync.converge()
+
+        schema("update", id=boat["id"], data={"labels": {"singular": "Vessel", "plural": "Vessels"}})
+        eventually(lambda: found(database)["boat"].title == "Vessels", 30, what=database.status)
+        assert found(database).keys() == {"boat", "car"}
+        hubspot.update("boat", boats[0], hull="wood")
+        sync.converge()
+
+        made = {
+            "collection": "hubspot:property",
+            "parent": "boat",
+            "data": {"name": "mast", "type": "number"},
+        }
+        fake.control("POST", "create", made)
+        # Nothing tells of this change but the record itself.
+        hubspot.update("boat", boats[1], event=False, mast="2")
+        database.sql("SELECT sequin.refresh_collections('upstream')")
+        sync.converge()
+
+        # A kind that goes has no records left, and deletes nothing.
+        hubspot.delete("boat", *boats)
+        sync.converge(PATIENCE)
+        stored = {id: row.row_version for id, row in sync.records("boat").items()}
+        schema("delete", id=boat["id"])
+        eventually(lambda: found(database).keys() == {"car"}, 30, what=database.status)
+        eventually(lambda: sync.health("boat") == "failing", PATIENCE, what=database.status)
+        assert {id: row.row_version for id, row in sync.records("boat").items()} == stored
+
+
+def test_custom_objects_that_may_not_be_seen_are_no_harm_to_others(database: Database) -> None:
+    with Fake("--empty", "--no-limits") as fake:
+        hubspot = fake.upstream("hubspot")
+        hubspot.configure(tokens={hubspot.api_key: ["contact"]})
+        hubspot.create("contact", count=5)
+        sync = starts(database, hubspot, "contact").wait()
+        eventually(lambda: hubspot.requests("/crm/v3/schemas"), 30, what=database.status)
+        sync.converge()
+        assert sync.health("contact") == "healthy" and not found(database)
+
+
+# Views
+
+
+def column_types(database: Database, view: str) -> dict[str, str]:
+    rows = database.sql(
+        """SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute
+           WHERE attrelid = %s::regclass AND attnum > 0""",
+        view,
+    )
+    return dict(rows)
+
+
+def test_a_view_has_the_types_of_the_properties_and_can_be_written_to(
+    database: Database, hubspot: Upstream
+) -> None:
+    make = "SELECT sequin.create_view('hubspot:contact', writable => true)"
+    own = {
+        "id": "text",
+        "createdAt": "timestamp with time zone",
+        "updatedAt": "timestamp with time zone",
+        "archived": "boolean",
+    }
+    database.sql(make)
+    # As long as nobody has asked what there is.
+    before = column_types(database, "hubspot.contact")
+    assert {**own, "properties": "jsonb"}.items() <= before.items() and "email" not in before
+    [one] = hubspot.create(
+        "contact", email="ada@example.com", lifecyclestage="lead", score_custom="12.50",
+        renewal_date="2026-03-01", closedate="2026-03-01T09:30:00.250Z", hs_email_optout="true",
+    )  # fmt: skip
+    sync = starts(database, hubspot, "contact").wait()
+    sync.converge()
+    database.sql(make)
+    types = column_types(database, "hubspot.contact")
+    described = {
+        "email": "text", "lifecyclestage": "text", "score_custom": "numeric", "renewal_date": "date",
+        "closedate": "timestamp with time zone", "hs_email_optout": "boolean",
+    }  # fmt: skip
+    assert {**own, **described}.items() <= types.items() and "properties" not in types
+    shown = """SELECT email, lifecyclestage, score_custom, renewal_date::text, hs_email_optout,
+                      closedate = '2026-03-01 09:30:00.250Z' AND id = _upstream_id AND NOT archived
+               FROM hubspot.contact"""
+    [row] = database.sql(shown)
+    assert tuple(row) == ("ada@example.com", "lead", Decimal("12.50"), "2026-03-01", True, True)
+
+    changed = database.value(
+        """UPDATE hubspot.contact
+           SET score_custom = score_custom * 2, renewal_date = '2027-04-05', hs_email_optout = false,
+               closedate = '2027-01-02 03:04:05+02', lifecyclestage = NULL, email = email
+           WHERE email = 'ada@example.com' RETURNING _mutation_id"""
+    )
+    assert reached(database, changed).data == {
+        "properties": {
+            "score_custom": "25.00", "renewal_date": "2027-04-05", "hs_email_optout": "false",
+            "closedate": "2027-01-02T01:04:05Z", "lifecyclestage": "",
+        }
+    }  # fmt: skip
+    values = hubspot.objects("contact")[one]["properties"]
+    assert (values["score_custom"], values["renewal_date"]) == ("25.00", "2027-04-05")
+    assert (values["hs_email_optout"], values["closedate"]) == ("false", "2027-01-02T01:04:05.000Z")
+    assert "lifecyclestage" not in values and values["email"] == "ada@example.com"
+    [row] = database.sql("SELECT score_custom, lifecyclestage FROM hubspot.contact")
+    assert tuple(row) == (Decimal("25.00"), None)
+
+    made = database.value(
+        """INSERT INTO hubspot.contact (email, score_custom) VALUES ('bo@example.com', 7)
+           RETURNING _mutation_id"""
+    )
+    two = reached(database, made).upstream_id
+    assert hubspot.objects("contact")[two]["properties"]["score_custom"] == "7"
+    for setting in ('"createdAt" = now()', "archived = true", "id = '7'"):
+        with pytest.raises(errors.FeatureNotSupported):
+            database.sql(f"UPDATE hubspot.contact SET {setting}")
+    database.sql("DELETE FROM hubspot.contact WHERE id = %s", two)
+    eventually(lambda: two not in hubspot.objects("contact"), 20, what=database.status)
+    sync.converge(PATIENCE)
+
+
+def test_a_view_of_a_custom_object(database: Database, hubspot: Upstream) -> None:
+    discovers(database, hubspot, "car")
+    # A property that is called as a member of each record is.
+    made = {"collection": "hubspot:property", "parent": "car", "data": {"name": "archived", "type": "date"}}
+    hubspot.fake.control("POST", "create", made)
+    [one] = hubspot.create("car", model="T", vin="V1", mileage="100", electric="false", archived="2026-01-02")
+    sync = starts(database, hubspot, "car").wait()
+    sync.converge()
+    database.sql("SELECT sequin.create_view('hubspot:car', writable => true)")
+    shown = """SELECT model, mileage, electric, archived, "properties.archived"::text, "createdAt" < now()
+               FROM hubspot.car"""
+    assert [tuple(row) for row in database.sql(shown)] == [("T", 100, False, False, "2026-01-02", True)]
+    changed = database.value(
+        """UPDATE hubspot.car SET mileage = mileage + 1, "properties.archived" = '2026-01-03'
+           RETURNING _mutation_id"""
+    )
+    reached(database, changed)
+    values = hubspot.objects("car")[one]["properties"]
+    assert (values["mileage"], values["archived"]) == ("101", "2026-01-03")

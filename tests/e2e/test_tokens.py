@@ -408,6 +408,23 @@ def test_a_key_that_may_not_read_the_account_is_a_key(provider: Database, author
     assert (answer["ok"], answer["class"]) == (True, "permission")
 
 
+def test_a_check_whose_token_is_refused_is_made_with_another(
+    provider: Database, authority: Authority
+) -> None:
+    credential(provider, authority)
+    # A token that is younger is not to blame.
+    aged = "SELECT token_refreshed_at < now() - interval '5.5 s' FROM sequin.credentials"
+    eventually(lambda: provider.value(aged))
+    authority.configure(revoke="access")
+    assert check(provider)["ok"] is True
+    assert authority.granted() == 2
+    # Where there is no other one, that is the answer.
+    eventually(lambda: provider.value(aged))
+    authority.configure(revoke="all")
+    answer = check(provider)
+    assert (answer["ok"], answer["class"]) == (False, "credential")
+
+
 def test_a_check_sees_what_is_committed_only(database: Database, stripe: Upstream) -> None:
     with database.connect() as connection, connection.transaction():
         properties = Jsonb({"api_key": stripe.api_key, "base_url": stripe.url})

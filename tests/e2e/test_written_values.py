@@ -267,21 +267,25 @@ PROPERTIES = {
 }
 
 
-def test_where_a_part_of_the_object_is_given_it_is_that_part(two_streams: Database) -> None:
-    """As HubSpot has it: objects have `properties`, and so has the body."""
-    sync_things(two_streams, PROPERTIES, {"unset": ""}, wrap="/properties")
+@pytest.mark.parametrize("key", ["wrap", "part"])
+def test_where_a_part_of_the_object_is_given_it_is_that_part(two_streams: Database, key: str) -> None:
+    """As HubSpot has it: objects have `properties`, and so has the body. It is all that is given, or not."""
+    sync_things(two_streams, PROPERTIES, {"unset": ""}, **{key: "/properties"})
     make(two_streams, "test:thing")
     keep(two_streams, "a", {"properties": {"email": "x", "phone": "1", "fax": "2"}, "archived": False})
-    assert given(two_streams, "UPDATE test.thing SET email = 'y', zip = 7") == {
-        "email": "y", "address": {"zip": 7},
-    }  # fmt: skip
-    assert given(two_streams, "UPDATE test.thing SET email = NULL") == {"email": ""}
-    assert given(
-        two_streams, "UPDATE test.thing SET all_of_it = all_of_it - 'phone' || '{\"fax\": \"3\"}'"
-    ) == {"phone": "", "fax": "3"}
-    assert given(two_streams, 'INSERT INTO test.thing (all_of_it) VALUES (\'{"email": "z"}\')') == {
-        "email": "z"
-    }
+
+    def writes(statement: str, expected: dict[str, Any]) -> None:
+        whole = {"properties": expected} if key == "part" else expected
+        assert given(two_streams, statement) == whole
+
+    writes("UPDATE test.thing SET email = 'y', zip = 7", {"email": "y", "address": {"zip": 7}})
+    writes("UPDATE test.thing SET email = NULL", {"email": ""})
+    writes(
+        "UPDATE test.thing SET all_of_it = all_of_it - 'phone' || '{\"fax\": \"3\"}'",
+        {"phone": "", "fax": "3"},
+    )
+    writes('INSERT INTO test.thing (all_of_it) VALUES (\'{"email": "z"}\')', {"email": "z"})
+    writes("INSERT INTO test.thing DEFAULT VALUES", {})
     for setting, sqlstate in (
         ("archived = true", "0A000"),
         ("all_of_it = '[]'", "22023"),
@@ -290,6 +294,9 @@ def test_where_a_part_of_the_object_is_given_it_is_that_part(two_streams: Databa
         with pytest.raises(Error) as refusal:
             two_streams.sql(f"UPDATE test.thing SET {setting}")
         assert refusal.value.diag.sqlstate == sqlstate, setting
+    two_streams.sql("DELETE FROM sequin.mutations")
+    two_streams.sql("UPDATE test.thing SET email = email")
+    assert asked(two_streams) == []
 
 
 @pytest.mark.parametrize(

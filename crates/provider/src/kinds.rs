@@ -41,6 +41,8 @@ pub struct Listed {
     pub key: String,
     pub name: String,
     pub title: String,
+    /// What its collection is named after.
+    pub word: String,
     pub template: String,
 }
 
@@ -93,7 +95,8 @@ fn read(
         if keys.insert(key.clone()) {
             let title = word(object, Some(&discover.title)).unwrap_or_else(|| name.clone());
             let title = title.chars().filter(|c| !c.is_control()).take(LONGEST_TITLE).collect();
-            listed.push(Listed { key, name, title, template: template.name.clone() });
+            let word = word(object, discover.collection_name.as_ref()).unwrap_or_else(|| name.clone());
+            listed.push(Listed { key, name, title, word, template: template.name.clone() });
         }
     }
     Ok(listed)
@@ -127,12 +130,12 @@ pub fn assign(declaration: &Declaration, known: &[Kind], listed: Vec<Listed>) ->
     for (kind, collection) in
         listed.iter().zip(&mut collections).filter(|(_, collection)| collection.is_none())
     {
-        let name = free_name(&kind.name, &taken);
+        let name = free_name(&kind.word, &taken);
         taken.insert(name.clone());
         *collection = Some(name);
     }
     let assigned = |(kind, collection): (Listed, Option<String>)| {
-        let Listed { key, name, title, template } = kind;
+        let Listed { key, name, title, template, .. } = kind;
         Some(Kind { key, collection: collection?, name, title, template })
     };
     listed.into_iter().zip(collections).filter_map(assigned).collect()

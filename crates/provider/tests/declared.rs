@@ -680,12 +680,54 @@ fn what_a_declaration_must_not_say_is_named_by_its_place() {
             },
             "/collections/0/deleted/property: ",
         ),
+        (|d| described(d, json!({"at": "/properties"})), "/collections/0/properties/at: "),
+        (|d| described(d, json!({"at": "/{name}/{name}"})), "/collections/0/properties/at: "),
+        (|d| d["collections"][0]["writes"] = json!({"part": "/a"}), "/collections/0/writes: "),
+        (
+            |d| {
+                write(d, "create", json!({"path": "/items"}));
+                d["collections"][0]["writes"]["part"] = json!("");
+            },
+            "/collections/0/writes/part: ",
+        ),
+        (
+            |d| {
+                write(d, "create", json!({"path": "/items", "wrap": "/item"}));
+                d["writes"] = json!({"encoding": "json"});
+                d["collections"][0]["writes"]["part"] = json!("/item");
+            },
+            "/collections/0/writes/part: ",
+        ),
     ];
     for (change, place) in cases {
         let refused = declare(change).unwrap_err();
         assert!(refused.starts_with(place), "{place}: {refused}");
         assert!(!refused.contains(" at line "), "{refused}");
     }
+}
+
+/// Has the API tell of properties, in a list that says `more`.
+fn described(declaration: &mut Value, more: Value) {
+    let mut list = json!({"path": "/properties", "items": "", "name": "/name"});
+    list.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    let item = &mut declaration["collections"][0];
+    item["properties"] = list;
+    item["batch"] = json!({"path": "/batch", "items": "", "size": 9,
+                           "body": {"ids": ["{ids}"], "properties": ["{properties}"]}});
+}
+
+#[test]
+fn a_property_has_a_place() {
+    let list = |more: Value| {
+        let item = listing(move |d| described(d, more)).collection;
+        item.properties.clone().unwrap()
+    };
+    let (bare, nested) = (list(json!({})), list(json!({"at": "/own/{name}/value", "quoted": true})));
+    assert_eq!((bare.place("a/b"), bare.place_of_all()), (vec!["a/b".to_owned()], None));
+    assert_eq!(nested.place("a/b"), ["own", "a/b", "value"]);
+    assert_eq!(nested.place_of_all(), Some(vec!["own".to_owned()]));
+    assert!(nested.is_quoted(FieldType::Numeric) && nested.is_quoted(FieldType::Boolean));
+    assert!(!nested.is_quoted(FieldType::Date) && !bare.is_quoted(FieldType::Numeric));
 }
 
 /// Has the API tell of kinds of objects.

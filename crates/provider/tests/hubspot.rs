@@ -6,7 +6,8 @@ use sequin_domain::{failure::FailureClass, timestamp::Timestamp};
 use sequin_provider::{
     answer::Answer,
     catalogue,
-    declaration::CollectionRef,
+    declaration::{CollectionRef, FieldType},
+    kinds::{self, Listed},
     leap::Shown,
     listing::{Listing, Page, Subject},
     position::Position,
@@ -14,7 +15,7 @@ use sequin_provider::{
     request::Request,
 };
 use serde_json::{Value, json};
-use std::time::SystemTime;
+use std::{sync::Arc, time::SystemTime};
 use url::Url;
 
 const SINCE: i64 = 1_700_000_000;
@@ -263,4 +264,74 @@ fn associations_that_could_not_be_read_are_not_none() {
     for status in [403, 404] {
         assert!(companies.interpret(&first, &answer(status, &json!({}))).is_err(), "{status}");
     }
+}
+
+#[test]
+fn properties_have_types_and_a_place() {
+    let property = |name: &str, kind: &str| json!({"name": name, "type": kind, "fieldType": "text"});
+    let told = json!({"results": [
+        property("email", "string"), property("amount", "number"), property("closed", "datetime"),
+        property("born", "date"), property("active", "bool"), property("stage", "enumeration"),
+        property("where", "object_coordinates"),
+    ]});
+    let contact = collection("contact");
+    let found = properties::interpret(&contact, &answer(200, &told)).unwrap();
+    let list = contact.properties.as_ref().unwrap();
+    let found: Vec<_> = found
+        .iter()
+        .map(|each| {
+            let field_type = each.field_type.unwrap();
+            (each.name.as_str(), field_type, list.is_quoted(field_type))
+        })
+        .collect();
+    let expected = [
+        ("active", FieldType::Boolean, true),
+        ("amount", FieldType::Numeric, true),
+        ("born", FieldType::Date, false),
+        ("closed", FieldType::Timestamptz, true),
+        ("email", FieldType::Text, false),
+        ("stage", FieldType::Text, false),
+        ("where", FieldType::Text, false),
+    ];
+    assert_eq!(found, expected);
+    assert_eq!(list.place("email"), ["properties", "email"]);
+}
+
+fn schema(id: &str, name: &str, plural: &str) -> Value {
+    json!({"objectTypeId": id, "name": name, "fullyQualifiedName": format!("p123_{name}"), "archived": false,
+           "labels": {"singular": name, "plural": plural}, "id": id.split_once('-').unwrap().1})
+}
+
+fn listed(schemas: &[Value]) -> Vec<Listed> {
+    let declaration = catalogue::find("hubspot").unwrap();
+    kinds::interpret(declaration, &answer(200, &json!({"results": schemas}))).unwrap()
+}
+
+#[test]
+fn a_custom_object_is_a_collection_that_is_named_after_it_and_asked_for_by_its_id() {
+    let declaration = catalogue::find("hubspot").unwrap();
+    let schemas = [schema("2-12345", "car", "Cars"), schema("2-777", "Contact", "Others")];
+    let assigned = kinds::assign(declaration, &[], listed(&schemas));
+    let names: Vec<_> = assigned.iter().map(|kind| (&*kind.name, &*kind.collection, &*kind.title)).collect();
+    assert_eq!(names, [("2-12345", "car", "Cars"), ("2-777", "contact_2", "Others")]);
+    let with_kinds = Arc::new(declaration.with_kinds(&assigned));
+    let cars = Listing {
+        changed_since: Timestamp::from_unix_seconds(SINCE),
+        properties: ["model".to_owned()].into(),
+        ..Listing::whole(CollectionRef::of_id(&with_kinds, "hubspot:car").unwrap())
+    };
+    let (method, url, body) = asked(&cars, &cars.start().unwrap());
+    assert_eq!((method, url.as_str()), (Method::POST, "/crm/v3/objects/2-12345/search"));
+    assert_eq!(body["filterGroups"][0]["filters"][0]["propertyName"], "hs_lastmodifieddate");
+    assert_eq!(properties::url(&base(), &cars.collection).unwrap().path(), "/crm/v3/properties/2-12345");
+    // Under another name, and with other labels, it is the same.
+    let renamed = [schema("2-12345", "vehicle", "Vehicles")];
+    let again = kinds::assign(declaration, &assigned, listed(&renamed));
+    assert_eq!(
+        again.iter().map(|kind| (&*kind.collection, &*kind.title)).collect::<Vec<_>>(),
+        [("car", "Vehicles")]
+    );
+    assert!(listed(&[]).is_empty());
+    let failure = kinds::interpret(declaration, &answer(200, &json!({"results": [{"name": "x"}]})));
+    assert_eq!(failure.unwrap_err().class, FailureClass::BadData);
 }

@@ -294,8 +294,8 @@ def _names(provider: str, served: dict[str, dict[str, Any]]) -> dict[str, str]:
         name = collection["name"]
         path = collection["path"]
         shape = _shape(path if isinstance(path, str) else path[-1]["path"])
-        own = collection.get("kind", name)
-        if found := by_path.get(shape) or (own if own in served else None):
+        own = (each for each in (collection.get("kind"), name) if each in served)
+        if found := by_path.get(shape) or next(own, None):
             names[name] = found
     if "metafield" in served:
         names["metafield"] = "metafield"

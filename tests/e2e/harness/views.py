@@ -34,12 +34,16 @@ def store(
 
 
 def sync_things(
-    database: Database, fields: dict[str, Any], writing: dict[str, Any] | None = None, **write: Any
+    database: Database,
+    fields: dict[str, Any],
+    writing: dict[str, Any] | None = None,
+    part: str | None = None,
+    **write: Any,
 ) -> None:
     """Registers an API "test" whose things can be created, updated and deleted, with bodies that are JSON.
 
     They have a paused sync "things" in the stream "s". `writing` is added to what all its writes have in
-    common, `write` to how a thing is created and updated.
+    common, `write` to how a thing is created and updated. `part` is the place of what can be changed.
     """
     one = {"path": "/things/{id}"}
     spec = declaration(
@@ -49,6 +53,7 @@ def sync_things(
             "create": {"method": "POST", "path": "/things", **write},
             "update": {"method": "PATCH", **one, **write},
             "delete": {"method": "DELETE", **one, "gone": True},
+            "part": part,
         },
     )
     spec["writes"] = {"encoding": "json", **(writing or {})}

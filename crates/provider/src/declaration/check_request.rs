@@ -3,6 +3,7 @@
 use super::{
     BodyForm, Collection, Declaration, Pagination, Parent, Paths, Retrieve, UpdatedBound,
     check::{Checked, constant_path, path, refuse},
+    collection::NAME,
 };
 use crate::body::Body;
 
@@ -59,7 +60,13 @@ impl Declaration {
             Some(_) if collection.batch.is_none() => {
                 return refuse(at("/properties"), "they go with a batch, which names them");
             }
-            Some(properties) => constant_path(&at("/properties/path"), &properties.path)?,
+            Some(properties) => {
+                constant_path(&at("/properties/path"), &properties.path)?;
+                let is_name = |key: &&String| *key == NAME;
+                if properties.at.as_ref().is_some_and(|at| at.keys().iter().filter(is_name).count() != 1) {
+                    return refuse(at("/properties/at"), format!("one of its keys must be {NAME}"));
+                }
+            }
             None if collection.deleted.as_ref().is_some_and(|deleted| deleted.property.is_some()) => {
                 return refuse(
                     at("/deleted/property"),

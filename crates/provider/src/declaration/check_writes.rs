@@ -4,7 +4,7 @@ use super::{
     Collection, Declaration, Encoding, Write, WriteBatch, WriteMethod, Writing,
     check::{Checked, constant_path, path, refuse},
 };
-use crate::template::Template;
+use crate::{pointer::Pointer, template::Template};
 use http::HeaderName;
 use sequin_domain::mutation::Action;
 
@@ -40,10 +40,16 @@ impl Declaration {
         }
         let mut all = writes.all().peekable();
         if all.peek().is_none() {
-            return match (&writes.look, writes.omit.is_empty()) {
-                (None, true) => Ok(()),
+            return match (&writes.look, writes.omit.is_empty(), &writes.part) {
+                (None, true, None) => Ok(()),
                 _ => refuse(format!("{place}/writes"), "there is nothing that can be done"),
             };
+        }
+        if writes.part.as_ref().is_some_and(Pointer::is_root) {
+            return refuse(at("part"), "it must lead to a part of the object");
+        }
+        if writes.part.is_some() && writes.all().any(|(_, write)| write.wrap.is_some()) {
+            return refuse(at("part"), "what is wrapped has a place already");
         }
         let Some(writing) = &self.writes else {
             return refuse("/writes", "it is needed where a collection has writes");

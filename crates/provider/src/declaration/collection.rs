@@ -1,6 +1,6 @@
 //! Collections: where they are listed, what their records look like, how changes and deletes are noticed.
 
-use super::{Fields, Pagination, Retrieve, Writes};
+use super::{FieldType, Fields, Pagination, Retrieve, Writes};
 use crate::{body::Body, moment::MomentFormat, pointer::Pointer, template::Template};
 use serde::{
     Deserialize, Deserializer,
@@ -266,10 +266,39 @@ pub struct PropertyList {
     pub items: Pointer,
     /// Where in a property its name is.
     pub name: Pointer,
-    /// Where in a property its type is, of which the declaration's `property_types` says what it is here. Only where the
-    /// properties are the members of an object.
+    /// Where in a property its type is, of which the declaration's `property_types` says what it is here.
     #[serde(rename = "type")]
     pub property_type: Option<Pointer>,
+    /// Where in an object the property called `{name}` is; the member of its name if it is not said.
+    pub at: Option<Pointer>,
+    /// Whether values are written as texts, whatever their type.
+    #[serde(default)]
+    pub quoted: bool,
+}
+
+/// What stands in [`PropertyList::at`] for the name of a property.
+pub(super) const NAME: &str = "{name}";
+
+impl PropertyList {
+    /// Where in an object the property called `name` is: the keys that lead to it.
+    pub fn place(&self, name: &str) -> Vec<String> {
+        let filled = |key: &String| if key == NAME { name.to_owned() } else { key.clone() };
+        match &self.at {
+            Some(at) => at.keys().iter().map(filled).collect(),
+            None => vec![name.to_owned()],
+        }
+    }
+
+    /// Where the value is that has them all; `None` where that is the object itself.
+    pub fn place_of_all(&self) -> Option<Vec<String>> {
+        let keys = self.at.as_ref()?.keys().iter().take_while(|key| *key != NAME);
+        Some(keys.cloned().collect()).filter(|place: &Vec<String>| !place.is_empty())
+    }
+
+    /// Whether what is of this type in SQL is a text in JSON, and could be something else.
+    pub fn is_quoted(&self, field_type: FieldType) -> bool {
+        self.quoted && !field_type.is_text()
+    }
 }
 
 /// How many objects are read in one go.

@@ -22,6 +22,8 @@ pub struct Discover {
     /// Where in a kind its name is, by which requests name it.
     pub name: Pointer,
     pub title: Pointer,
+    /// Where it has the word that its collection is named after; the name, if it is not said.
+    pub collection_name: Option<Pointer>,
     /// Where it has what stays when it is renamed. The name, where nothing else is there, or several have the same.
     pub key: Option<Pointer>,
     /// The first that fits a kind is what its collection is made by; there is none of a kind that none fits.

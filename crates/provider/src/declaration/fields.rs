@@ -56,8 +56,13 @@ impl FieldType {
         }
     }
 
+    /// The type of this name.
+    pub fn of_name(name: &str) -> Option<Self> {
+        Self::deserialize(serde::de::value::StrDeserializer::<serde::de::value::Error>::new(name)).ok()
+    }
+
     /// Whether JSON has no other way to write it than as a text, or than as it is.
-    fn is_text(self) -> bool {
+    pub(super) fn is_text(self) -> bool {
         matches!(self, Self::Text | Self::Date | Self::Uuid | Self::Jsonb)
     }
 }

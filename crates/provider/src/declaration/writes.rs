@@ -62,6 +62,8 @@ pub struct Writes {
     /// Members that objects have in answers to changes, and not in lists.
     #[serde(default)]
     pub omit: Vec<String>,
+    /// The place of all that can be changed, in objects and in what is given alike.
+    pub part: Option<Pointer>,
 }
 
 impl Writes {
