@@ -210,10 +210,10 @@ fn properties_are_told_by_the_api() {
     let url = properties::url(&base(), &contact).unwrap();
     assert_eq!(url.path(), "/crm/v3/properties/contacts");
     assert_eq!(properties::url(&base(), &collection("owner")), None);
-    let told = json!({"results": [{"name": "zip"}, {"name": "email"}, {"name": "zip"}]});
+    let told = json!({"results": [{"name": "size", "type": "number"}, {"name": "email"}, {"name": "size"}]});
     let found = properties::interpret(&contact, &answer(200, &told)).unwrap();
     let found: Vec<_> = found.iter().map(|property| (property.name.as_str(), property.field_type)).collect();
-    assert_eq!(found, [("email", None), ("zip", None)]);
+    assert_eq!(found, [("email", Some(FieldType::Text)), ("size", Some(FieldType::Numeric))]);
     for odd in [json!({"results": [{"label": "E-mail"}]}), json!({"results": null}), json!([])] {
         let failure = properties::interpret(&contact, &answer(200, &odd)).unwrap_err();
         assert_eq!(failure.class, FailureClass::BadData, "{odd}");
