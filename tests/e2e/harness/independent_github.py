@@ -57,12 +57,24 @@ getHttpOperationsFromSpec(document).then(async (operations) => {
 BENEATH = re.compile(r"/repositories/(\d+)(/.+)")
 
 
+def steady(value: Any) -> Any:
+    """The same, with a milestone's time of change that is not the time at which it is asked for."""
+    match value:
+        case dict():
+            found = {key: steady(each) for key, each in value.items()}
+            return found | {"updated_at": found["created_at"]} if "closed_issues" in found else found
+        case list():
+            return [steady(each) for each in value]
+    return value
+
+
 class Emulate(Server):
     """emulate (npm): an imitation of GitHub with objects, pages and filters of its own.
 
     Not corrected, because it must not matter: times have milliseconds, `since` passes over what was changed
     in the second that it names, issues are listed without pull requests, no answer has an ETag, and any token
     is good. It has no lists of comments: what is asked for is the issue or pull request "comments".
+    Corrected, because every look would find another one: when a milestone was changed.
     """
 
     provider = declared = "github"
@@ -115,7 +127,7 @@ class Emulate(Server):
             return {str(found["id"]): found}
         listed: dict[str, dict[str, Any]] = {}
         for parent, path in self._lists(collection):
-            for each in self._pages(path):
+            for each in steady(list(self._pages(path))):
                 own = str(each[self._IDS.get(collection, "id")])
                 listed[f"{parent}/{own}" if collection in self._SCOPED else own] = each
         return listed
@@ -150,7 +162,10 @@ class Emulate(Server):
             if repository.status != 200:
                 return repository
             ask = replace(ask, path=f"/repos/{repository.json()['full_name']}{beneath[2]}")
-        return await self.forward(ask)
+        found = await self.forward(ask)
+        return (
+            replace(found, body=json.dumps(steady(json.loads(found.body))).encode()) if found.body else found
+        )
 
 
 class Recorded(Server):
