@@ -1,7 +1,8 @@
 //! Changes of single objects: the request for one, and what its answer says.
 
 use crate::{
-    answer::{Answer, readable, shorten, word},
+    answer::{Answer, is_nothing, readable, shorten, word},
+    body::{self, Names},
     declaration::{CollectionRef, Encoding, Idempotency, Write, WriteMethod},
     form::{NoForm, fields},
     pointer::{self, Pointer},
@@ -14,11 +15,15 @@ use sequin_domain::{
     mutation::{Action, Repetition},
     secret::Mask,
 };
+use serde_json::{Value, value::RawValue};
 use std::time::Duration;
 use url::{Url, form_urlencoded::Serializer};
 
 /// How much is kept of an API's words about a change that it refuses, in bytes.
 const LONGEST_BODY: usize = 16 * 1024;
+
+/// What the names in a body begin with that stand for a member of what is given.
+const OF_DATA: &str = "data.";
 
 /// A change that an API is asked for.
 #[derive(Debug, Clone)]
@@ -71,9 +76,9 @@ impl Refusal {
         if body.is_empty() {
             return None;
         }
-        let is_json = serde_json::from_str::<&serde_json::value::RawValue>(body).is_ok();
+        let is_json = serde_json::from_str::<&RawValue>(body).is_ok();
         let readable = |text: &str| text.chars().filter(|c| !c.is_control()).collect::<String>();
-        Some(if is_json { body.to_owned() } else { serde_json::Value::from(readable(body)).to_string() })
+        Some(if is_json { body.to_owned() } else { Value::from(readable(body)).to_string() })
     }
 
     /// The same with none of the secrets that the API was sent.
@@ -86,8 +91,7 @@ impl Change {
     /// Refuses what could never be sent.
     pub fn check(&self) -> Result<(), Unwritable> {
         let write = self.write()?;
-        let needs_id = write.path.names().next().is_some();
-        match (&self.upstream_id, needs_id) {
+        match (&self.upstream_id, write.names_object()) {
             (None, true) => return Err(Unwritable::NoId),
             (Some(_), false) if self.action == Action::Create => return Err(Unwritable::HasId),
             _ => {}
@@ -112,7 +116,9 @@ impl Change {
     /// Whether it may be asked for again `age` after it was asked for first, when nobody knows what came of that.
     pub fn repetition(&self, age: Duration) -> Repetition {
         let is_repeatable = self.action == Action::Delete || self.write().is_ok_and(|write| write.repeatable);
-        let is_known = self.idempotency().is_some_and(|idempotency| age < idempotency.lifetime());
+        let in_body = self.write().ok().and_then(|write| write.key_lifetime).map(Duration::from_secs);
+        let lifetime = in_body.or_else(|| self.idempotency().map(Idempotency::lifetime));
+        let is_known = lifetime.is_some_and(|lifetime| age < lifetime);
         if is_repeatable || is_known { Repetition::Harmless } else { Repetition::Harmful }
     }
 
@@ -153,6 +159,9 @@ impl Change {
     }
 
     fn body(&self, write: &Write) -> Result<Body, Unwritable> {
+        if let Some(body) = &write.body {
+            return self.filled(body).map(Body::Json);
+        }
         let Some(data) = &self.data else { return Ok(Body::None) };
         let writing = self.collection.declaration.writes.as_ref().ok_or(Unwritable::NoSuchAction)?;
         match writing.encoding {
@@ -161,12 +170,41 @@ impl Change {
         }
     }
 
+    fn filled(&self, body: &body::Body) -> Result<String, Unwritable> {
+        let data = self.data.as_deref().map(serde_json::from_str::<Value>).transpose();
+        let data = data.map_err(|problem| Unwritable::BadData(problem.to_string()))?;
+        let value = |name: &str| match name {
+            "id" => self.upstream_id.as_deref().map(Value::from),
+            "key" => Some(Value::from(self.key.as_str())),
+            "data" => data.clone(),
+            member => data.as_ref()?.get(member.strip_prefix(OF_DATA)?).cloned(),
+        };
+        let is_name = |name: &&str| matches!(*name, "id" | "key" | "data") || name.starts_with(OF_DATA);
+        let names: Names = body.names().into_iter().filter(is_name).map(|name| (name, value(name))).collect();
+        Ok(body.fill(&names))
+    }
+
+    /// What a good answer says of a change that it refuses.
+    fn refused<'a>(&self, text: &'a str) -> Option<&'a str> {
+        let at = self.write().ok()?.refused.as_ref()?;
+        let [found] = pointer::follow(text, [Some(at)]).ok()?;
+        found.map(RawValue::get).filter(|said| !is_nothing(said))
+    }
+
     /// What the answer shows of the object; that a thing to be deleted is missing means that it is deleted.
     ///
     /// A failure of the class `BadData` can come from a change that was made.
     pub fn interpret(&self, answer: &Answer) -> Result<Result<Record, Rejected>, Failure> {
         let gone = || self.upstream_id.as_deref().map(Record::gone);
-        let text = match answer.text(&self.collection.declaration) {
+        let declaration = &self.collection.declaration;
+        let found =
+            answer.text(declaration).and_then(|text| match (self.refused(&text), &declaration.writes) {
+                (Some(said), Some(writing)) => {
+                    Err(declaration.errors.refused(answer, said, &writing.refusal))
+                }
+                _ => Ok(text),
+            });
+        let text = match found {
             Ok(text) => text,
             Err(failure) if failure.class == FailureClass::Missing && self.action == Action::Delete => {
                 return gone().map(Ok).ok_or(failure);
@@ -181,7 +219,8 @@ impl Change {
         let [object] = found.map_err(|_| answer.bad_data("it is not JSON"))?;
         let object =
             object.ok_or_else(|| answer.bad_data(format!("it has no object at {}", write.record)))?;
-        match Reader::new(&self.collection, answer.original(&text)).read(object.get(), None) {
+        let parent_id = word(self.data.as_deref().unwrap_or_default(), write.parent.as_ref());
+        match Reader::new(&self.collection, answer.original(&text)).read(object.get(), parent_id.as_deref()) {
             // Nobody could say which object it is.
             Err(rejected) if rejected.upstream_id.is_none() => Err(answer.bad_data(rejected.reason)),
             read => Ok(read),
@@ -191,7 +230,11 @@ impl Change {
     /// The API's own words in an answer that is a failure.
     pub fn refusal(&self, answer: &Answer) -> Refusal {
         let text = readable(&answer.body);
-        let code = word(&text, self.collection.declaration.errors.code.as_ref());
+        let declaration = &self.collection.declaration;
+        let code = match (self.refused(&text), &declaration.writes) {
+            (Some(said), Some(writing)) => word(said, writing.refusal.code.as_ref()),
+            _ => word(&text, declaration.errors.code.as_ref()),
+        };
         let mut body = text.into_owned();
         if body.len() > LONGEST_BODY {
             body.truncate(body.floor_char_boundary(LONGEST_BODY));
@@ -209,9 +252,7 @@ enum Body {
 /// The data within the objects that the pointer leads through.
 fn wrapped(data: &str, pointer: Option<&Pointer>) -> String {
     let keys = pointer.map_or(&[][..], Pointer::keys);
-    keys.iter()
-        .rev()
-        .fold(data.to_owned(), |inner, key| format!("{{{}:{inner}}}", serde_json::Value::from(key.as_str())))
+    keys.iter().rev().fold(data.to_owned(), |inner, key| format!("{{{}:{inner}}}", Value::from(key.as_str())))
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use super::{
     Collection, Declaration, Encoding, Write,
     check::{Checked, path, refuse},
 };
+use crate::body::Body;
 use http::HeaderName;
 use sequin_domain::mutation::Action;
 
@@ -32,8 +33,9 @@ impl Declaration {
             let place = format!("{place}/writes/{action}");
             check_write(&place, action, write, writing.encoding)?;
             let is_childs = collection.parent.as_ref().is_some_and(|parent| parent.id_from.is_none());
-            if is_childs && !write.gone {
-                return refuse(place, "without parent.id_from nobody knows whose child the answer shows");
+            if is_childs && !write.gone && write.parent.is_none() {
+                let problem = "without parent.id_from, or a parent in what is given, nobody knows whose child the answer shows";
+                return refuse(place, problem);
             }
         }
         Ok(())
@@ -43,7 +45,13 @@ impl Declaration {
 fn check_write(place: &str, action: Action, write: &Write, encoding: Encoding) -> Checked {
     let at = |key: &str| format!("{place}{key}");
     path(&at("/path"), &write.path)?;
-    let names: Vec<&str> = write.path.names().collect();
+    let mut names: Vec<&str> = write.path.names().collect();
+    if let Some(body) = &write.body {
+        check_body(&at("/body"), write, body)?;
+        if names.is_empty() && body.has("id") {
+            names.push("id");
+        }
+    }
     match (action, names.as_slice()) {
         (Action::Create | Action::Upsert, []) => {}
         (Action::Update | Action::Delete | Action::Upsert, ["id"]) => {}
@@ -59,4 +67,22 @@ fn check_write(place: &str, action: Action, write: &Write, encoding: Encoding) -
         return refuse(at("/wrap"), "it is for bodies that are JSON");
     }
     Ok(())
+}
+
+fn check_body(at: &str, write: &Write, body: &Body) -> Checked {
+    if !body.is_object() {
+        return refuse(at, "it must be an object");
+    }
+    if write.wrap.is_some() {
+        return refuse(at, "it says itself where what is given stands, and goes without wrap");
+    }
+    if body.has("key") != write.key_lifetime.is_some() {
+        return refuse(at, "it has {key} in it if there is a key_lifetime");
+    }
+    match body.unknown(|name| matches!(name, "id" | "key" | "data") || name.starts_with("data.")) {
+        Some(unknown) => {
+            refuse(at, format!("{{{unknown}}} is none of {{data}}, {{data.a}}, {{id}} and {{key}}"))
+        }
+        None => Ok(()),
+    }
 }

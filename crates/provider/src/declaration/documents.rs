@@ -1,6 +1,6 @@
 //! Documents that several bodies name: each body takes those that it needs along.
 
-use super::{Collection, Declaration, Invalid, check::refuse};
+use super::{Collection, Declaration, Invalid, Write, check::refuse};
 use crate::body::{Body, Documents};
 
 impl Declaration {
@@ -24,7 +24,7 @@ impl Declaration {
 
 /// All bodies of a collection, and where they stand.
 fn bodies(collection: &mut Collection) -> impl Iterator<Item = (&'static str, &mut Body)> {
-    let Collection { body, retrieve, batch, updated, deleted, parent, .. } = collection;
+    let Collection { body, retrieve, batch, updated, deleted, parent, writes, .. } = collection;
     let (changes, ties) = match updated {
         Some(updated) => (updated.body.as_mut(), updated.ties.as_mut().map(|ties| &mut ties.body)),
         None => (None, None),
@@ -38,7 +38,15 @@ fn bodies(collection: &mut Collection) -> impl Iterator<Item = (&'static str, &m
         ("/updated/ties/body", ties),
         ("/deleted/body", deleted.as_mut().and_then(|deleted| deleted.body.as_mut())),
         ("/parent/list/body", parents),
+        ("/writes/create/body", of_write(&mut writes.create)),
+        ("/writes/update/body", of_write(&mut writes.update)),
+        ("/writes/delete/body", of_write(&mut writes.delete)),
+        ("/writes/upsert/body", of_write(&mut writes.upsert)),
     ]
     .into_iter()
     .filter_map(|(at, body)| Some((at, body?)))
+}
+
+fn of_write(write: &mut Option<Write>) -> Option<&mut Body> {
+    write.as_mut().and_then(|write| write.body.as_mut())
 }

@@ -29,7 +29,7 @@ pub use options::{OptionValues, SyncOption};
 pub use pagination::{Connection, PageSize, Pagination};
 pub use retrieve::Retrieve;
 pub use token::{Algorithm, Authorize, ClientAuthentication, Grant, Jwt, TokenAnswer, TokenSource};
-pub use writes::{Encoding, Idempotency, Write, WriteMethod, Writes, Writing};
+pub use writes::{Encoding, Idempotency, RefusalWords, Write, WriteMethod, Writes, Writing};
 
 use crate::pointer::Pointer;
 use sequin_domain::collection::CollectionId;

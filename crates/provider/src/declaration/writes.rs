@@ -1,6 +1,6 @@
 //! How objects are changed: where the requests go, how what is given is written into them, and what the answers show.
 
-use crate::{pointer::Pointer, template::Template};
+use crate::{body::Body, pointer::Pointer, template::Template};
 use sequin_domain::mutation::Action;
 use serde::Deserialize;
 use std::{collections::BTreeMap, time::Duration};
@@ -11,6 +11,20 @@ use std::{collections::BTreeMap, time::Duration};
 pub struct Writing {
     pub encoding: Encoding,
     pub idempotency: Option<Idempotency>,
+    /// Where what is at the place that a change has as `refused` says why.
+    #[serde(default)]
+    pub refusal: RefusalWords,
+}
+
+/// Places in what an API says of a change that it refuses with a good status.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RefusalWords {
+    pub code: Option<Pointer>,
+    pub message: Option<Pointer>,
+    /// Codes, or words in a message, that say that there is no such object.
+    #[serde(default)]
+    pub missing: Vec<String>,
 }
 
 /// How a body is written.
@@ -75,6 +89,15 @@ pub struct Write {
     pub query: BTreeMap<String, String>,
     /// The place in a JSON body that what is given stands at.
     pub wrap: Option<Pointer>,
+    /// The whole body, with `{data}` for what is given, `{data.a}` for a member of it, `{id}`, and `{key}` for what the API
+    /// may know the request again by.
+    pub body: Option<Body>,
+    /// For how many seconds the API remembers the key in the body.
+    pub key_lifetime: Option<u64>,
+    /// Where an answer has anything only if the change is refused, whatever its status.
+    pub refused: Option<Pointer>,
+    /// Where what is given says whose child the object is.
+    pub parent: Option<Pointer>,
     /// Where the answer has the object, as it is now.
     #[serde(default)]
     pub record: Pointer,
@@ -84,6 +107,13 @@ pub struct Write {
     /// Twice does what once does.
     #[serde(default)]
     pub repeatable: bool,
+}
+
+impl Write {
+    /// Whether the request says which object it is about.
+    pub fn names_object(&self) -> bool {
+        self.path.names().next().is_some() || self.body.as_ref().is_some_and(|body| body.has("id"))
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
