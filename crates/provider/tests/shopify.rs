@@ -2,7 +2,12 @@
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode};
-use sequin_domain::{failure::FailureClass, ranges::Span, timestamp::Timestamp};
+use sequin_domain::{
+    failure::FailureClass,
+    mutation::{Action, Repetition},
+    ranges::Span,
+    timestamp::Timestamp,
+};
 use sequin_provider::{
     answer::{Answer, Points},
     catalogue,
@@ -12,9 +17,10 @@ use sequin_provider::{
     position::Position,
     probe,
     request::Request,
+    write::{Change, Unwritable},
 };
 use serde_json::{Value, json};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 use url::Url;
 
 const SINCE: i64 = 1_700_000_000;
@@ -50,7 +56,7 @@ fn asked(request: &Request) -> (Value, Value) {
     assert_eq!(request.method, Method::POST);
     assert_eq!(request.url.as_str(), "https://acme.myshopify.com/admin/api/2026-10/graphql.json");
     let body: Value = serde_json::from_slice(request.body.as_ref().unwrap()).unwrap();
-    assert!(body["query"].as_str().unwrap().contains("query "));
+    assert!(body["query"].as_str().unwrap().contains(" {"));
     (body["operationName"].clone(), body["variables"].clone())
 }
 
@@ -311,4 +317,104 @@ fn the_check_asks_for_the_shop() {
         assert_eq!(identity.account.as_deref(), Some("acme.myshopify.com"));
     }
     assert!(shopify.needs_base_url);
+}
+
+fn change(name: &str, action: Action, id: Option<&str>, data: Option<&Value>) -> Change {
+    let (upstream_id, data) = (id.map(str::to_owned), data.map(Value::to_string));
+    Change { collection: collection(name), action, upstream_id, data, key: "key-1".to_owned() }
+}
+
+/// The operation and the variables that ask for a change.
+fn written(change: &Change) -> (Value, Value) {
+    asked(&change.request(&base()).unwrap())
+}
+
+#[test]
+fn a_change_is_a_mutation_with_what_is_given() {
+    let (id, data) = ("gid://shopify/Product/1", json!({"title": "x", "tags": ["a", "b"]}));
+    let create = change("product", Action::Create, None, Some(&data));
+    assert_eq!(written(&create), ("create".into(), json!({"product": data})));
+    let update = change("product", Action::Update, Some(id), Some(&data));
+    let expected = json!({"product": {"id": id, "title": "x", "tags": ["a", "b"]}});
+    assert_eq!(written(&update), ("update".into(), expected));
+    let delete = change("product", Action::Delete, Some(id), None);
+    assert_eq!(written(&delete), ("delete".into(), json!({"input": {"id": id}})));
+    let given = json!({"companyId": "c", "input": {"name": "Paris"}});
+    let place = change("company_location", Action::Create, None, Some(&given));
+    assert_eq!(written(&place).1, given);
+    let page = change("page", Action::Update, Some("p"), Some(&data));
+    assert_eq!(written(&page).1, json!({"id": "p", "page": data}));
+    for (wrong, problem) in [
+        (change("product", Action::Create, Some(id), Some(&data)), Unwritable::HasId),
+        (change("product", Action::Update, None, Some(&data)), Unwritable::NoId),
+        (change("product", Action::Delete, None, None), Unwritable::NoId),
+        (change("product", Action::Create, None, None), Unwritable::NoData),
+        (change("transaction", Action::Create, None, Some(&data)), Unwritable::NoSuchAction),
+    ] {
+        assert_eq!(wrong.check(), Err(problem));
+    }
+}
+
+#[test]
+fn what_is_refused_says_so_beside_no_object() {
+    let create = change("company", Action::Create, None, Some(&json!({"company": {"name": ""}})));
+    let said = json!([{"field": ["input"], "message": "Name can't be blank", "code": "BLANK"}]);
+    let refused = answer(200, &json!({"data": {"companyCreate": {"company": null, "userErrors": said}}}));
+    let failure = create.interpret(&refused).unwrap_err();
+    assert_eq!(failure.class, FailureClass::BadRequest);
+    assert_eq!(failure.message, "the API answered 200 OK: BLANK: Name can't be blank");
+    let refusal = create.refusal(&refused);
+    assert_eq!((refusal.status, refusal.code.as_deref()), (200, Some("BLANK")));
+    assert!(refusal.body.contains("userErrors"));
+    let done = json!({"id": "gid://shopify/Company/1", "name": "x"});
+    let done = answer(200, &json!({"data": {"companyCreate": {"company": done, "userErrors": []}}}));
+    assert_eq!(create.interpret(&done).unwrap().unwrap().upstream_id, "gid://shopify/Company/1");
+    let nothing = answer(200, &json!({"data": {"companyCreate": {"company": null, "userErrors": []}}}));
+    assert_eq!(create.interpret(&nothing).unwrap_err().class, FailureClass::BadData);
+    let denied = json!({"data": {"companyCreate": null},
+        "errors": [{"message": "no", "extensions": {"code": "ACCESS_DENIED"}}]});
+    assert_eq!(create.interpret(&answer(200, &denied)).unwrap_err().class, FailureClass::Permission);
+    assert_eq!(create.refusal(&answer(200, &denied)).code.as_deref(), Some("ACCESS_DENIED"));
+}
+
+#[test]
+fn what_is_gone_can_be_deleted_again() {
+    let id = "gid://shopify/Page/1";
+    let delete = change("page", Action::Delete, Some(id), None);
+    let done = answer(200, &json!({"data": {"pageDelete": {"deletedPageId": id, "userErrors": []}}}));
+    assert!(delete.interpret(&done).unwrap().unwrap().deleted);
+    let refused = |message: &str| {
+        let said = json!([{"field": ["id"], "message": message}]);
+        answer(200, &json!({"data": {"pageDelete": {"deletedPageId": null, "userErrors": said}}}))
+    };
+    assert!(delete.interpret(&refused("Page does not exist")).unwrap().unwrap().deleted);
+    assert_eq!(delete.interpret(&refused("not now")).unwrap_err().class, FailureClass::BadRequest);
+    let update = change("page", Action::Update, Some(id), Some(&json!({})));
+    let said = json!([{"message": "Page does not exist"}]);
+    let refused = answer(200, &json!({"data": {"pageUpdate": {"page": null, "userErrors": said}}}));
+    assert_eq!(update.interpret(&refused).unwrap_err().class, FailureClass::Missing);
+}
+
+#[test]
+fn a_refund_has_a_key_and_knows_its_order() {
+    let data = json!({"orderId": "gid://shopify/Order/1", "note": "x"});
+    let refund = change("refund", Action::Create, None, Some(&data));
+    assert_eq!(written(&refund).1, json!({"input": data, "key": "key-1"}));
+    let hour = Duration::from_secs(3600);
+    assert_eq!(refund.repetition(hour), Repetition::Harmless);
+    assert_eq!(refund.repetition(hour * 24), Repetition::Harmful);
+    let page = change("page", Action::Create, None, Some(&json!({"title": "x"})));
+    assert_eq!(page.repetition(hour), Repetition::Harmful);
+    let done = json!({"data": {"refundCreate": {"refund": {"id": "r1"}, "userErrors": []}}});
+    let record = refund.interpret(&answer(200, &done)).unwrap().unwrap();
+    assert_eq!(record.parent_id.as_deref(), Some("gid://shopify/Order/1"));
+    let given = json!({"ownerId": "gid://shopify/Product/1", "key": "colour", "value": "red"});
+    let set = change("product_metafield", Action::Upsert, None, Some(&given));
+    assert_eq!(written(&set), ("upsert".into(), json!({"metafields": [given]})));
+    let done = json!({"data": {"metafieldsSet": {"metafields": [{"id": "m1"}], "userErrors": []}}});
+    let record = set.interpret(&answer(200, &done)).unwrap().unwrap();
+    assert_eq!(
+        (record.upstream_id.as_str(), record.parent_id.as_deref()),
+        ("m1", Some("gid://shopify/Product/1"))
+    );
 }
