@@ -15,6 +15,10 @@ NEEDED: dict[str, dict[str, Any]] = {
     "location": {"name": "Zürich", "address": {"countryCode": "CH", "city": "Zürich"}},
     "customer": {"firstName": "Ada", "email": "ada@example.com"},
     "product": {"title": "thing"},
+    "product_variant": {
+        "productId": "$product",
+        "variant": {"price": "12.50", "optionValues": [{"optionName": "Title", "name": "large"}]},
+    },
     "collection": {"title": "things"},
     "draft_order": {"lineItems": [{"title": "thing", "quantity": 2, "originalUnitPrice": "5.00"}]},
     "company": {"company": {"name": "Lovelace & fils"}},
@@ -39,6 +43,7 @@ CHANGED: dict[str, tuple[dict[str, Any], str]] = {
         ({"name": "changed"}, "name"),
     ),
     **dict.fromkeys(("product", "collection", "page", "blog", "article"), ({"title": "changed"}, "title")),
+    "product_variant": ({"productId": "$product", "variant": {"barcode": "changed"}}, "barcode"),
     "customer": ({"note": "changed"}, "note"),
     "draft_order": ({"note": "changed"}, "note2"),
     "company": ({"note": "changed"}, "note"),
@@ -48,7 +53,8 @@ CHANGED: dict[str, tuple[dict[str, Any], str]] = {
     "order": ({"note": "changed"}, "note"),
     "inventory_item": ({"sku": "changed"}, "sku"),
 }  # fmt: skip
-
+# Collection → what its deletion needs.
+LEFT = {"product_variant": {"productId": "$product"}}
 
 CREATION = '"operationName":"create"'
 
@@ -90,12 +96,12 @@ def test_objects_of_each_kind_are_made_changed_and_deleted(database: Database, s
         assert record_at(database, done.updated_idx).data["id"] == done.upstream_id
     assert sync.records("metaobject")[made["metaobject"]].parent_id == made["metaobject_definition"]
     for name, (data, field) in CHANGED.items():
-        done = reached(database, mutate(database, name, "update", made[name], data))
+        done = reached(database, mutate(database, name, "update", made[name], filled(data, made)))
         shown = record_at(database, done.updated_idx).data[field]
         assert shown == shop.objects(name)[made[name]][field] and shown in ("changed", "/newer"), name
     sync.converge()
     for name in reversed([name for name in made if "delete" in writes(name)]):
-        reached(database, mutate(database, name, "delete", made[name]))
+        reached(database, mutate(database, name, "delete", made[name], filled(LEFT.get(name), made)))
         assert made[name] not in shop.objects(name), name
         assert sync.records(name)[made[name]].deleted
     # What goes with a product is found by comparing.

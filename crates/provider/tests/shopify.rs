@@ -344,6 +344,13 @@ fn a_change_is_a_mutation_with_what_is_given() {
     assert_eq!(written(&place).1, given);
     let page = change("page", Action::Update, Some("p"), Some(&data));
     assert_eq!(written(&page).1, json!({"id": "p", "page": data}));
+    let given = json!({"productId": id, "variant": {"price": "7.50"}});
+    let variant = change("product_variant", Action::Create, None, Some(&given));
+    assert_eq!(written(&variant).1, json!({"productId": id, "variants": [{"price": "7.50"}]}));
+    let variant = change("product_variant", Action::Update, Some("v"), Some(&given));
+    assert_eq!(written(&variant).1, json!({"productId": id, "variants": [{"price": "7.50", "id": "v"}]}));
+    let variant = change("product_variant", Action::Delete, Some("v"), Some(&given));
+    assert_eq!(written(&variant).1, json!({"productId": id, "variantsIds": ["v"]}));
     for (wrong, problem) in [
         (change("product", Action::Create, Some(id), Some(&data)), Unwritable::HasId),
         (change("product", Action::Update, None, Some(&data)), Unwritable::NoId),

@@ -40,6 +40,8 @@ ADJUSTABLE = ("available", "damaged", "incoming", "quality_control", "reserved",
 SCOPES = {
     "metafieldsSet": "", "inventoryAdjustQuantities": "write_inventory", "refundCreate": "write_orders",
     "bulkOperationRunQuery": "", "bulkOperationCancel": "", "metaobjectUpsert": "",
+    "productVariantsBulkCreate": "write_products", "productVariantsBulkUpdate": "write_products",
+    "productVariantsBulkDelete": "write_products",
 }  # fmt: skip
 
 
@@ -244,10 +246,10 @@ class Writes:
             ):
                 raise Invalid([member], f"{member.title()} has already been taken")
 
-    def _existing(self, kind: str, id: str | None, member: str = "id") -> Item:
+    def _existing(self, kind: str, id: str | None, member: str = "id", code: str | None = None) -> Item:
         item = self._shop.stores[kind].by_id.get(id or "")
         if item is None:
-            raise Invalid([member], f"{BY_NAME[kind].type} does not exist")
+            raise Invalid([member], f"{BY_NAME[kind].type} does not exist", code)
         return item
 
     def _metaobject_upsert(self, run: Run, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -263,6 +265,80 @@ class Writes:
                 return {"metaobject": self._shop.record(each), "userErrors": []}
         made = self._created("metaobject", {**given, **named}, arguments)
         return {"metaobject": made, "userErrors": []}
+
+    # -- variants -----------------------------------------------------------------------------------------
+
+    def _product_variants_bulk_create(self, run: Run, arguments: dict[str, Any]) -> dict[str, Any]:
+        product = self._product(arguments)
+        found = [
+            self._variant(product, each, None, ["variants", str(place)])
+            for place, each in enumerate(arguments["variants"])
+        ]
+        now = int(self._shop.clock.now())
+        made = [
+            self._shop.create("product_variant", data, parent=product.id, created=now, told=now)
+            for data in found
+        ]
+        return {"productVariants": [self._shop.record(each) for each in made], "userErrors": []}
+
+    def _product_variants_bulk_update(self, run: Run, arguments: dict[str, Any]) -> dict[str, Any]:
+        product, found = self._product(arguments), []
+        for place, each in enumerate(arguments["variants"]):
+            at = ["variants", str(place)]
+            item = self._shop.stores["product_variant"].by_id.get(each.get("id") or "")
+            if item is None or item.parent != product.id:
+                message = "Product variant does not exist"
+                raise Invalid([*at, "id"], message, "PRODUCT_VARIANT_DOES_NOT_EXIST")
+            found.append((item, self._variant(product, each, item, at)))
+        now = self._shop.clock.now()
+        for item, data in found:
+            self._shop.update("product_variant", item.id, data, now)
+            if "sku" in data:
+                stock = self._shop.inner[item.id]["inventoryItem"]["id"]
+                self._shop.update("inventory_item", stock, {"sku": data["sku"]}, now)
+        return {"productVariants": [self._shop.record(item) for item, _ in found], "userErrors": []}
+
+    def _product_variants_bulk_delete(self, run: Run, arguments: dict[str, Any]) -> dict[str, Any]:
+        product = self._product(arguments)
+        own = {each.id for each in self._shop.stores["product_variant"].children(product.id)}
+        wanted = set(arguments["variantsIds"])
+        if not wanted <= own:
+            code = "AT_LEAST_ONE_VARIANT_DOES_NOT_BELONG_TO_THE_PRODUCT"
+            raise Invalid(["variantsIds"], "At least one variant does not belong to the product", code)
+        if wanted == own:
+            message = "Cannot delete the last variant of a product"
+            raise Invalid(["variantsIds"], message, "CANNOT_DELETE_LAST_VARIANT")
+        for id in sorted(wanted):
+            self._shop.delete("product_variant", id, self._shop.clock.now())
+        return {"product": self._shop.record(product), "userErrors": []}
+
+    def _product(self, arguments: dict[str, Any]) -> Item:
+        return self._existing("product", arguments["productId"], "productId", "PRODUCT_DOES_NOT_EXIST")
+
+    def _variant(
+        self, product: Item, given: dict[str, Any], item: Item | None, at: list[str]
+    ) -> dict[str, Any]:
+        """The words of the refusals are assumed; their codes are the schema's."""
+        apart = ("id", "optionValues", "inventoryItem")
+        data = self._data(
+            "product_variant", {name: said for name, said in given.items() if name not in apart}
+        )
+        if float(data.get("price") or 0) < 0:
+            raise Invalid([*at, "price"], "Price can't be negative", "NEGATIVE_PRICE_VALUE")
+        stock = dict(given.get("inventoryItem") or {})
+        if "sku" in stock:
+            data["sku"] = stock.pop("sku")
+        if stock:
+            raise NotHere(f"the fake can't write {', '.join(stock)} with a variant")
+        if "optionValues" in given:
+            options = [{"name": each["optionName"], "value": each["name"]} for each in given["optionValues"]]
+            for each in self._shop.stores["product_variant"].children(product.id):
+                if each is not item and self._shop.inner[each.id]["selectedOptions"] == options:
+                    raise Invalid(at, "The variant already exists", "VARIANT_ALREADY_EXISTS")
+            data |= {"selectedOptions": options, "title": " / ".join(each["value"] for each in options)}
+        elif item is None:
+            raise Invalid(at, "Option values are needed", "NEED_TO_ADD_OPTION_VALUES")
+        return data
 
     # -- others -------------------------------------------------------------------------------------------
 
