@@ -95,11 +95,6 @@ def _repository(github: Upstream) -> None:
     github.create("repository", parent="acme", name="one", private=False, event=False)
 
 
-def _plenty_of_points(shopify: Upstream) -> None:
-    """Without limits too it shows a bucket that empties, which the worker would wait for."""
-    shopify.configure(cost={"maximum": 1e8, "restore_rate": 1e7, "single": 1000})
-
-
 CONTESTANTS = (
     Contestant(
         "github",
@@ -110,7 +105,7 @@ CONTESTANTS = (
     ),
     Contestant("hubspot", "contact"),
     Contestant("salesforce", "account"),
-    Contestant("shopify", "customer", prepare=_plenty_of_points, fake=with_shopify),
+    Contestant("shopify", "customer", fake=with_shopify),
 )
 
 

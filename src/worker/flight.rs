@@ -15,6 +15,7 @@ use sequin_provider::{
     write::{Change, Refusal},
 };
 use std::{
+    borrow::Cow,
     collections::{BTreeSet, HashMap},
     sync::Arc,
     time::{Duration, SystemTime},
@@ -53,8 +54,7 @@ impl Flight {
 
     /// What shows whether it was made.
     pub fn look(&self) -> Stage {
-        let known = self.change.upstream_id.clone().filter(|_| self.change.is_of_known());
-        match known.filter(|_| self.change.is_read_back()) {
+        match self.change.upstream_id.clone().filter(|_| self.change.is_seen_by_reading()) {
             Some(upstream_id) => Stage::Read { upstream_id, judges: true },
             None => Stage::Look,
         }
@@ -132,7 +132,13 @@ impl Settling {
         match object {
             // One object can be that of several changes.
             Ok(record) if self.records.iter().any(|known| known.upstream_id == record.upstream_id) => {}
-            Ok(record) => self.records.push(record),
+            Ok(mut record) => {
+                // One that is read by its id alone need not show what it stands beneath.
+                if !record.deleted && record.parent_id.is_none() {
+                    record.parent_id = flight.change.parent().map(Cow::into_owned);
+                }
+                self.records.push(record);
+            }
             Err(rejected) => self.rejected.push(rejected),
         }
     }

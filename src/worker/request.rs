@@ -277,7 +277,8 @@ impl Question {
     /// What the API says in an answer that is a failure.
     fn refusal(&self, answer: &Answer) -> Option<Box<Refusal>> {
         match self {
-            Self::Write(_) | Self::WriteTogether(_) | Self::Look(_) => {
+            Self::Write(change) => Some(Box::new(change.refusal(answer))),
+            Self::WriteTogether(_) | Self::Look(_) => {
                 Some(Box::new(write::refusal(self.declaration(), answer)))
             }
             _ => None,

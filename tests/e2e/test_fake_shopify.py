@@ -877,6 +877,49 @@ def test_products_are_written(small: ShopifyClient) -> None:
     assert [each["subjectId"] for each in small.all("deletionEvents", "subjectId")] == [product["id"]]
 
 
+def test_variants_are_written(small: ShopifyClient) -> None:
+    product, fields = (
+        make(small, "product")[0],
+        "productVariants { id title price sku inventoryItem { sku } }",
+    )
+
+    def option(name: str) -> list[dict[str, str]]:
+        return [{"optionName": "Size", "name": name}]
+
+    given = {"price": "7.50", "optionValues": option("S"), "inventoryItem": {"sku": "S-1"}}
+    made = write(small, "productVariantsBulkCreate", fields, productId=product, variants=[given])
+    [variant] = made["productVariants"]
+    assert (variant["title"], variant["price"], variant["inventoryItem"]) == ("S", "7.50", {"sku": "S-1"})
+    change = {"id": variant["id"], "inventoryItem": {"sku": "S-2"}}
+    changed = write(small, "productVariantsBulkUpdate", fields, productId=product, variants=[change])
+    [changed] = changed["productVariants"]
+    assert (changed["title"], changed["sku"], changed["inventoryItem"]) == ("S", "S-2", {"sku": "S-2"})
+    last = write(
+        small, "productVariantsBulkDelete", "product { id }", productId=product, variantsIds=[variant["id"]]
+    )
+    assert last["userErrors"]
+    more = [{"optionValues": option("M")}]
+    write(small, "productVariantsBulkCreate", fields, productId=product, variants=more)
+    for mutation, wrong in [
+        ("productVariantsBulkCreate", {"variants": more}),
+        ("productVariantsBulkCreate", {"variants": [{"price": "1.00"}]}),
+        ("productVariantsBulkCreate", {"variants": [{"price": "-1.00", "optionValues": option("L")}]}),
+        ("productVariantsBulkUpdate", {"variants": [{"id": product}]}),
+    ]:
+        refused = write(small, mutation, fields, productId=product, **wrong)
+        assert refused["userErrors"] and refused["productVariants"] is None
+    for owner, id in [(product, product), ("gid://shopify/Product/1", variant["id"])]:
+        refused = write(
+            small, "productVariantsBulkDelete", "product { id }", productId=owner, variantsIds=[id]
+        )
+        assert refused["userErrors"]
+    write(
+        small, "productVariantsBulkDelete", "product { id }", productId=product, variantsIds=[variant["id"]]
+    )
+    assert list(truth(small, "product_variant")) != [variant["id"]]
+    assert len(truth(small, "product_variant")) == 1
+
+
 def test_customers_are_written(small: ShopifyClient) -> None:
     made = write(small, "customerCreate", "customer { id email }", input={"email": "a@example.com"})
     customer = made["customer"]["id"]

@@ -22,6 +22,7 @@ from graphql import (
     is_leaf_type,
     is_required_argument,
     parse,
+    print_ast,
     validate,
 )
 from graphql.execution.values import get_variable_values
@@ -114,6 +115,8 @@ def sent() -> Iterator[Sent]:
             yield Sent(f"changed {name}", updated, size(each["updated"]["pagination"]), each["cost"])
         if deleted := each.get("deleted"):
             yield Sent(f"deleted {name}", deleted["body"], size(deleted["pagination"]), reserve)
+        for action, write in each.get("writes", {}).items():
+            yield Sent(f"{action} {name}", write["body"], 0, reserve)
         if parents := each.get("parent", {}).get("list"):
             yield Sent(f"parents of {name}", parents["body"], size(parents["pagination"]), parents["cost"])
 
@@ -123,7 +126,8 @@ def size(pagination: dict[str, Any]) -> int:
 
 
 SENT = list(sent())
-every = pytest.mark.parametrize("each", SENT, ids=lambda each: each.at)
+READING = [each for each in SENT if each.operation.operation.value == "query"]
+WRITING = [each for each in SENT if each.operation.operation.value == "mutation"]
 
 
 @pytest.mark.parametrize("name", sorted(DOCUMENTS))
@@ -142,7 +146,7 @@ def test_every_document_is_used_in_all_of_its_operations() -> None:
     assert used == there
 
 
-@every
+@pytest.mark.parametrize("each", READING, ids=lambda each: each.at)
 def test_what_is_sent_fits_its_operation(each: Sent) -> None:
     found = get_variable_values(schema().graphql, each.operation.variable_definitions, each.variables())
     assert isinstance(found, dict), [error.message for error in found]
@@ -151,7 +155,7 @@ def test_what_is_sent_fits_its_operation(each: Sent) -> None:
     }
 
 
-@every
+@pytest.mark.parametrize("each", READING, ids=lambda each: each.at)
 def test_it_costs_what_is_set_aside_for_it_and_no_more_than_a_query_may(each: Sent) -> None:
     variables = get_variable_values(schema().graphql, each.operation.variable_definitions, each.variables())
     cost = Estimate(schema().graphql, each.fragments, variables).of(each.operation)
@@ -159,7 +163,7 @@ def test_it_costs_what_is_set_aside_for_it_and_no_more_than_a_query_may(each: Se
     assert cost >= 0.9 * each.cost or each.cost <= 60, "more is set aside than it can cost"
 
 
-@every
+@pytest.mark.parametrize("each", READING, ids=lambda each: each.at)
 def test_it_searches_by_what_the_list_can_be_searched_by(each: Sent) -> None:
     """A term that is not known is passed over in silence: everything would come."""
     terms = set(re.findall(r"(\w+):", each.searches))
@@ -170,6 +174,51 @@ def test_it_searches_by_what_the_list_can_be_searched_by(each: Sent) -> None:
         above = get_named_type(schema().query.fields[root.name.value].type)
         known = set(schema().search_fields_of(above.fields[inner.name.value]))
     assert terms <= known
+
+
+@pytest.mark.parametrize("each", WRITING, ids=lambda each: each.at)
+def test_a_change_gives_all_that_its_operation_takes(each: Sent) -> None:
+    taken = {given.variable.name.value for given in each.operation.variable_definitions}
+    assert set(each.body["variables"]) == taken
+    estimate = Estimate(schema().graphql, each.fragments, {}).of(each.operation)
+    assert estimate <= each.cost
+
+
+@pytest.mark.parametrize("each", WRITING, ids=lambda each: each.at)
+def test_a_change_says_what_came_of_it(each: Sent) -> None:
+    """The object as lists show it, or that it is gone; and what was refused, at the declared places."""
+    action, name = each.at.split()
+    write = COLLECTIONS[name]["writes"][action]
+    [field] = each.operation.selection_set.selections
+    assert isinstance(field, FieldNode)
+    payload = get_named_type(schema().graphql.mutation_type.fields[field.name.value].type)
+    assert write["refused"] == f"/data/{field.name.value}/userErrors"
+    asked = {
+        inner.name.value: inner for inner in field.selection_set.selections if isinstance(inner, FieldNode)
+    }
+    assert "message" in print_ast(asked["userErrors"])
+    has_code = "code" in get_named_type(payload.fields["userErrors"].type).fields
+    assert ("code" in print_ast(asked["userErrors"])) is has_code
+    if write.get("gone"):
+        assert action == "delete"
+        told = any(re.fullmatch(r"deleted\w*Id", name) for name in asked)
+        assert told or field.name.value == "productVariantsBulkDelete"
+        return
+    [_, data, mutation, record, *_] = write["record"].split("/")
+    assert (data, mutation) == ("data", field.name.value)
+    [fragment] = each.fragments.values()
+    assert get_named_type(payload.fields[record].type).name == fragment.type_condition.name.value
+    assert f"...{fragment.name.value}" in print_ast(asked[record])
+
+
+@pytest.mark.parametrize("each", WRITING, ids=lambda each: each.at)
+def test_a_key_goes_where_shopify_takes_one(each: Sent) -> None:
+    [field] = each.operation.selection_set.selections
+    description = schema().graphql.mutation_type.fields[field.name.value].description or ""
+    takes_a_key = "idempoten" in description.lower() and field.name.value != "productSet"
+    action, name = each.at.split()
+    has_a_key = any(directive.name.value == "idempotent" for directive in field.directives)
+    assert has_a_key is takes_a_key is ("key_lifetime" in COLLECTIONS[name]["writes"][action])
 
 
 @pytest.mark.parametrize("name", COLLECTIONS)

@@ -1,7 +1,9 @@
 //! What an API answered, and what that means where it is not what was asked for.
 
 use crate::{
-    declaration::{Cost, Declaration, ErrorRule, Errors, Limits, QuotaHeaders, ResetFormat, UsageHeader},
+    declaration::{
+        Cost, Declaration, ErrorRule, Errors, Limits, QuotaHeaders, RefusalWords, ResetFormat, UsageHeader,
+    },
     pointer::{self, Pointer},
 };
 use bytes::Bytes;
@@ -223,22 +225,51 @@ pub(crate) fn readable(bytes: &[u8]) -> Cow<'_, str> {
 impl Errors {
     /// The rule for the answer. `None`, where it is a good one or no rule knows it.
     fn rule(&self, answer: &Answer, text: &str) -> Option<&ErrorRule> {
-        let status = answer.status.as_u16();
-        let mut rules = self
-            .rules
-            .iter()
-            .filter(|rule| rule.status.iter().any(|pattern| pattern.matches(status)))
-            .filter(|rule| {
-                rule.header.as_ref().is_none_or(|header| {
-                    let found = answer.header(&header.name);
-                    found.is_some() && header.value.as_deref().is_none_or(|value| found == Some(value))
-                })
-            })
-            .peekable();
+        let mut rules = self.about(answer).peekable();
         // Most answers are good, and not read for a code.
         rules.peek()?;
         let code = word(text, self.code.as_ref());
         rules.find(|rule| rule.code.is_none() || rule.code == code)
+    }
+
+    /// The rules for answers of its status and headers.
+    fn about<'a>(&'a self, answer: &Answer) -> impl Iterator<Item = &'a ErrorRule> {
+        let status = answer.status.as_u16();
+        let of_status =
+            self.rules.iter().filter(move |rule| rule.status.iter().any(|pattern| pattern.matches(status)));
+        of_status.filter(move |rule| {
+            rule.header.as_ref().is_none_or(|header| {
+                let found = answer.header(&header.name);
+                found.is_some() && header.value.as_deref().is_none_or(|value| found == Some(value))
+            })
+        })
+    }
+
+    /// What it means that an answer, good otherwise, refuses a change: `refusal` is what it says of that.
+    pub(crate) fn refused(&self, answer: &Answer, refusal: &str, at: &RefusalWords) -> Failure {
+        let [code, message] = [&at.code, &at.message].map(|pointer| word(refusal, pointer.as_ref()));
+        let is_missing = at.missing.iter().any(|said| {
+            code.as_ref() == Some(said) || message.as_ref().is_some_and(|words| words.contains(said.as_str()))
+        });
+        let rule = self.of_code(answer, code.as_deref());
+        let class = match rule {
+            _ if is_missing => FailureClass::Missing,
+            Some(rule) => rule.class,
+            None => FailureClass::BadRequest,
+        };
+        let words = words(code, message).unwrap_or_else(|| format!(": {}", shorten(refusal)));
+        Failure::new(class, format!("the API answered {}{words}", answer.status))
+    }
+
+    /// Whether such an answer says that nothing was done, and that another try may go better.
+    pub(crate) fn is_refusal_undone(&self, answer: &Answer, refusal: &str, at: &RefusalWords) -> bool {
+        let code = word(refusal, at.code.as_ref());
+        self.of_code(answer, code.as_deref()).is_some_and(|rule| rule.undone)
+    }
+
+    /// The rule for answers of its status and headers with this code.
+    fn of_code(&self, answer: &Answer, code: Option<&str>) -> Option<&ErrorRule> {
+        self.about(answer).find(|rule| rule.code.is_some() && rule.code.as_deref() == code)
     }
 
     /// What an answer has that only failures have.
@@ -262,11 +293,8 @@ impl Errors {
             class = FailureClass::Transient;
         }
         let failed = || self.failed_with(text).map(|raw| shorten(raw.get()));
-        let words = match (code, message) {
-            (Some(code), Some(message)) => format!(": {}: {}", shorten(&code), shorten(&message)),
-            (Some(word), None) | (None, Some(word)) => format!(": {}", shorten(&word)),
-            (None, None) => failed().map(|failed| format!(": {failed}")).unwrap_or_default(),
-        };
+        let words =
+            words(code, message).or_else(|| failed().map(|failed| format!(": {failed}"))).unwrap_or_default();
         let retry_after = header(&self.retry_after).and_then(|value| retry_after(value, answer.received_at));
         let message = format!("the API answered {}{words}", answer.status);
         Failure { class, message, retry_after, may_be_hidden }
@@ -274,13 +302,22 @@ impl Errors {
 }
 
 /// Whether a JSON value says nothing: null, false, or empty.
-fn is_nothing(json: &str) -> bool {
+pub(crate) fn is_nothing(json: &str) -> bool {
     let is_empty = |open: char, close: char| {
         json.strip_prefix(open)
             .and_then(|json| json.strip_suffix(close))
             .is_some_and(|json| json.trim().is_empty())
     };
     matches!(json, "null" | "false" | "\"\"") || is_empty('[', ']') || is_empty('{', '}')
+}
+
+/// An API's words, behind a colon.
+fn words(code: Option<String>, message: Option<String>) -> Option<String> {
+    match (code, message) {
+        (Some(code), Some(message)) => Some(format!(": {}: {}", shorten(&code), shorten(&message))),
+        (Some(word), None) | (None, Some(word)) => Some(format!(": {}", shorten(&word))),
+        (None, None) => None,
+    }
 }
 
 /// The text or the number at the pointer.

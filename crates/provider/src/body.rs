@@ -10,8 +10,9 @@ use std::{collections::BTreeMap, sync::Arc};
 /// of an object, or the whole element of an array that it stands in. An element with the name of several values stands
 /// there once for each. Braces around anything that is no name stay as they are.
 ///
-/// Two objects stand for something else: `{"$document": "name"}` for the text of that document, in which nothing is filled
-/// in, as a query of GraphQL is full of braces; `{"$words": […]}` for its elements in one text, with spaces in between.
+/// Some objects stand for something else: `{"$document": "name"}` for the text of that document, in which nothing is filled
+/// in, as a query of GraphQL is full of braces; `{"$words": […]}` for its elements in one text, with spaces in between;
+/// `{"$merge": […]}` for one object with the members of all of its elements.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(from = "Value")]
 pub struct Body {
@@ -34,6 +35,7 @@ pub(crate) type Names<'a> = BTreeMap<&'a str, Option<Value>>;
 
 const DOCUMENT: &str = "$document";
 const WORDS: &str = "$words";
+const MERGE: &str = "$merge";
 
 impl Body {
     pub(crate) fn is_object(&self) -> bool {
@@ -155,6 +157,14 @@ impl Filling<'_> {
                 Some((WORDS, Value::Array(words))) => {
                     let words: Vec<String> = self.elements(words).iter().map(as_text).collect();
                     (!words.is_empty()).then(|| words.join(" ").into())
+                }
+                Some((MERGE, Value::Array(objects))) => {
+                    let objects = self.elements(objects).into_iter();
+                    let members = objects.filter_map(|object| match object {
+                        Value::Object(members) => Some(members),
+                        _ => None,
+                    });
+                    Some(Value::Object(members.flatten().collect()))
                 }
                 _ => self.object(members, is_within_element).map(Value::from),
             },
@@ -309,6 +319,19 @@ mod tests {
         let filled = fill(body, &[("since", "2026-01-01".into()), ("limit", 250.into())]);
         let variables = json!({"query": "updated_at:>='2026-01-01'", "first": 250});
         assert_eq!(filled, json!({"query": query, "variables": variables}));
+    }
+
+    #[test]
+    fn objects_are_merged() {
+        let body = json!({"input": {"$merge": ["{ids}", {"id": "{after}"}, {"limit": "{limit}"}]}});
+        let names: Names = [
+            ("ids", Some(json!({"title": "x", "id": "theirs"}))),
+            ("after", Some("ours".into())),
+            ("limit", None),
+        ]
+        .into();
+        let filled: Value = serde_json::from_str(&Body::from(body).fill(&names)).unwrap();
+        assert_eq!(filled, json!({"input": {"title": "x", "id": "ours"}}));
     }
 
     #[test]

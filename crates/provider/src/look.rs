@@ -19,8 +19,13 @@ use url::Url;
 impl Change {
     /// Whether the API can be asked what has become of it.
     pub fn can_be_seen(&self) -> bool {
-        self.sight().is_some()
-            || (self.is_read_back() && self.collection.batch.is_some() && self.is_of_known())
+        self.sight().is_some() || self.is_seen_by_reading()
+    }
+
+    /// Whether the object is read to see that, as it is where a list no longer shows it.
+    pub fn is_seen_by_reading(&self) -> bool {
+        let has_body = self.collection.retrieve.as_ref().is_some_and(|retrieve| retrieve.as_path().is_none());
+        self.is_of_known() && (self.is_read_back() || (has_body && self.sight().is_none()))
     }
 
     /// Whether the object can be found by something in what is given that no two have.
@@ -83,7 +88,23 @@ impl Change {
         let mut compared = given.iter().filter(|(name, value)| {
             !(named.contains(name) || self.action == Action::Create && value.is_array())
         });
-        compared.all(|(name, value)| shows(shown.get(name), value))
+        // A body of its own takes members that the object shows by other names, or doesn't: they are not empty for that.
+        let is_own = write.is_some_and(|write| write.body.is_some());
+        compared.all(|(name, value)| {
+            let shown = shown.get(name);
+            (!is_own || has_all(shown, value)) && shows(shown, value)
+        })
+    }
+}
+
+/// Whether there is something for each member of what is given, be it null.
+fn has_all(shown: Option<&Value>, given: &Value) -> bool {
+    match (shown, given) {
+        (None, _) => false,
+        (Some(shown), Value::Object(given)) => {
+            given.iter().all(|(name, value)| has_all(shown.get(name), value))
+        }
+        (Some(_), _) => true,
     }
 }
 

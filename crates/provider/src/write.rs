@@ -1,8 +1,12 @@
 //! Changes of single objects: the request for one, and what its answer says.
 
 use crate::{
-    answer::{Answer, Original, readable, shorten, word},
-    declaration::{CollectionRef, Declaration, Encoding, Idempotency, Write, WriteMethod},
+    answer::{Answer, Original, is_nothing, readable, shorten, word},
+    body::{self, Names},
+    declaration::{
+        CollectionRef, Declaration, Encoding, Idempotency, OF_DATA, OF_PARENT, RefusalWords, Write,
+        WriteMethod, is_own, is_parents,
+    },
     form::{NoForm, fields},
     pointer::{self, Pointer},
     record::{Reader, Record, Rejected, identifier, unscoped},
@@ -15,16 +19,15 @@ use sequin_domain::{
     mutation::{Action, Repetition},
     secret::Mask,
 };
-use serde_json::value::RawValue;
+use serde_json::{Value, value::RawValue};
 use std::{borrow::Cow, collections::BTreeMap, time::Duration};
 use url::{Url, form_urlencoded::Serializer};
 
 /// How much is kept of an API's words about a change that it refuses, in bytes.
 const LONGEST_BODY: usize = 16 * 1024;
 
-/// What the names of a path begin with that stand for something of the parent, and for something that is given.
-const OF_PARENT: &str = "parent.";
-const OF_DATA: &str = "data.";
+/// The name that stands for the id of the object that another stands beneath.
+const PARENT_ID: &str = "parent.id";
 
 /// A change that an API is asked for.
 #[derive(Debug, Clone)]
@@ -132,7 +135,7 @@ impl Refusal {
         }
         let is_json = serde_json::from_str::<&RawValue>(body).is_ok();
         let readable = |text: &str| text.chars().filter(|c| !c.is_control()).collect::<String>();
-        Some(if is_json { body.to_owned() } else { serde_json::Value::from(readable(body)).to_string() })
+        Some(if is_json { body.to_owned() } else { Value::from(readable(body)).to_string() })
     }
 
     /// The same with none of the secrets that the API was sent.
@@ -145,12 +148,12 @@ impl Change {
     /// Refuses what could never be sent.
     pub fn check(&self) -> Result<(), Unwritable> {
         let write = self.write()?;
-        match (&self.upstream_id, write.path.names().any(is_own)) {
+        match (&self.upstream_id, write.names_object()) {
             (None, true) => return Err(Unwritable::NoId),
             (Some(_), false) => return Err(Unwritable::HasId),
             _ => {}
         }
-        let has_place = self.action == Action::Create && write.path.names().any(is_parents);
+        let has_place = self.is_placed() && write.names_parent();
         if self.parent_id.is_some() && !has_place {
             return Err(Unwritable::HasParent);
         }
@@ -172,9 +175,15 @@ impl Change {
         self.collection.declaration.writes.as_ref()?.idempotency.as_ref()
     }
 
+    /// For how long the API knows the request when it comes again.
+    fn key_lifetime(&self) -> Option<Duration> {
+        let in_body = self.write().ok().and_then(|write| write.key_lifetime).map(Duration::from_secs);
+        in_body.or_else(|| self.idempotency().map(Idempotency::lifetime))
+    }
+
     /// Whether the API knows the request when it comes again.
     pub fn is_keyed(&self) -> bool {
-        self.idempotency().is_some()
+        self.key_lifetime().is_some()
     }
 
     /// Whether answers do no more than name the object.
@@ -190,7 +199,7 @@ impl Change {
 
     /// What may be done `age` after it was asked for first, when nobody knows what came of that.
     pub fn repetition(&self, age: Duration) -> Repetition {
-        if self.idempotency().is_some_and(|idempotency| age < idempotency.lifetime()) {
+        if self.key_lifetime().is_some_and(|lifetime| age < lifetime) {
             Repetition::Harmless
         } else if self.can_be_seen() {
             Repetition::Visible
@@ -203,12 +212,19 @@ impl Change {
 
     /// What has to be known of the stream before it can be asked for.
     pub fn needs(&self) -> Needs {
-        let names = || self.paths().flat_map(Template::names);
-        let is_placed = self.action == Action::Create || self.collection.scoped;
+        let in_body =
+            self.write().is_ok_and(|write| write.body.as_ref().is_some_and(|body| body.has(PARENT_ID)));
+        let names = || self.paths().flat_map(Template::names).chain(in_body.then_some(PARENT_ID));
+        let is_placed = self.is_placed() || self.collection.scoped;
         Needs {
             object: names().any(|name| (is_own(name) && name != "id") || (is_parents(name) && !is_placed)),
-            parent: names().any(|name| is_parents(name) && name != "parent.id"),
+            parent: names().any(|name| is_parents(name) && name != PARENT_ID),
         }
+    }
+
+    /// Whether it can say beneath which object its own is to be.
+    fn is_placed(&self) -> bool {
+        matches!(self.action, Action::Create | Action::Upsert)
     }
 
     /// The object that it stands beneath, as far as that is known.
@@ -216,6 +232,11 @@ impl Change {
         let scope = || self.upstream_id.as_deref().filter(|_| self.collection.scoped).and_then(unscoped);
         let given = self.parent_id.as_deref().or(self.stored.parent_id.as_deref()).map(Cow::Borrowed);
         given.or_else(|| scope().map(|(parent_id, _)| Cow::Owned(parent_id)))
+    }
+
+    fn parent_id(&self) -> Result<Cow<'_, str>, Unwritable> {
+        let nowhere = if self.is_placed() { Unwritable::NoParent } else { Unwritable::NotStored };
+        self.parent().ok_or(nowhere)
     }
 
     /// The id that the API knows it by.
@@ -242,9 +263,7 @@ impl Change {
         let Stored { object, parent, .. } = &self.stored;
         let lacks = || Unwritable::Lacks(name.to_owned());
         if let Some(at) = name.strip_prefix(OF_PARENT) {
-            let is_new = self.action == Action::Create;
-            let nowhere = if is_new { Unwritable::NoParent } else { Unwritable::NotStored };
-            let id = self.parent().ok_or(nowhere)?.into_owned();
+            let id = self.parent_id()?.into_owned();
             return match parent {
                 _ if at == "id" => Ok(id),
                 Some(parent) => within(parent, at).ok_or_else(lacks),
@@ -290,6 +309,9 @@ impl Change {
     }
 
     fn body(&self, write: &Write) -> Result<Body, Unwritable> {
+        if let Some(body) = &write.body {
+            return self.filled(body).map(Body::Json);
+        }
         let Some(data) = &self.data else { return Ok(Body::None) };
         let writing = self.collection.declaration.writes.as_ref().ok_or(Unwritable::NoSuchAction)?;
         let given = without(data, &members(&write.path));
@@ -299,12 +321,45 @@ impl Change {
         }
     }
 
+    /// A body of the change's own.
+    fn filled(&self, body: &body::Body) -> Result<String, Unwritable> {
+        let data = self.data.as_deref().map(serde_json::from_str::<Value>).transpose();
+        let data = data.map_err(|problem| Unwritable::BadData(problem.to_string()))?;
+        let parent_id = if body.has(PARENT_ID) { Some(self.parent_id()?) } else { None };
+        let mut names: Names = [
+            ("id", self.own_id().map(Value::from)),
+            (PARENT_ID, parent_id.as_deref().map(Value::from)),
+            ("key", Some(self.key.as_str().into())),
+            ("data", data.clone()),
+        ]
+        .into();
+        for name in body.names() {
+            if let Some(member) = name.strip_prefix(OF_DATA) {
+                names.insert(name, data.as_ref().and_then(|data| data.get(member)).cloned());
+            }
+        }
+        Ok(body.fill(&names))
+    }
+
+    /// What a good answer says of a change that it refuses.
+    fn refused<'a>(&self, text: &'a str) -> Option<(&'a str, &RefusalWords)> {
+        let at = self.write().ok()?.refused.as_ref()?;
+        let words = &self.collection.declaration.writes.as_ref()?.refusal;
+        let [found] = pointer::follow(text, [Some(at)]).ok()?;
+        found.map(RawValue::get).filter(|said| !is_nothing(said)).map(|said| (said, words))
+    }
+
     /// What the answer says of the object; that a thing to be deleted is missing means that it is deleted.
     ///
     /// A failure of the class `BadData` can come from a change that was made.
     pub fn interpret(&self, answer: &Answer) -> Result<Made, Failure> {
         let gone = || self.upstream_id.as_deref().map(Record::gone).map(|record| Made::Shown(Ok(record)));
-        let text = match answer.text(&self.collection.declaration) {
+        let declaration = &self.collection.declaration;
+        let found = answer.text(declaration).and_then(|text| match self.refused(&text) {
+            Some((said, words)) => Err(declaration.errors.refused(answer, said, words)),
+            None => Ok(text),
+        });
+        let text = match found {
             Ok(text) => text,
             Err(failure) if failure.class == FailureClass::Missing && self.action == Action::Delete => {
                 return gone().ok_or(failure);
@@ -356,6 +411,21 @@ impl Change {
         }
     }
 
+    /// The API's own words in an answer that is a failure.
+    pub fn refusal(&self, answer: &Answer) -> Refusal {
+        let declaration = &self.collection.declaration;
+        let told = refusal(declaration, answer);
+        let text = readable(&answer.body);
+        match self.refused(&text).filter(|_| answer.judged(&declaration.errors).is_ok()) {
+            Some((said, words)) => {
+                let code = word(said, words.code.as_ref()).map(|code| shorten(&code));
+                let is_undone = declaration.errors.is_refusal_undone(answer, said, words);
+                Refusal { code, is_undone, ..told }
+            }
+            None => told,
+        }
+    }
+
     /// The paths of all that may be asked for.
     fn paths(&self) -> impl Iterator<Item = &Template> {
         let write = self.collection.writes.of(self.action);
@@ -371,16 +441,6 @@ pub fn refusal(declaration: &Declaration, answer: &Answer) -> Refusal {
     let text = readable(&answer.body);
     let is_undone = declaration.errors.is_undone(answer, &text);
     Refusal { is_undone, ..Refusal::of(declaration, answer.status.as_u16(), &text) }
-}
-
-/// Whether a name in a path stands for something of the parent.
-fn is_parents(name: &str) -> bool {
-    name.starts_with(OF_PARENT)
-}
-
-/// Whether a name in a path stands for something of the object, its id for one.
-fn is_own(name: &str) -> bool {
-    !is_parents(name) && !name.starts_with(OF_DATA)
 }
 
 /// The members of what is given that stand in a path, and not in the body.
@@ -417,9 +477,7 @@ enum Body {
 /// The data within the objects that the pointer leads through.
 fn wrapped(data: &str, pointer: Option<&Pointer>) -> String {
     let keys = pointer.map_or(&[][..], Pointer::keys);
-    keys.iter()
-        .rev()
-        .fold(data.to_owned(), |inner, key| format!("{{{}:{inner}}}", serde_json::Value::from(key.as_str())))
+    keys.iter().rev().fold(data.to_owned(), |inner, key| format!("{{{}:{inner}}}", Value::from(key.as_str())))
 }
 
 #[cfg(test)]

@@ -623,6 +623,33 @@ fn what_a_declaration_must_not_say_is_named_by_its_place() {
             "/collections/0/writes/create/gone: ",
         ),
         (
+            |d| write(d, "create", json!({"path": "/q", "body": {"x": "{dat}"}})),
+            "/collections/0/writes/create/body: {dat} is none of",
+        ),
+        (
+            |d| write(d, "create", json!({"path": "/q", "body": {"x": "{data}", "k": "{key}"}})),
+            "/collections/0/writes/create/body: ",
+        ),
+        (
+            |d| {
+                let body = json!({"x": "{data}", "k": "{key}"});
+                write(d, "create", json!({"path": "/q", "body": body, "key_lifetime": 0}));
+            },
+            "/collections/0/writes/create/body: ",
+        ),
+        (
+            |d| write(d, "create", json!({"path": "/q", "body": {"x": "{parent.id}"}})),
+            "/collections/0/writes/create/body: it names a parent",
+        ),
+        (
+            |d| write(d, "create", json!({"path": "/q", "body": {"x": "{id}"}})),
+            "/collections/0/writes/create/path: ",
+        ),
+        (
+            |d| write(d, "update", json!({"path": "/q", "body": {"x": "{data}"}})),
+            "/collections/0/writes/update/path: ",
+        ),
+        (
             |d| write(d, "create", json!({"path": "/items", "wrap": "/item"})),
             "/collections/0/writes/create/wrap: ",
         ),
@@ -1073,7 +1100,8 @@ fn the_schema_knows_the_same_fields() {
         item["changes"] = json!({"poll": 5});
         item["fields"] = json!({"full": {"type": "text"}});
         item["writes"] = json!({"update": {"method": "PATCH", "path": "/items/{id}"}});
-        d["writes"] = json!({"encoding": "json", "idempotency": {"header": "Key", "lifetime": 60}});
+        d["writes"] =
+            json!({"encoding": "json", "idempotency": {"header": "Key", "lifetime": 60}, "refusal": {}});
         let mut child = d["collections"][0].clone();
         child["name"] = json!("child");
         child["parent"] = json!({"collection": "item"});
@@ -1113,6 +1141,7 @@ fn the_schema_knows_the_same_fields() {
         ("/feeds/events", "/$defs/feed"),
         ("/writes", "/properties/writes"),
         ("/writes/idempotency", "/properties/writes/properties/idempotency"),
+        ("/writes/refusal", "/properties/writes/properties/refusal"),
         ("/collections/0", "/$defs/collection"),
         ("/collections/0/record", "/$defs/record"),
         ("/collections/0/retrieve", "/$defs/retrieve"),

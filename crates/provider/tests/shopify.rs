@@ -2,7 +2,12 @@
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode};
-use sequin_domain::{failure::FailureClass, ranges::Span, timestamp::Timestamp};
+use sequin_domain::{
+    failure::FailureClass,
+    mutation::{Action, Repetition},
+    ranges::Span,
+    timestamp::Timestamp,
+};
 use sequin_provider::{
     answer::{Answer, Points},
     catalogue,
@@ -11,10 +16,12 @@ use sequin_provider::{
     object,
     position::Position,
     probe,
+    record::Record,
     request::Request,
+    write::{Change, Made, Needs, Stored, Unwritable},
 };
 use serde_json::{Value, json};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 use url::Url;
 
 const SINCE: i64 = 1_700_000_000;
@@ -50,7 +57,7 @@ fn asked(request: &Request) -> (Value, Value) {
     assert_eq!(request.method, Method::POST);
     assert_eq!(request.url.as_str(), "https://acme.myshopify.com/admin/api/2026-10/graphql.json");
     let body: Value = serde_json::from_slice(request.body.as_ref().unwrap()).unwrap();
-    assert!(body["query"].as_str().unwrap().contains("query "));
+    assert!(body["query"].as_str().unwrap().contains(" {"));
     (body["operationName"].clone(), body["variables"].clone())
 }
 
@@ -312,4 +319,149 @@ fn the_check_asks_for_the_shop() {
         assert_eq!(identity.account.as_deref(), Some("acme.myshopify.com"));
     }
     assert!(shopify.needs_base_url);
+}
+
+fn change(name: &str, action: Action, id: Option<&str>, data: Option<&Value>) -> Change {
+    let (upstream_id, data) = (id.map(str::to_owned), data.map(Value::to_string));
+    let (collection, key) = (collection(name), "key-1".to_owned());
+    Change { collection, action, upstream_id, parent_id: None, data, key, stored: Stored::default() }
+}
+
+/// What a good answer shows.
+fn shown(change: &Change, body: &Value) -> Record {
+    match change.interpret(&answer(200, body)).unwrap() {
+        Made::Shown(Ok(record)) => record,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// The operation and the variables that ask for a change.
+fn written(change: &Change) -> (Value, Value) {
+    asked(&change.request(&base()).unwrap())
+}
+
+#[test]
+fn a_change_is_a_mutation_with_what_is_given() {
+    let (id, data) = ("gid://shopify/Product/1", json!({"title": "x", "tags": ["a", "b"]}));
+    let create = change("product", Action::Create, None, Some(&data));
+    assert_eq!(written(&create), ("create".into(), json!({"product": data})));
+    let update = change("product", Action::Update, Some(id), Some(&data));
+    let expected = json!({"product": {"id": id, "title": "x", "tags": ["a", "b"]}});
+    assert_eq!(written(&update), ("update".into(), expected));
+    let delete = change("product", Action::Delete, Some(id), None);
+    assert_eq!(written(&delete), ("delete".into(), json!({"input": {"id": id}})));
+    let given = json!({"companyId": "c", "input": {"name": "Paris"}});
+    let place = change("company_location", Action::Create, None, Some(&given));
+    assert_eq!(written(&place).1, given);
+    let page = change("page", Action::Update, Some("p"), Some(&data));
+    assert_eq!(written(&page).1, json!({"id": "p", "page": data}));
+    let given = json!({"productId": id, "variant": {"price": "7.50"}});
+    let variant = change("product_variant", Action::Create, None, Some(&given));
+    assert_eq!(written(&variant).1, json!({"productId": id, "variants": [{"price": "7.50"}]}));
+    let variant = change("product_variant", Action::Update, Some("v"), Some(&given));
+    assert_eq!(written(&variant).1, json!({"productId": id, "variants": [{"price": "7.50", "id": "v"}]}));
+    let variant = change("product_variant", Action::Delete, Some("v"), Some(&given));
+    assert_eq!(written(&variant).1, json!({"productId": id, "variantsIds": ["v"]}));
+    for (wrong, problem) in [
+        (change("product", Action::Create, Some(id), Some(&data)), Unwritable::HasId),
+        (change("product", Action::Update, None, Some(&data)), Unwritable::NoId),
+        (change("product", Action::Delete, None, None), Unwritable::NoId),
+        (change("product", Action::Create, None, None), Unwritable::NoData),
+        (change("transaction", Action::Create, None, Some(&data)), Unwritable::NoSuchAction),
+    ] {
+        assert_eq!(wrong.check(), Err(problem));
+    }
+}
+
+#[test]
+fn what_is_refused_says_so_beside_no_object() {
+    let create = change("company", Action::Create, None, Some(&json!({"company": {"name": ""}})));
+    let said = json!([{"field": ["input"], "message": "Name can't be blank", "code": "BLANK"}]);
+    let refused = answer(200, &json!({"data": {"companyCreate": {"company": null, "userErrors": said}}}));
+    let failure = create.interpret(&refused).unwrap_err();
+    assert_eq!(failure.class, FailureClass::BadRequest);
+    assert_eq!(failure.message, "the API answered 200 OK: BLANK: Name can't be blank");
+    let refusal = create.refusal(&refused);
+    assert_eq!((refusal.status, refusal.code.as_deref()), (200, Some("BLANK")));
+    assert!(refusal.body.contains("userErrors"));
+    let done = json!({"id": "gid://shopify/Company/1", "name": "x"});
+    let done = json!({"data": {"companyCreate": {"company": done, "userErrors": []}}});
+    assert_eq!(shown(&create, &done).upstream_id, "gid://shopify/Company/1");
+    let nothing = answer(200, &json!({"data": {"companyCreate": {"company": null, "userErrors": []}}}));
+    assert_eq!(create.interpret(&nothing).unwrap_err().class, FailureClass::BadData);
+    let denied = json!({"data": {"companyCreate": null},
+        "errors": [{"message": "no", "extensions": {"code": "ACCESS_DENIED"}}]});
+    assert_eq!(create.interpret(&answer(200, &denied)).unwrap_err().class, FailureClass::Permission);
+    assert_eq!(create.refusal(&answer(200, &denied)).code.as_deref(), Some("ACCESS_DENIED"));
+}
+
+#[test]
+fn what_is_gone_can_be_deleted_again() {
+    let id = "gid://shopify/Page/1";
+    let delete = change("page", Action::Delete, Some(id), None);
+    let done = json!({"data": {"pageDelete": {"deletedPageId": id, "userErrors": []}}});
+    assert!(shown(&delete, &done).deleted);
+    let refused = |message: &str| {
+        let said = json!([{"field": ["id"], "message": message}]);
+        json!({"data": {"pageDelete": {"deletedPageId": null, "userErrors": said}}})
+    };
+    assert!(shown(&delete, &refused("Page does not exist")).deleted);
+    let not_now = answer(200, &refused("not now"));
+    assert_eq!(delete.interpret(&not_now).unwrap_err().class, FailureClass::BadRequest);
+    let update = change("page", Action::Update, Some(id), Some(&json!({})));
+    let said = json!([{"message": "Page does not exist"}]);
+    let refused = answer(200, &json!({"data": {"pageUpdate": {"page": null, "userErrors": said}}}));
+    assert_eq!(update.interpret(&refused).unwrap_err().class, FailureClass::Missing);
+}
+
+#[test]
+fn a_refund_has_a_key_and_knows_its_order() {
+    let order = "gid://shopify/Order/1";
+    let nowhere = change("refund", Action::Create, None, Some(&json!({"note": "x"})));
+    assert_eq!(nowhere.check(), Err(Unwritable::NoParent));
+    let refund = Change { parent_id: Some(order.to_owned()), ..nowhere };
+    assert_eq!(refund.needs(), Needs { object: false, parent: false });
+    assert_eq!(written(&refund).1, json!({"input": {"orderId": order, "note": "x"}, "key": "key-1"}));
+    assert!(refund.is_keyed());
+    let hour = Duration::from_secs(3600);
+    assert_eq!(refund.repetition(hour), Repetition::Harmless);
+    assert_eq!(refund.repetition(hour * 24), Repetition::Harmful);
+    let page = change("page", Action::Create, None, Some(&json!({"title": "x"})));
+    assert_eq!(page.repetition(hour), Repetition::Harmful);
+    let done = json!({"data": {"refundCreate": {"refund": {"id": "r1"}, "userErrors": []}}});
+    assert_eq!(shown(&refund, &done).parent_id.as_deref(), Some(order));
+    let product = "gid://shopify/Product/1";
+    let set = change("product_metafield", Action::Upsert, None, Some(&json!({"key": "colour"})));
+    assert_eq!(set.check(), Err(Unwritable::NoParent));
+    let set = Change { parent_id: Some(product.to_owned()), ..set };
+    let expected = json!({"metafields": [{"key": "colour", "ownerId": product}]});
+    assert_eq!(written(&set), ("upsert".into(), expected));
+    let done = json!({"data": {"metafieldsSet": {"metafields": [{"id": "m1"}], "userErrors": []}}});
+    let record = shown(&set, &done);
+    assert_eq!((record.upstream_id.as_str(), record.parent_id.as_deref()), ("m1", Some(product)));
+    let elsewhere = change("product", Action::Create, None, Some(&json!({"title": "x"})));
+    let elsewhere = Change { parent_id: Some(product.to_owned()), ..elsewhere };
+    assert_eq!(elsewhere.check(), Err(Unwritable::HasParent));
+}
+
+#[test]
+fn what_has_become_of_a_change_is_read_by_its_id() {
+    let draft = |data: &Value| change("draft_order", Action::Update, Some("d1"), Some(data));
+    let update = draft(&json!({"note": "", "email": null, "shippingAddress": {"city": "Oslo"}}));
+    assert_eq!(update.repetition(Duration::ZERO), Repetition::Visible);
+    assert!(update.is_seen_by_reading());
+    let is_shown = |change: &Change, object: Value| change.is_shown_by(&object.to_string());
+    assert!(!is_shown(&update, json!({"email": null, "shippingAddress": {"city": "Oslo"}})), "note2");
+    let update = draft(&json!({"email": null, "shippingAddress": {"city": "Oslo"}}));
+    assert!(is_shown(&update, json!({"email": null, "shippingAddress": {"city": "Oslo", "zip": "1"}})));
+    let update = draft(&json!({"shippingAddress": {"countryCode": ""}}));
+    assert!(!is_shown(&update, json!({"shippingAddress": {"countryCodeV2": "NO"}})));
+    let delete = change("draft_order", Action::Delete, Some("d1"), None);
+    assert!(delete.is_seen_by_reading());
+    let create = change("draft_order", Action::Create, None, Some(&json!({})));
+    assert!(!create.can_be_seen());
+    // Where an API is asked by a path, that is enough.
+    let customer = CollectionRef::new(catalogue::find("stripe").unwrap(), "customer").unwrap();
+    let update = Change { collection: customer, ..draft(&json!({"name": ""})) };
+    assert!(!update.is_seen_by_reading() && update.is_shown_by("{}"));
 }

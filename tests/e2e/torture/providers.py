@@ -12,6 +12,7 @@ from typing import Any
 import psycopg
 from harness import Database, Fake, Upstream, eventually
 from harness.fake import declaration
+from harness.shopify import Shop, ShopSync, with_shopify
 from harness.sync import Sync, demand, start_sync
 from test_sync_hubspot import RECORDS, Portal
 from test_sync_ledger import COLLECTIONS as OF_LEDGER
@@ -127,6 +128,24 @@ PROVIDERS = {
         # An account that tells of fewer properties than there are is believed until the next day.
         lies_at=r"^/crm/v3/objects",
         sync=Portal,
+    ),
+    "salesforce": Tortured(
+        fake=lambda: ("--scale", "0.2"),
+        collections=[each["name"] for each in declaration("salesforce")["collections"]],
+        changed=["account", "contact", "lead", "opportunity", "case", "task"],
+        weights={"create": 3, "update": 6, "delete": 2, "restore": 1},
+        events=(True, True, True, False, {"backdate": 20}),
+        # An org that tells of fewer objects or fields than there are is believed until the next day.
+        lies_at="/query",
+    ),
+    "shopify": Tortured(
+        fake=lambda: ("--scale", "0.2", *with_shopify()),
+        collections=[each["name"] for each in declaration("shopify")["collections"]],
+        changed=["order", "customer", "product", "product_variant", "draft_order"],
+        weights={"create": 3, "update": 6, "delete": 1},
+        events=(True, True, False),
+        upstream=lambda fake, _: Shop(fake),
+        sync=ShopSync,
     ),
 }  # fmt: skip
 

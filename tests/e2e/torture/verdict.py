@@ -48,13 +48,16 @@ def evidence(world: World, sync: Sync) -> Iterable[str]:
     """Of the first collection that differs, the first object that does, and all that is known of it."""
     for collection in sync.collections:
         truth, rows, live = sync.upstream.objects(collection), sync.records(collection), sync.live(collection)
-        keys = [key for key in {**truth, **live} if truth.get(key) != live.get(key)]
+        apart = truth.keys() ^ live.keys()
+        keys = apart | {key for key in truth.keys() & live.keys() if not sync.alike(truth[key], live[key])}
         if not keys:
             continue
         key = min(keys)
         row, now = rows.get(key), truth.get(key)
-        then = live.get(key, {})
-        members = sorted(name for name in {**then, **(now or {})} if then.get(name) != (now or {}).get(name))
+        then, said = live.get(key, {}), now or {}
+        members = sorted(
+            name for name in then | said if not sync.alike(_member(said, name), _member(then, name))
+        )
         yield f"the first that differs, {collection} {key}, in {members}:"
         yield f"  upstream {json.dumps(now, ensure_ascii=False)}"
         if row is None:
@@ -71,6 +74,10 @@ def evidence(world: World, sync: Sync) -> Iterable[str]:
             yield from _events(world, sync.upstream, key, parent)
         yield from _requests(world, sync.upstream, key, parent)
         return
+
+
+def _member(whole: dict[str, Any], name: str) -> dict[str, Any]:
+    return {name: whole[name]} if name in whole else {}
 
 
 def _parent(collection: str, upstream: dict[str, Any]) -> str | None:

@@ -27,7 +27,7 @@ ACTIONS = {
     "truncate_page",
     "odd",
 }
-MATCHES = {"provider", "path", "method", "header", "nth", "every", "after", "probability", "times"}
+MATCHES = {"provider", "path", "method", "header", "body", "nth", "every", "after", "probability", "times"}
 GARBAGE = {
     "html": ("text/html", b"<!DOCTYPE html><html><body><h1>502 Bad Gateway</h1></body></html>"),
     "invalid_json": ("application/json", b'{"object": "list", "data": [{"id": "cus_'),
@@ -65,6 +65,8 @@ class Rule:
         if "method" in match and match["method"].upper() != request.method:
             return False
         if self.pattern and not self.pattern.search(f"{request.path}?{request.query}"):
+            return False
+        if "body" in match and not re.search(match["body"], request.body.decode("utf-8", "replace")):
             return False
         for name, wanted in match.get("header", {}).items():
             if not re.search(wanted, request.headers.get(name.lower(), "")):

@@ -141,7 +141,7 @@ class Estimate:
 
 @dataclass
 class Bucket:
-    """So many points at most, of which some come back each second. `maximum` None: there is no end of them.
+    """So many points at most, of which some come back each second. `maximum` None: nobody is refused.
 
     `beyond` counts the queries that there were no points for.
     """
@@ -187,9 +187,11 @@ class Bucket:
 
     @property
     def _most(self) -> float:
-        return 2000.0 if self.maximum is None else self.maximum
+        return ENDLESS[0] if self.maximum is None else self.maximum
 
 
+ENDLESS = (100_000_000.0, 10_000_000.0)
+"""What is shown where there are no limits: a client that saw less would wait."""
 PLANS = {
     "standard": (2000, 100),
     "advanced": (4000, 200),

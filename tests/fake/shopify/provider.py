@@ -10,7 +10,7 @@ from typing import Any
 from ..core.clock import Clock
 from ..core.data import Refused
 from ..core.http import Request, Response
-from .cost import PLANS, Bucket
+from .cost import ENDLESS, PLANS, Bucket
 from .engine import Engine, Question
 from .errors import HttpError
 from .schema import Schemas
@@ -148,7 +148,7 @@ class Shopify:
 def _bucket(value: Any) -> Bucket:
     """null: no limits; the name of a plan; or its members."""
     if value is None:
-        return Bucket(None)
+        return Bucket(None, ENDLESS[1])
     if isinstance(value, str):
         if value not in PLANS:
             raise Refused(f"a plan is {', '.join(PLANS)}, not {value!r}")

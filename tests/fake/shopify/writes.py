@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from graphql import GraphQLResolveInfo, get_directive_values
+from graphql import GraphQLResolveInfo, get_directive_values, get_named_type
 
 from ..core.store import Item
 from .bulk import Bulk, Result
@@ -24,12 +24,24 @@ DAY = 86_400
 IDEMPOTENT = {"inventoryAdjustQuantities", "refundCreate"}
 """These need a key from version 2026-04 on, and take one before."""
 MOST_METAFIELDS = 25
+WRITTEN = re.compile(
+    "(product|customer|collection|draftOrder|order|companyLocation|company|page|blog|article|urlRedirect|priceList|"
+    "giftCard|market|metaobjectDefinition|metaobject|segment|location|inventoryItem|comment)"
+    "(Create|Add|Update|Edit|Delete)"
+)
 # What an input's member is called in the object, where it is not called the same.
-RENAMED = {"note": {"draft_order": "note2"}}
+RENAMED = {
+    "note": {"draft_order": "note2"}, "publishDate": {"page": "publishedAt", "article": "publishedAt"},
+}  # fmt: skip
+# What an object is beneath, and which member of the arguments or of the input says that.
+BENEATH = {"company_location": "companyId", "article": "blogId"}
+TITLED = ("product", "collection", "page", "blog", "article")
 ADJUSTABLE = ("available", "damaged", "incoming", "quality_control", "reserved", "safety_stock")
 SCOPES = {
     "metafieldsSet": "", "inventoryAdjustQuantities": "write_inventory", "refundCreate": "write_orders",
-    "bulkOperationRunQuery": "", "bulkOperationCancel": "",
+    "bulkOperationRunQuery": "", "bulkOperationCancel": "", "metaobjectUpsert": "",
+    "productVariantsBulkCreate": "write_products", "productVariantsBulkUpdate": "write_products",
+    "productVariantsBulkDelete": "write_products",
 }  # fmt: skip
 
 
@@ -52,7 +64,7 @@ class Writes:
     def answer(self, run: Run, info: GraphQLResolveInfo, arguments: dict[str, Any]) -> dict[str, Any]:
         name = info.field_name
         handler = getattr(self, f"_{re.sub(r'([A-Z])', lambda m: '_' + m[1].lower(), name)}", None)
-        written = re.fullmatch(r"(product|customer|collection|draftOrder|order)(Create|Update|Delete)", name)
+        written = WRITTEN.fullmatch(name)
         if handler is None and written is None:
             raise NotHere(f"the fake has no mutation {name}")
         kind = re.sub(r"([A-Z])", lambda m: "_" + m[1].lower(), written[1]) if written else ""
@@ -67,7 +79,7 @@ class Writes:
                 if handler is not None:
                     return handler(run, arguments)
                 assert written is not None
-                return self._written(kind, written[1], written[2], arguments)
+                return self._written(kind, written[1], written[2], arguments, info)
             except Invalid as error:
                 return {"userErrors": [error.error]}
 
@@ -103,18 +115,21 @@ class Writes:
 
     # -- objects ------------------------------------------------------------------------------------------
 
-    def _written(self, kind: str, name: str, verb: str, arguments: dict[str, Any]) -> dict[str, Any]:
-        given = arguments.get(name) or arguments.get("input")
-        if given is None:
+    def _written(
+        self, kind: str, name: str, verb: str, arguments: dict[str, Any], info: GraphQLResolveInfo
+    ) -> dict[str, Any]:
+        inputs = [each for each in arguments.values() if isinstance(each, dict)]
+        given = inputs[0] if inputs else {each: arguments[each] for each in arguments if each != "id"}
+        if kind in ("product", "collection") and not inputs:
             raise Invalid(["input"], "The input is missing")
         if len(given.get("tags") or ()) > 250:
             raise bad_request("The input array size is greater than the maximum allowed of 250.")
-        if verb == "Create":
-            return {name: self._created(kind, given), "userErrors": []}
+        if verb in ("Create", "Add"):
+            return {name: self._created(kind, given, arguments), "userErrors": []}
         identifier = arguments.get("identifier") or {}
-        id = arguments.get("id") or given.get("id") or identifier.get("id")
+        id = arguments.get("id") or arguments.get(f"{name}Id") or given.get("id") or identifier.get("id")
         item = self._existing(kind, id)
-        if verb == "Update":
+        if verb in ("Update", "Edit"):
             self._check(kind, given, item)
             data = self._data(kind, {member: value for member, value in given.items() if member != "id"})
             if data:
@@ -123,20 +138,39 @@ class Writes:
         if kind == "customer" and self._shop.referring("order", "customer", item.id):
             raise Invalid(["id"], "Customer can\u2019t be deleted because they have associated orders")
         self._shop.delete(kind, item.id, self._shop.clock.now())
-        gone = "deletedId" if kind == "draft_order" else f"deleted{name[0].upper()}{name[1:]}Id"
+        payload = get_named_type(info.return_type).fields
+        gone = next(each for each in payload if re.fullmatch(r"deleted\w*Id", each))
         return {gone: item.id, "userErrors": []}
 
-    def _created(self, kind: str, given: dict[str, Any]) -> Any:
+    def _created(self, kind: str, given: dict[str, Any], arguments: dict[str, Any]) -> Any:
+        if kind == "company":
+            if set(given) != {"company"}:
+                raise NotHere("the fake makes companies without contacts and locations")
+            given = given["company"]
         self._check(kind, given, None)
+        parent = self._parent(kind, given, arguments)
         plain = {"draft_order": {"customer": None}, "collection": {"products": []}}.get(kind, {})
         data = {**plain, **self._data(kind, given)}
         now = int(self._shop.clock.now())
-        item = self._shop.create(kind, data, created=now, told=now)
+        item = self._shop.create(kind, data, parent=parent, created=now, told=now)
         if kind == "product":
             self._shop.create(
                 "product_variant", {"title": "Default Title"}, parent=item.id, created=now, told=None
             )
         return self._shop.record(item)
+
+    def _parent(self, kind: str, given: dict[str, Any], arguments: dict[str, Any]) -> str | None:
+        if kind == "metaobject":
+            for each in self._shop.stores["metaobject_definition"]:
+                if each.document()["type"] == given["type"]:
+                    return each.id
+            message = f'No metaobject definition exists for type "{given["type"]}"'
+            raise Invalid(["metaobject", "type"], message, "UNDEFINED_OBJECT_TYPE")
+        if kind not in BENEATH:
+            return None
+        member = BENEATH[kind]
+        above = BY_NAME[kind].parent or ""
+        return self._existing(above, arguments.get(member) or given.get(member), member).id
 
     def _data(self, kind: str, given: dict[str, Any]) -> dict[str, Any]:
         """The input in the object's own words."""
@@ -152,6 +186,31 @@ class Writes:
                 data["totalQuantityOfLineItems"] = sum(each["quantity"] for each in value)
             elif member == "products":
                 data["products"] = [self._existing("product", each, member).id for each in value]
+            elif member in ("author", "address", "parent"):
+                data[member] = value
+            elif member == BENEATH.get(kind):
+                continue
+            elif member in ("initialValue", "cost"):
+                amount = money(value)
+                data |= (
+                    {"initialValue": amount, "balance": amount}
+                    if kind == "gift_card"
+                    else {"unitCost": amount}
+                )
+            elif member == "code" and kind == "gift_card":
+                data["lastCharacters"] = value[-4:]
+            elif member == "fields":
+                values = {each["key"]: each["value"] for each in value}
+                data |= {"values": values, "displayName": values.get("title", ""), "fields": [
+                    {"key": key, "value": said, "jsonValue": said, "type": "single_line_text_field"}
+                    for key, said in values.items()
+                ]}  # fmt: skip
+            elif member == "fieldDefinitions":
+                data[member] = [
+                    {"key": each["key"], "name": each.get("name") or each["key"],
+                     "required": bool(each.get("required")), "type": {"name": each["type"]}}
+                    for each in value
+                ]  # fmt: skip
             elif own in fields and own != "id":
                 data[own] = value
             elif value is not False:
@@ -165,7 +224,9 @@ class Writes:
 
     def _check(self, kind: str, given: dict[str, Any], item: Item | None) -> None:
         """The messages are as they have been seen."""
-        titled = kind in ("product", "collection") and (item is None or "title" in given)
+        if kind == "company" and (item is None or "name" in given) and not given.get("name"):
+            raise Invalid(["input", "company", "name"], "Name can't be blank", "BLANK")
+        titled = kind in TITLED and (item is None or "title" in given)
         if titled and not (given.get("title") or "").strip():
             raise Invalid(["title"], "Title can't be blank")
         if kind == "draft_order" and (item is None or "lineItems" in given) and not given.get("lineItems"):
@@ -185,11 +246,99 @@ class Writes:
             ):
                 raise Invalid([member], f"{member.title()} has already been taken")
 
-    def _existing(self, kind: str, id: str | None, member: str = "id") -> Item:
+    def _existing(self, kind: str, id: str | None, member: str = "id", code: str | None = None) -> Item:
         item = self._shop.stores[kind].by_id.get(id or "")
         if item is None:
-            raise Invalid([member], f"{BY_NAME[kind].type} does not exist")
+            raise Invalid([member], f"{BY_NAME[kind].type} does not exist", code)
         return item
+
+    def _metaobject_upsert(self, run: Run, arguments: dict[str, Any]) -> dict[str, Any]:
+        if not run.viewer.may("write_metaobjects"):
+            raise access_denied("metaobjectUpsert", "write_metaobjects")
+        named, given = arguments["handle"], arguments.get("metaobject") or {}
+        for each in self._shop.stores["metaobject"]:
+            document = each.document()
+            if (document["type"], document["handle"]) == (named["type"], named["handle"]):
+                data = self._data("metaobject", given)
+                if data:
+                    self._shop.update("metaobject", each.id, data, self._shop.clock.now())
+                return {"metaobject": self._shop.record(each), "userErrors": []}
+        made = self._created("metaobject", {**given, **named}, arguments)
+        return {"metaobject": made, "userErrors": []}
+
+    # -- variants -----------------------------------------------------------------------------------------
+
+    def _product_variants_bulk_create(self, run: Run, arguments: dict[str, Any]) -> dict[str, Any]:
+        product = self._product(arguments)
+        found = [
+            self._variant(product, each, None, ["variants", str(place)])
+            for place, each in enumerate(arguments["variants"])
+        ]
+        now = int(self._shop.clock.now())
+        made = [
+            self._shop.create("product_variant", data, parent=product.id, created=now, told=now)
+            for data in found
+        ]
+        return {"productVariants": [self._shop.record(each) for each in made], "userErrors": []}
+
+    def _product_variants_bulk_update(self, run: Run, arguments: dict[str, Any]) -> dict[str, Any]:
+        product, found = self._product(arguments), []
+        for place, each in enumerate(arguments["variants"]):
+            at = ["variants", str(place)]
+            item = self._shop.stores["product_variant"].by_id.get(each.get("id") or "")
+            if item is None or item.parent != product.id:
+                message = "Product variant does not exist"
+                raise Invalid([*at, "id"], message, "PRODUCT_VARIANT_DOES_NOT_EXIST")
+            found.append((item, self._variant(product, each, item, at)))
+        now = self._shop.clock.now()
+        for item, data in found:
+            self._shop.update("product_variant", item.id, data, now)
+            if "sku" in data:
+                stock = self._shop.inner[item.id]["inventoryItem"]["id"]
+                self._shop.update("inventory_item", stock, {"sku": data["sku"]}, now)
+        return {"productVariants": [self._shop.record(item) for item, _ in found], "userErrors": []}
+
+    def _product_variants_bulk_delete(self, run: Run, arguments: dict[str, Any]) -> dict[str, Any]:
+        product = self._product(arguments)
+        own = {each.id for each in self._shop.stores["product_variant"].children(product.id)}
+        wanted = set(arguments["variantsIds"])
+        if not wanted <= own:
+            code = "AT_LEAST_ONE_VARIANT_DOES_NOT_BELONG_TO_THE_PRODUCT"
+            raise Invalid(["variantsIds"], "At least one variant does not belong to the product", code)
+        if wanted == own:
+            message = "Cannot delete the last variant of a product"
+            raise Invalid(["variantsIds"], message, "CANNOT_DELETE_LAST_VARIANT")
+        for id in sorted(wanted):
+            self._shop.delete("product_variant", id, self._shop.clock.now())
+        return {"product": self._shop.record(product), "userErrors": []}
+
+    def _product(self, arguments: dict[str, Any]) -> Item:
+        return self._existing("product", arguments["productId"], "productId", "PRODUCT_DOES_NOT_EXIST")
+
+    def _variant(
+        self, product: Item, given: dict[str, Any], item: Item | None, at: list[str]
+    ) -> dict[str, Any]:
+        """The words of the refusals are assumed; their codes are the schema's."""
+        apart = ("id", "optionValues", "inventoryItem")
+        data = self._data(
+            "product_variant", {name: said for name, said in given.items() if name not in apart}
+        )
+        if float(data.get("price") or 0) < 0:
+            raise Invalid([*at, "price"], "Price can't be negative", "NEGATIVE_PRICE_VALUE")
+        stock = dict(given.get("inventoryItem") or {})
+        if "sku" in stock:
+            data["sku"] = stock.pop("sku")
+        if stock:
+            raise NotHere(f"the fake can't write {', '.join(stock)} with a variant")
+        if "optionValues" in given:
+            options = [{"name": each["optionName"], "value": each["name"]} for each in given["optionValues"]]
+            for each in self._shop.stores["product_variant"].children(product.id):
+                if each is not item and self._shop.inner[each.id]["selectedOptions"] == options:
+                    raise Invalid(at, "The variant already exists", "VARIANT_ALREADY_EXISTS")
+            data |= {"selectedOptions": options, "title": " / ".join(each["value"] for each in options)}
+        elif item is None:
+            raise Invalid(at, "Option values are needed", "NEED_TO_ADD_OPTION_VALUES")
+        return data
 
     # -- others -------------------------------------------------------------------------------------------
 

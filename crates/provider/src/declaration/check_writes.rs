@@ -3,8 +3,9 @@
 use super::{
     Collection, Declaration, Encoding, Write, WriteBatch, WriteMethod, Writing,
     check::{Checked, constant_path, path, refuse},
+    writes::{is_given, is_own, is_parents},
 };
-use crate::{pointer::Pointer, template::Template};
+use crate::{body::Body, pointer::Pointer, template::Template};
 use http::HeaderName;
 use sequin_domain::mutation::Action;
 
@@ -65,28 +66,12 @@ impl Declaration {
             check_write(&place, action, write, writing, collection)?;
             let is_childs = collection.parent.as_ref().is_some_and(|parent| parent.id_from.is_none());
             let has_scope = collection.scoped && action != Action::Create;
-            let is_told = has_scope || write.path.names().any(is_parents);
-            if is_childs && !is_told && !write.gone {
+            if is_childs && !has_scope && !write.names_parent() && !write.gone {
                 return refuse(place, "without parent.id_from nobody knows whose child the answer shows");
             }
         }
         Ok(())
     }
-}
-
-/// Whether a name in a path stands for something of the parent.
-fn is_parents(name: &str) -> bool {
-    name.starts_with("parent.")
-}
-
-/// Whether it stands for something that is given.
-fn is_given(name: &str) -> bool {
-    name.starts_with("data.")
-}
-
-/// Whether it stands for something of the object.
-fn is_own(name: &str) -> bool {
-    !is_parents(name) && !is_given(name)
 }
 
 fn check_parents(at: &str, path: &Template, collection: &Collection) -> Checked {
@@ -106,7 +91,10 @@ fn check_write(
     let at = |key: &str| format!("{place}{key}");
     path(&at("/path"), &write.path)?;
     check_parents(&at("/path"), &write.path, collection)?;
-    let names_itself = write.path.names().any(is_own);
+    if let Some(body) = &write.body {
+        check_body(&at("/body"), write, body, collection)?;
+    }
+    let names_itself = write.names_object();
     match action {
         Action::Create if names_itself => {
             return refuse(at("/path"), "what is not there yet has no {id}, nor anything of its kind");
@@ -117,8 +105,10 @@ fn check_write(
         Action::Update | Action::Delete if write.path.names().any(is_given) => {
             return refuse(at("/path"), "what is given says nothing of where an object is that is there");
         }
-        Action::Upsert if write.path.names().any(|name| name != "id" && !is_given(name)) => {
-            return refuse(at("/path"), "what may not be there yet has at most an {id}, and what is given");
+        Action::Upsert if write.path.names().any(|name| name != "id" && is_own(name)) => {
+            let problem =
+                "what may not be there yet has at most an {id}, what is given, and what its parent has";
+            return refuse(at("/path"), problem);
         }
         _ => {}
     }
@@ -150,7 +140,7 @@ fn check_batch(place: &str, write: &Write, batch: &WriteBatch, writing: &Writing
     if writing.encoding != Encoding::Json {
         return refuse(place, "it is for bodies that are JSON");
     }
-    if writing.idempotency.is_some() {
+    if writing.idempotency.is_some() || write.key_lifetime.is_some() {
         return refuse(place, "a key for idempotency is that of one change");
     }
     if write.path.names().any(|name| name != "id") {
@@ -185,4 +175,29 @@ fn check_batch(place: &str, write: &Write, batch: &WriteBatch, writing: &Writing
         return refuse(at("/matched_by"), "results have an order only where there is one for each");
     }
     Ok(())
+}
+
+fn check_body(at: &str, write: &Write, body: &Body, collection: &Collection) -> Checked {
+    if !body.is_object() {
+        return refuse(at, "it must be an object");
+    }
+    if write.wrap.is_some() {
+        return refuse(at, "it says itself where what is given stands, and goes without wrap");
+    }
+    if body.has("key") != write.key_lifetime.is_some() {
+        return refuse(at, "it has {key} in it if there is a key_lifetime");
+    }
+    if write.key_lifetime == Some(0) {
+        return refuse(at, "its key_lifetime must be at least a second");
+    }
+    if collection.parent.is_none() && body.has("parent.id") {
+        return refuse(at, "it names a parent, and the collection has none");
+    }
+    match body.unknown(|name| matches!(name, "id" | "parent.id" | "key" | "data") || is_given(name)) {
+        Some(unknown) => refuse(
+            at,
+            format!("{{{unknown}}} is none of {{data}}, {{data.a}}, {{id}}, {{parent.id}} and {{key}}"),
+        ),
+        None => Ok(()),
+    }
 }

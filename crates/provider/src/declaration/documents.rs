@@ -41,14 +41,18 @@ fn bodies(collection: &mut Collection) -> impl Iterator<Item = (&'static str, &m
     };
     let Writes { create, update, delete, upsert, .. } = writes;
     let of_writes = [
-        ("/writes/create/batch", create),
-        ("/writes/update/batch", update),
-        ("/writes/delete/batch", delete),
-        ("/writes/upsert/batch", upsert),
+        ("/writes/create", create),
+        ("/writes/update", update),
+        ("/writes/delete", delete),
+        ("/writes/upsert", upsert),
     ]
     .into_iter()
-    .filter_map(|(at, write)| Some((at, write.as_mut()?.batch.as_mut()?)))
-    .flat_map(|(at, batch)| [(at, batch.with.as_mut()), (at, batch.item.as_mut())]);
+    .filter_map(|(at, write)| Some((at, write.as_mut()?)))
+    .flat_map(|(at, write)| {
+        let (with, item) =
+            write.batch.as_mut().map_or((None, None), |batch| (batch.with.as_mut(), batch.item.as_mut()));
+        [write.body.as_mut(), with, item].map(|body| (at, body))
+    });
     let parents = parent.as_mut().and_then(|parent| parent.list.as_mut()).map(|list| &mut list.body);
     [
         ("/body", body.as_mut()),

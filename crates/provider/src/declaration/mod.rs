@@ -31,7 +31,10 @@ pub use options::{OptionValues, SyncOption};
 pub use pagination::{Connection, PageSize, Pagination};
 pub use retrieve::Retrieve;
 pub use token::{Algorithm, Authorize, ClientAuthentication, Grant, Jwt, TokenAnswer, TokenSource};
-pub use writes::{BatchErrors, Encoding, Find, Idempotency, Write, WriteBatch, WriteMethod, Writes, Writing};
+pub use writes::{
+    BatchErrors, Encoding, Find, Idempotency, RefusalWords, Write, WriteBatch, WriteMethod, Writes, Writing,
+};
+pub(crate) use writes::{OF_DATA, OF_PARENT, is_own, is_parents};
 
 use crate::pointer::Pointer;
 use sequin_domain::collection::CollectionId;

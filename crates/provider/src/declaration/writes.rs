@@ -22,6 +22,20 @@ pub struct Writing {
     pub read_back: bool,
     /// Where such an answer names the object, if not where objects have their id.
     pub id: Option<Pointer>,
+    /// Where what is at the place that a change has as `refused` says why.
+    #[serde(default)]
+    pub refusal: RefusalWords,
+}
+
+/// Places in what an API says of a change that it refuses with a good status.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RefusalWords {
+    pub code: Option<Pointer>,
+    pub message: Option<Pointer>,
+    /// Codes, or words in a message, that say that there is no such object.
+    #[serde(default)]
+    pub missing: Vec<String>,
 }
 
 /// How a body is written.
@@ -95,6 +109,13 @@ pub struct Write {
     pub query: BTreeMap<String, String>,
     /// The place in a JSON body that what is given stands at.
     pub wrap: Option<Pointer>,
+    /// The whole body, with `{data}` for what is given, `{data.a}` for a member of it, `{id}`, `{parent.id}`, and `{key}` for
+    /// what the API may know the request again by.
+    pub body: Option<Body>,
+    /// For how many seconds the API remembers the key in the body.
+    pub key_lifetime: Option<u64>,
+    /// Where an answer has anything only if the change is refused, whatever its status.
+    pub refused: Option<Pointer>,
     /// Where the answer has the object, as it is now.
     #[serde(default)]
     pub record: Pointer,
@@ -171,6 +192,39 @@ impl Write {
         let wrap = self.wrap.as_ref().map_or(&[][..], Pointer::keys);
         wrap.strip_prefix(self.record.keys()).unwrap_or_default()
     }
+
+    /// Whether the request says which object it is about.
+    pub(crate) fn names_object(&self) -> bool {
+        self.path.names().any(is_own) || self.has_in_body("id")
+    }
+
+    /// Whether it says beneath which object that is.
+    pub(crate) fn names_parent(&self) -> bool {
+        self.path.names().any(is_parents) || self.has_in_body("parent.id")
+    }
+
+    fn has_in_body(&self, name: &str) -> bool {
+        self.body.as_ref().is_some_and(|body| body.has(name))
+    }
+}
+
+/// What the names in a path begin with that stand for something of the parent, and for something that is given.
+pub(crate) const OF_PARENT: &str = "parent.";
+pub(crate) const OF_DATA: &str = "data.";
+
+/// Whether a name stands for something of the parent.
+pub(crate) fn is_parents(name: &str) -> bool {
+    name.starts_with(OF_PARENT)
+}
+
+/// Whether it stands for something that is given.
+pub(crate) fn is_given(name: &str) -> bool {
+    name.starts_with(OF_DATA)
+}
+
+/// Whether it stands for something of the object, its id for one.
+pub(crate) fn is_own(name: &str) -> bool {
+    !is_parents(name) && !is_given(name)
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
