@@ -125,9 +125,13 @@ fn filled_text(text: &str, names: &Names) -> Option<Value> {
     Some(filled.into())
 }
 
-/// A value within a text, or in a URL.
+/// A value within a text, or in a URL; several stand there with commas in between.
 pub(crate) fn as_text(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Array(values) => values.iter().map(as_text).collect::<Vec<_>>().join(","),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => value.to_string(),
+    }
 }
 
 #[cfg(test)]
@@ -168,6 +172,12 @@ mod tests {
             filled,
             json!({"inputs": [{"id": "1"}, {"id": "2"}], "names": ["1", "2"], "fixed": ["x"]})
         );
+    }
+
+    #[test]
+    fn within_a_text_several_values_have_commas_in_between() {
+        let filled = fill(json!({"query": "SELECT {ids} FROM x"}), &[("ids", json!(["a", "b"]))]);
+        assert_eq!(filled, json!({"query": "SELECT a,b FROM x"}));
     }
 
     #[test]

@@ -3,7 +3,9 @@
 use crate::{
     answer::Answer,
     declaration::{Batch, CollectionRef, OptionPath, OptionValues, Pagination, Paths, UpdatedBound},
+    export::Told,
     pages::{After, List},
+    pieces::Piece,
     pointer::{self, Pointer},
     position::{Beneath, NothingMissing, Position, Reading},
     record::{Reader, Record, Rejected, identifier},
@@ -41,6 +43,10 @@ pub struct Page {
     /// With what the API need not give the answer again. Whether there is another page by now need not show in this one: where
     /// it could be, there is none of that.
     pub known: Option<Arc<Known>>,
+    /// What of a large answer is to be stored before the rest of it, each piece with where the walk goes on behind it.
+    pub ahead: Vec<(Piece, Position)>,
+    /// Where it is about an export, and no page of a list.
+    pub told: Option<Told>,
 }
 
 /// An answer that the API need not give again, as long as it is the same.
@@ -76,6 +82,10 @@ impl Page {
     }
 
     fn empty(answer: &Answer) -> Self {
+        Self::at(answer.date())
+    }
+
+    fn at(date: Timestamp) -> Self {
         Self {
             records: Vec::new(),
             rejected: Vec::new(),
@@ -83,9 +93,17 @@ impl Page {
             created: Vec::new(),
             changed: Vec::new(),
             listed: Vec::new(),
-            date: answer.date(),
+            date,
             known: None,
+            ahead: Vec::new(),
+            told: None,
         }
+    }
+
+    /// What an answer has told about an export, and where that leads.
+    pub(crate) fn about_export(next: Option<Position>, told: Told, date: Timestamp) -> Self {
+        let listed = next.iter().flat_map(itself).collect();
+        Self { next, listed, told: Some(told), ..Self::at(date) }
     }
 }
 
@@ -203,6 +221,9 @@ impl Listing {
 
     /// What the answer to the request at `position` says.
     pub fn interpret(&self, position: &Position, answer: &Answer) -> Result<Page, Failure> {
+        if let Some((bulk, export)) = self.exporting(position) {
+            return self.read_export(bulk, export, position, answer);
+        }
         let text = match answer.text(&self.collection.declaration) {
             Ok(text) => text,
             Err(failure) if failure.class == FailureClass::Missing => {
@@ -465,7 +486,7 @@ fn read_batch(
 }
 
 /// Of records with equal ids the last one stays.
-fn remove_repetitions(records: &mut Vec<Record>) {
+pub(crate) fn remove_repetitions(records: &mut Vec<Record>) {
     let mut ids = std::collections::HashSet::with_capacity(records.len());
     let keep: Vec<bool> = records.iter().rev().map(|record| ids.insert(record.upstream_id.clone())).collect();
     let mut keep = keep.into_iter().rev();

@@ -124,6 +124,7 @@ impl Declaration {
             }
         }
         self.check_requests(place, collection)?;
+        self.check_bulk(place, collection)?;
         self.check_writes(place, collection)?;
         self.check_changes(place, collection)
     }
