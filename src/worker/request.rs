@@ -200,7 +200,10 @@ impl Question {
             Failure::new(FailureClass::BadRequest, "the declaration of the provider doesn't say where to ask")
         })?;
         let request::Request { method, url, headers: own, body } = asked;
-        let mut headers = target.headers.clone();
+        // The credential is for the API, and for no other server that it names.
+        let is_elsewhere =
+            matches!(self, Self::Page { listing, position, .. } if listing.is_elsewhere(position));
+        let mut headers = if is_elsewhere { HeaderMap::new() } else { target.headers.clone() };
         headers.extend(own);
         if let Some(etag) = self.known().and_then(|known| HeaderValue::from_str(&known.etag).ok()) {
             headers.insert(IF_NONE_MATCH, etag);

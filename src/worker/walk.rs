@@ -7,7 +7,7 @@ use super::{
     range::Range,
     request::{Answered, Question, Reply},
 };
-use crate::store::plan;
+use crate::store::{plan, progress::Standing};
 use pgrx::Uuid;
 use sequin_domain::{
     failure::{Failure, FailureClass},
@@ -16,7 +16,9 @@ use sequin_domain::{
 use sequin_net::Priority;
 use sequin_provider::{
     declaration::CollectionRef,
+    export::Told,
     listing::{Listing, Page, Subject},
+    pieces::Piece,
     record::{Record, Rejected},
 };
 use std::{
@@ -65,6 +67,11 @@ struct Backfill {
     closing: bool,
     /// A sweep reads the list for the second time.
     is_second: bool,
+    /// When the export was asked for, of which something is still to be stored.
+    exported_at: Option<SystemTime>,
+    /// It goes on with an export that was asked for by another worker, or by this one before it started over. What was
+    /// seen to be gone meanwhile nobody remembers.
+    resumes: bool,
 }
 
 /// The objects that a sweep has missed, or that are listed as deleted, while each is looked for.
@@ -81,17 +88,27 @@ impl Walk {
         row: &plan::Backfill,
         retry: Retry,
     ) -> Self {
+        let sweep = row.kind == "sweep";
+        let exports = !sweep && row.since.is_none();
         let ranges: Vec<Range> = row
             .ranges
             .iter()
-            .map(|range| Range::restored(sync.whole(&collection), row.since, range))
+            .map(|range| Range::restored(sync.whole(&collection), row.since, range, exports))
             .collect();
+        let exported_at = ranges.iter().find_map(Range::exported_at);
         let tally = Tally {
             pages: row.pages,
             cuts: ranges.len().saturating_sub(1) as u64,
             in_vain: ranges.iter().filter(|range| range.was_in_vain()).count() as u64,
         };
-        let backfill = Backfill { id: row.id, sweep: row.kind == "sweep", closing: false, is_second: false };
+        let backfill = Backfill {
+            id: row.id,
+            sweep,
+            closing: false,
+            is_second: false,
+            exported_at,
+            resumes: exported_at.is_some(),
+        };
         Self { ranges, tally, ..Self::new(sync, collection, Purpose::Backfill(backfill), retry) }
     }
 
@@ -156,6 +173,23 @@ impl Walk {
         }
     }
 
+    /// Since when it waits for or reads an export: what that shows was so then, or later.
+    pub fn exported_at(&self) -> Option<SystemTime> {
+        match &self.purpose {
+            Purpose::Backfill(backfill) => backfill.exported_at,
+            Purpose::Poll(_) => None,
+        }
+    }
+
+    pub fn collection_id(&self) -> String {
+        self.collection.id().as_str().to_owned()
+    }
+
+    /// The question by which the API learns that its export is of no use any more.
+    pub fn farewell(&self) -> Option<Question> {
+        self.ranges.iter().find_map(Range::farewell)
+    }
+
     /// The feed that must be listening before the walk may start, so that no change falls between the two.
     pub fn needs_feed(&self) -> Option<&str> {
         self.backfill_id().and(self.collection.changes.feed.as_deref())
@@ -178,6 +212,9 @@ impl Walk {
             self.ranges = vec![Range::new(1, listing)];
         }
         self.ask_for_pages(orders);
+        for at in self.ranges.iter().filter_map(|range| range.waits_until(now)) {
+            orders.wake_at(at);
+        }
         while self.checks.open.len() < CHECKS
             && let Some(upstream_id) = self.checks.waiting.pop_front()
         {
@@ -196,7 +233,10 @@ impl Walk {
             && self.ranges.iter().all(Range::is_done)
         {
             backfill.closing = true;
-            let Backfill { id, sweep, .. } = *backfill;
+            let Backfill { id, sweep, resumes, .. } = *backfill;
+            if resumes && self.collection.changes.sweep.is_some() {
+                orders.work(Then::StartSweep { collection_id: self.collection.id().as_str().to_owned() });
+            }
             orders.work(if sweep { Then::Compare { backfill: id } } else { Then::Complete { backfill: id } });
         }
         // What is listed as deleted may first have to be looked at.
@@ -274,7 +314,10 @@ impl Walk {
                 let then = Then::Looked { upstream_id };
                 orders.works.push(Work { batch: Some(batch), recovered: None, then });
             }
-            (tag, Err(failure)) => self.failed(tag, failure, orders),
+            (tag, Err(failure)) => match self.past_failure(&tag, &failure) {
+                Some((no, page)) => self.take_page(no, page, sent_at, orders),
+                None => self.failed(tag, failure, orders),
+            },
             (tag, Ok(_)) => {
                 self.failed(
                     tag,
@@ -285,10 +328,30 @@ impl Walk {
         }
     }
 
+    /// Where an export goes on whose request has failed.
+    fn past_failure(&self, tag: &Tag, failure: &Failure) -> Option<(i32, Page)> {
+        let Tag::Page(no) = tag else { return None };
+        let range = self.ranges.iter().find(|range| range.no() == *no)?;
+        Some((*no, range.past_failure(failure)?))
+    }
+
     fn take_page(&mut self, no: i32, mut page: Page, sent_at: SystemTime, orders: &mut Orders) {
         let has_room = self.has_room(no, sent_at);
         let next_no = 1 + self.ranges.iter().map(Range::no).max().unwrap_or_default();
         let Some(range) = self.ranges.iter_mut().find(|range| range.no() == no) else { return };
+        let told = page.told.clone().unwrap_or_default();
+        range.wait(told.pause);
+        if told.begun.is_some() {
+            page.next = page.next.take().map(|next| next.begun_at(sent_at));
+        }
+        if told.pause.is_some() && range.is_at(page.next.as_ref()) {
+            range.give_back();
+            if let Some(recovered) = self.recover(&Tag::Page(no)) {
+                let recovered = Some(recovered);
+                orders.works.push(Work { batch: None, recovered, then: Then::Nothing });
+            }
+            return;
+        }
         let is_ordered = || page.changed.iter().flatten().is_sorted();
         if range.is_ascending() && !is_ordered() {
             let problem = "the list is declared to come oldest change first (updated.ascending), and doesn't";
@@ -303,6 +366,13 @@ impl Walk {
             }
         };
         range.storing();
+        let ahead: Vec<(Piece, Standing)> = std::mem::take(&mut page.ahead)
+            .into_iter()
+            .map(|(piece, next)| {
+                range.storing();
+                (piece, range.standing_at(Some(&next)))
+            })
+            .collect();
         let then = match &mut self.purpose {
             Purpose::Backfill(backfill) => {
                 self.tally.pages += 1;
@@ -320,9 +390,41 @@ impl Walk {
                 poll.take(range, position.as_ref(), &mut page, is_final)
             }
         };
-        let recovered = self.recover(&Tag::Page(no));
-        let batch = self.batch(page.records, page.rejected, sent_at);
+        let mut recovered = self.recover(&Tag::Page(no));
+        let observed_at = told.observed_at.unwrap_or(sent_at);
+        if let Some(backfill) = self.backfill_id() {
+            for (piece, range) in ahead {
+                let batch = self.batch(piece.records, piece.rejected, observed_at);
+                let then = Then::Advance { backfill, range, cut: None, noted: false };
+                orders.works.push(Work { batch: Some(batch), recovered: recovered.take(), then });
+            }
+        }
+        let batch = self.batch(page.records, page.rejected, observed_at);
         orders.works.push(Work { batch: Some(batch), recovered, then });
+        self.log(told, orders);
+        self.note_export();
+    }
+
+    /// Writes down what has become of an export.
+    fn log(&self, told: Told, orders: &mut Orders) {
+        let Some(id) = self.backfill_id() else { return };
+        let (event, key, word) = match (told.begun, told.given_up) {
+            (Some(job), _) => ("export_started", "job", job),
+            (None, Some(reason)) => ("export_given_up", "reason", reason),
+            (None, None) => return,
+        };
+        let detail = serde_json::json!({"id": id.to_string(), key: word});
+        orders.work(Then::Log { collection_id: self.collection_id(), event, detail });
+    }
+
+    fn note_export(&mut self) {
+        let exported_at = self.ranges.iter().find_map(Range::exported_at);
+        let is_stored = !self.ranges.iter().any(Range::is_unstored);
+        if let Purpose::Backfill(backfill) = &mut self.purpose
+            && (exported_at.is_some() || is_stored)
+        {
+            backfill.exported_at = exported_at;
+        }
     }
 
     /// Whether another range would bring anything: neither the lane nor the database has kept this one waiting.
@@ -391,6 +493,7 @@ impl Walk {
                 if let Some(range) = self.ranges.iter_mut().find(|range| range.no() == standing.no) {
                     range.stored();
                 }
+                self.note_export();
             }
             (Then::Polled { began: Some(_), .. } | Then::DeletesPolled { .. }, _) => {
                 if let Purpose::Poll(poll) = &mut self.purpose {

@@ -11,7 +11,7 @@ use crate::{
     listing::{Listing, Page},
     pages::After,
     position::Position,
-    table::ColumnType,
+    table::Columns,
 };
 use sequin_domain::{
     failure::{Failure, FailureClass},
@@ -19,7 +19,7 @@ use sequin_domain::{
 };
 use serde::{Deserialize, Serialize};
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::VecDeque,
     time::{Duration, SystemTime},
 };
 
@@ -34,9 +34,9 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Export {
     stage: Stage,
-    /// What the API says of its columns: those that are no texts. `None` where it was not asked.
+    /// What the API says of its columns; `None` where it was not asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    types: Option<BTreeMap<String, ColumnType>>,
+    columns: Option<Columns>,
     /// How many jobs have been lost.
     #[serde(default, skip_serializing_if = "is_zero")]
     lost: u8,
@@ -132,11 +132,11 @@ impl Position {
 
     /// The same position where a job has been started by a request that was sent at `at`.
     pub fn begun_at(self, at: SystemTime) -> Self {
-        let Some(Export { stage: Stage::Running { job, .. }, types, lost }) = self.export() else {
+        let Some(Export { stage: Stage::Running { job, .. }, columns, lost }) = self.export() else {
             return self;
         };
         let stage = Stage::Running { job: job.clone(), requested_at: Timestamp::from(at).unix_micros() };
-        let begun = Export { stage, types: types.clone(), lost: *lost };
+        let begun = Export { stage, columns: columns.clone(), lost: *lost };
         self.behind(Some(After::Export(Box::new(begun))), VecDeque::new()).unwrap_or(self)
     }
 }
@@ -144,7 +144,7 @@ impl Position {
 impl Listing {
     /// Before an export of all that the list would show; `None` where there are none of it.
     pub fn start_of_export(&self) -> Option<Position> {
-        let export = Export { stage: Stage::first(self.collection.bulk.as_ref()?), types: None, lost: 0 };
+        let export = Export { stage: Stage::first(self.collection.bulk.as_ref()?), columns: None, lost: 0 };
         let start = self.start()?;
         start.behind(Some(After::Export(Box::new(export))), VecDeque::new())
     }

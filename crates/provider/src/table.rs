@@ -19,28 +19,31 @@ pub enum ColumnType {
     Json,
 }
 
-/// How values are read.
-pub(crate) struct Columns<'a> {
-    /// By name; all others are texts.
-    pub(crate) types: &'a BTreeMap<String, ColumnType>,
-    /// How an object has the offset of UTC, where a row has `Z`.
-    pub(crate) utc: Option<&'a str>,
+/// What is known of a table's columns.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub(crate) struct Columns {
+    /// Those that are no texts, by name.
+    pub(crate) types: BTreeMap<String, ColumnType>,
+    /// Values that a table has in parts only: the columns of each by the members of the object that it is.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) compounds: BTreeMap<String, BTreeMap<String, String>>,
 }
 
-/// The objects of the rows behind the first `skipped`, and how many rows there are in all.
+/// The objects of the rows behind the first `skipped`, and how many rows there are in all. `utc`: how an object has the
+/// offset of UTC, where a row has `Z`.
 ///
 /// Fails where it is no table, or where a row has another number of values than the head.
 pub(crate) fn read(
     body: &[u8],
     skipped: u64,
-    columns: &Columns<'_>,
+    columns: &Columns,
+    utc: Option<&str>,
     reader: &Reader,
 ) -> Result<(Vec<Piece>, u64), String> {
     let unreadable = |problem: csv::Error| format!("it is no table: {problem}");
     let mut table = csv::Reader::from_reader(body);
-    let head = table.byte_headers().map_err(unreadable)?;
-    let keys = head.iter().map(|name| key(name, columns)).collect::<Result<Vec<Key>, String>>()?;
-    if keys.is_empty() && !body.trim_ascii().is_empty() {
+    let head = Head::new(table.byte_headers().map_err(unreadable)?, columns)?;
+    if head.keys.is_empty() && !body.trim_ascii().is_empty() {
         return Err("it is a table without columns".into());
     }
     let (mut pieces, mut rows) = (Pieces::default(), 0);
@@ -50,7 +53,7 @@ pub(crate) fn read(
         if rows <= skipped {
             continue;
         }
-        let object = match object(&keys, &row, columns.utc) {
+        let object = match head.object(&row, utc) {
             Ok(json) => reader.read(&json, None),
             Err(_) => Err(Rejected {
                 upstream_id: None,
@@ -63,34 +66,74 @@ pub(crate) fn read(
     Ok((pieces.finish(), rows))
 }
 
-/// A column's name as it stands in an object, and what the column holds.
-struct Key {
-    json: String,
-    column_type: Option<ColumnType>,
+/// The head of a table.
+struct Head {
+    /// The columns' names as they stand in an object, and what they hold.
+    keys: Vec<(String, Option<ColumnType>)>,
+    /// The same of values that are in parts, and for each of their members the number of its column.
+    compounds: Vec<(String, Vec<(String, usize)>)>,
 }
 
-fn key(name: &[u8], columns: &Columns<'_>) -> Result<Key, String> {
-    let name = str::from_utf8(name).map_err(|_| "the name of a column is not valid UTF-8")?;
-    // It is a path to a field of another object, which stands in an object of its own in the list.
-    if name.contains('.') {
-        return Err(format!("the column {name:?} belongs to another object"));
-    }
-    Ok(Key { json: string(name), column_type: columns.types.get(name).copied() })
-}
-
-fn object(keys: &[Key], row: &ByteRecord, utc: Option<&str>) -> Result<String, Utf8Error> {
-    let mut json = String::with_capacity(2 * row.as_slice().len() + 16 * keys.len());
-    json.push('{');
-    for (n, (key, value)) in keys.iter().zip(row.iter()).enumerate() {
-        if n > 0 {
-            json.push(',');
+impl Head {
+    fn new(names: &ByteRecord, columns: &Columns) -> Result<Self, String> {
+        let mut keys = Vec::with_capacity(names.len());
+        let mut numbers = BTreeMap::new();
+        for (number, name) in names.iter().enumerate() {
+            let name = str::from_utf8(name).map_err(|_| "the name of a column is not valid UTF-8")?;
+            // It is a path to a field of another object, which stands in an object of its own in the list.
+            if name.contains('.') {
+                return Err(format!("the column {name:?} belongs to another object"));
+            }
+            keys.push((string(name), columns.types.get(name).copied()));
+            numbers.insert(name, number);
         }
-        json.push_str(&key.json);
-        json.push(':');
-        push_value(&mut json, str::from_utf8(value)?, key.column_type, utc);
+        let compound = |(name, members): (&String, &BTreeMap<String, String>)| {
+            let member =
+                |(member, column): (&String, &String)| Some((string(member), *numbers.get(column.as_str())?));
+            let members: Vec<(String, usize)> = members.iter().filter_map(member).collect();
+            (string(name), members)
+        };
+        let compounds = columns.compounds.iter().map(compound).collect();
+        Ok(Self { keys, compounds })
     }
-    json.push('}');
-    Ok(json)
+
+    fn object(&self, row: &ByteRecord, utc: Option<&str>) -> Result<String, Utf8Error> {
+        let mut json = String::with_capacity(2 * row.as_slice().len() + 16 * self.keys.len());
+        let mut values = Vec::with_capacity(self.keys.len());
+        for ((key, column_type), value) in self.keys.iter().zip(row.iter()) {
+            push_key(&mut json, key);
+            let begin = json.len();
+            push_value(&mut json, str::from_utf8(value)?, *column_type, utc);
+            values.push(begin..json.len());
+        }
+        for (key, members) in &self.compounds {
+            let parts = members.iter().filter_map(|(member, number)| Some((member, values.get(*number)?)));
+            let mut whole = String::new();
+            let mut has_value = false;
+            for (member, place) in parts {
+                let value = &json[place.clone()];
+                has_value |= value != "null";
+                push_key(&mut whole, member);
+                whole.push_str(value);
+            }
+            push_key(&mut json, key);
+            if has_value {
+                json.push_str(&whole);
+                json.push('}');
+            } else {
+                json.push_str("null");
+            }
+        }
+        json.push_str(if json.is_empty() { "{}" } else { "}" });
+        Ok(json)
+    }
+}
+
+/// The key of an object's next member, with all that comes before its value.
+fn push_key(json: &mut String, key: &str) {
+    json.push(if json.is_empty() { '{' } else { ',' });
+    json.push_str(key);
+    json.push(':');
 }
 
 /// An empty value is null: a table knows no empty text. What is not what it should be stays a text.
@@ -142,8 +185,10 @@ mod tests {
 
     fn rows(body: &[u8], skipped: u64) -> Result<(Vec<Piece>, u64), String> {
         let collection = CollectionRef::new(catalogue::find("stripe").unwrap(), "customer").unwrap();
-        let columns = Columns { types: &types(), utc: Some("+0000") };
-        read(body, skipped, &columns, &Reader::new(&collection, None))
+        let address = [("city", "BillingCity"), ("latitude", "BillingLatitude"), ("street", "BillingStreet")];
+        let address = address.map(|(member, column)| (member.to_owned(), column.to_owned())).into();
+        let columns = Columns { types: types(), compounds: [("BillingAddress".to_owned(), address)].into() };
+        read(body, skipped, &columns, Some("+0000"), &Reader::new(&collection, None))
     }
 
     fn objects(body: &[u8]) -> Vec<Value> {
@@ -164,9 +209,30 @@ mod tests {
             objects(body.as_bytes()),
             [
                 json!({"id": "a", "flag": true, "amount": 12.5, "at": "2026-01-02T03:04:05.000+0000",
-                       "more": {"b": [1]}, "text": "say \"hi\",\nÆ"}),
-                json!({"id": "b", "flag": null, "amount": null, "at": null, "more": null, "text": null}),
-                json!({"id": "c", "flag": "perhaps", "amount": "1 000", "at": "soon", "more": "{", "text": "true"}),
+                       "more": {"b": [1]}, "text": "say \"hi\",\nÆ", "BillingAddress": null}),
+                json!({"id": "b", "flag": null, "amount": null, "at": null, "more": null, "text": null,
+                       "BillingAddress": null}),
+                json!({"id": "c", "flag": "perhaps", "amount": "1 000", "at": "soon", "more": "{", "text": "true",
+                       "BillingAddress": null}),
+            ]
+        );
+    }
+
+    #[test]
+    fn a_value_that_is_in_parts_is_put_together() {
+        let body = concat!(
+            "\"id\",\"BillingCity\",\"BillingLatitude\",\"amount\"\n",
+            "\"a\",\"Æ, \"\"B\"\"\",\"\",\"1\"\n",
+            "\"b\",\"\",\"\",\"2\"\n",
+        );
+        let city = "Æ, \"B\"";
+        assert_eq!(
+            objects(body.as_bytes()),
+            [
+                json!({"id": "a", "BillingCity": city, "BillingLatitude": null, "amount": 1,
+                       "BillingAddress": {"city": city, "latitude": null}}),
+                json!({"id": "b", "BillingCity": null, "BillingLatitude": null, "amount": 2,
+                       "BillingAddress": null}),
             ]
         );
     }
@@ -224,7 +290,8 @@ mod tests {
                     .write_record([&id, &flag.to_string(), &amount.to_string(), text, other.as_ref().unwrap_or(&null)])
                     .unwrap();
                 let text = Some(text).filter(|text| !text.is_empty());
-                expected.push(json!({"id": id, "flag": flag, "amount": amount, "text": text, "other": other}));
+                expected.push(json!({"id": id, "flag": flag, "amount": amount, "text": text, "other": other,
+                                     "BillingAddress": null}));
             }
             prop_assert_eq!(objects(&writer.into_inner().unwrap()), expected);
         }

@@ -77,9 +77,36 @@ pub struct ColumnTypes {
     pub number: Vec<String>,
     #[serde(default)]
     pub timestamp: Vec<String>,
+    /// Columns that a table has in parts only.
+    pub compound: Option<Compound>,
     /// Columns that a table can't show as the list does: with one of these there is no export.
     #[serde(default)]
     pub unsupported: Vec<String>,
+}
+
+/// Values that are objects in the list, and whose members are columns of their own in a table: `BillingCity` is the `city`
+/// of `BillingAddress`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Compound {
+    /// What the API calls the types of such values.
+    pub types: Vec<String>,
+    /// Where a part says which it belongs to.
+    pub part_of: Pointer,
+    /// What stands behind the member in the names of some parts.
+    pub suffix: Option<String>,
+}
+
+impl Compound {
+    /// What the value of a part is called in the whole: what the part's name has behind that which both have in front.
+    pub(crate) fn member(&self, whole: &str, part: &str) -> String {
+        let same = whole.chars().zip(part.chars()).take_while(|(one, other)| one == other);
+        let begin: usize = same.map(|(c, _)| c.len_utf8()).sum();
+        let own = &part[begin..];
+        let own = self.suffix.as_deref().and_then(|suffix| own.strip_suffix(suffix)).unwrap_or(own);
+        let mut chars = own.chars();
+        chars.next().map_or_else(String::new, |first| first.to_lowercase().chain(chars).collect())
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]

@@ -16,7 +16,9 @@ mod token;
 mod writes;
 
 pub use authentication::{Authentication, Check, Encoded, HeaderText};
-pub use bulk::{Bulk, Call, ColumnTypes, Count, NextPart, ResultFormat, Results, Start, StartRefusal, Status};
+pub use bulk::{
+    Bulk, Call, ColumnTypes, Compound, Count, NextPart, ResultFormat, Results, Start, StartRefusal, Status,
+};
 pub(crate) use bulk::{JOB, PROPERTIES};
 pub use check_token::ACCESS_TOKEN;
 pub use collection::{

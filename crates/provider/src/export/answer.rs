@@ -59,11 +59,11 @@ impl Listing {
                 Ok(page(next, Told::default()))
             }
             Stage::Describing => {
-                let types = match &bulk.types {
-                    Some(declared) => Some(self.read_types(declared, answer)?),
+                let columns = match &bulk.types {
+                    Some(declared) => Some(self.read_columns(declared, answer)?),
                     None => None,
                 };
-                let described = Export { types, ..export.clone() };
+                let described = Export { columns, ..export.clone() };
                 Ok(page(
                     to_stage(position, &described, Stage::Starting { busy_since: None }),
                     Told::default(),
@@ -112,40 +112,54 @@ impl Listing {
         }
     }
 
-    fn read_types(
-        &self,
-        declared: &ColumnTypes,
-        answer: &Answer,
-    ) -> Result<BTreeMap<String, ColumnType>, Failure> {
+    fn read_columns(&self, declared: &ColumnTypes, answer: &Answer) -> Result<Columns, Failure> {
         let text = answer.text(&self.collection.declaration)?;
         let bad_data = |problem: String| answer.bad_data(problem);
         let list =
             Pagination::None { items: declared.items.clone() }.read(&text, answer).map_err(bad_data)?;
-        let mut types = BTreeMap::new();
+        let compound = declared.compound.as_ref();
+        let (mut columns, mut parts) = (Columns::default(), Vec::new());
         for item in list.items {
-            let found = pointer::follow(item.get(), [Some(&declared.name), Some(&declared.column_type)]);
-            let [name, called] = found.map_err(|error| bad_data(error.to_string()))?;
+            let pointers = [
+                Some(&declared.name),
+                Some(&declared.column_type),
+                compound.map(|compound| &compound.part_of),
+            ];
+            let found = pointer::follow(item.get(), pointers);
+            let [name, called, part_of] = found.map_err(|error| bad_data(error.to_string()))?;
             let Some((name, called)) = name.and_then(identifier).zip(called.and_then(identifier)) else {
                 return Err(bad_data("a column has no name or no type".to_owned()));
             };
-            let is_wanted = self.properties.is_empty() || self.properties.contains(&name);
-            if is_wanted && declared.unsupported.contains(&called) {
+            if !self.properties.is_empty() && !self.properties.contains(&name) {
+                continue;
+            }
+            if declared.unsupported.contains(&called) {
                 let problem = format!("an export can't show {name} ({called}) as the list does");
                 return Err(Failure::new(FailureClass::BadRequest, problem));
             }
+            if compound.is_some_and(|compound| compound.types.contains(&called)) {
+                columns.compounds.insert(name, BTreeMap::new());
+                continue;
+            }
+            parts.extend(part_of.and_then(identifier).map(|whole| (whole, name.clone())));
             let kinds = [
                 (&declared.boolean, ColumnType::Boolean),
                 (&declared.number, ColumnType::Number),
                 (&declared.timestamp, ColumnType::Timestamp),
             ];
             let column_type = kinds.into_iter().find(|(names, _)| names.contains(&called));
-            types.extend(column_type.map(|(_, column_type)| (name, column_type)));
+            columns.types.extend(column_type.map(|(_, column_type)| (name, column_type)));
         }
-        Ok(types)
+        for (whole, part) in parts {
+            if let Some((members, compound)) = columns.compounds.get_mut(&whole).zip(compound) {
+                members.insert(compound.member(&whole, &part), part);
+            }
+        }
+        Ok(columns)
     }
 
-    /// What the columns are that are no texts: as the API says, or else as the fields are declared.
-    fn types(&self, export: &Export) -> BTreeMap<String, ColumnType> {
+    /// What is known of the columns: what the API has told, or else what is declared of the fields.
+    fn columns(&self, export: &Export) -> Columns {
         let of_field = |field_type: FieldType| match field_type {
             FieldType::Boolean => Some(ColumnType::Boolean),
             FieldType::Bigint | FieldType::DoublePrecision | FieldType::Numeric => Some(ColumnType::Number),
@@ -153,9 +167,10 @@ impl Listing {
             FieldType::Jsonb => Some(ColumnType::Json),
             FieldType::Text | FieldType::Date | FieldType::Uuid => None,
         };
-        export.types.clone().unwrap_or_else(|| {
+        export.columns.clone().unwrap_or_else(|| {
             let fields = self.collection.fields.iter();
-            fields.filter_map(|(name, field)| Some((name.clone(), of_field(field.field_type)?))).collect()
+            let typed = fields.filter_map(|(name, field)| Some((name.clone(), of_field(field.field_type)?)));
+            Columns { types: typed.collect(), compounds: BTreeMap::new() }
         })
     }
 
@@ -226,8 +241,8 @@ impl Listing {
         let (mut pieces, behind) = match bulk.results.format {
             ResultFormat::Csv => {
                 answer.text(&self.collection.declaration)?;
-                let columns = Columns { types: &self.types(export), utc: bulk.results.utc.as_deref() };
-                let read = table::read(&answer.body, part.at, &columns, &reader);
+                let utc = bulk.results.utc.as_deref();
+                let read = table::read(&answer.body, part.at, &self.columns(export), utc, &reader);
                 let (pieces, rows) = read.map_err(|problem| answer.bad_data(problem))?;
                 let announced = bulk.results.rows.as_deref().and_then(|header| answer.header(header));
                 if announced

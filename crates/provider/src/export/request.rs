@@ -17,36 +17,42 @@ use url::Url;
 
 impl Listing {
     pub(crate) fn export_request(&self, base: &Url, bulk: &Bulk, export: &Export) -> Request {
-        let job = export.stage.job();
+        let call = |call: &Call| self.call(base, call, export);
         let asked = match &export.stage {
-            Stage::Counting => bulk.count.as_ref().map(|count| self.call(base, &count.request, job)),
-            Stage::Describing => bulk.types.as_ref().map(|types| self.call(base, &types.request, job)),
-            Stage::Starting { .. } => Some(self.call(base, &bulk.start.request, job)),
-            Stage::Running { .. } => Some(self.call(base, &bulk.status.request, job)),
+            Stage::Counting => bulk.count.as_ref().map(|count| call(&count.request)),
+            Stage::Describing => bulk.types.as_ref().map(|types| call(&types.request)),
+            Stage::Starting { .. } => Some(call(&bulk.start.request)),
+            Stage::Running { .. } => Some(call(&bulk.status.request)),
             Stage::Reading { part: Part { file: Some(file), at, .. }, .. } => {
                 file_request(file, *at, bulk.results.bytes.get())
             }
             Stage::Reading { part, .. } => Some(match &bulk.results.request {
-                Some(call) => with_part(self.call(base, call, job), &bulk.results, part),
-                None => self.call(base, &bulk.status.request, job),
+                Some(request) => with_part(call(request), &bulk.results, part),
+                None => call(&bulk.status.request),
             }),
             Stage::Leaving { ended, .. } => {
-                let call = if *ended { &bulk.delete } else { &bulk.abort };
-                call.as_ref().map(|call| self.call(base, call, job))
+                let request = if *ended { &bulk.delete } else { &bulk.abort };
+                request.as_ref().map(call)
             }
         };
         // It is declared otherwise by now: whatever the answer, it is none to this.
         asked.unwrap_or_else(|| get(base.clone()))
     }
 
-    fn call(&self, base: &Url, call: &Call, job: Option<&str>) -> Request {
+    fn call(&self, base: &Url, call: &Call, export: &Export) -> Request {
+        let job = export.stage.job();
         let value = |name: &str| job.filter(|_| name == JOB);
         let mut url = at_path(base, &call.path.fill_path(value));
         for (name, template) in &call.query {
             url.query_pairs_mut().append_pair(name, &template.fill(value));
         }
-        let names: Names =
-            [(JOB, job.map(Value::from)), (PROPERTIES, Some(Value::from(&self.properties[..])))].into();
+        // What is in parts only is asked for by its parts.
+        let is_whole = |name: &&String| {
+            !export.columns.as_ref().is_some_and(|columns| columns.compounds.contains_key(*name))
+        };
+        let properties: Vec<Value> =
+            self.properties.iter().filter(is_whole).map(|name| Value::from(name.as_str())).collect();
+        let names: Names = [(JOB, job.map(Value::from)), (PROPERTIES, Some(Value::from(properties)))].into();
         let body = call.body.as_ref().map(|body| Bytes::from(body.fill(&names)));
         let usual = if body.is_some() { Method::POST } else { Method::GET };
         let declared = self.collection.headers.iter();
