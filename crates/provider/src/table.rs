@@ -93,7 +93,9 @@ impl Head {
             let members: Vec<(String, usize)> = members.iter().filter_map(member).collect();
             (string(name), members)
         };
-        let compounds = columns.compounds.iter().map(compound).collect();
+        // One without any part in the table has not been asked for.
+        let has_parts = |(_, members): &(String, Vec<(String, usize)>)| !members.is_empty();
+        let compounds = columns.compounds.iter().map(compound).filter(has_parts).collect();
         Ok(Self { keys, compounds })
     }
 
@@ -209,11 +211,9 @@ mod tests {
             objects(body.as_bytes()),
             [
                 json!({"id": "a", "flag": true, "amount": 12.5, "at": "2026-01-02T03:04:05.000+0000",
-                       "more": {"b": [1]}, "text": "say \"hi\",\nÆ", "BillingAddress": null}),
-                json!({"id": "b", "flag": null, "amount": null, "at": null, "more": null, "text": null,
-                       "BillingAddress": null}),
-                json!({"id": "c", "flag": "perhaps", "amount": "1 000", "at": "soon", "more": "{", "text": "true",
-                       "BillingAddress": null}),
+                       "more": {"b": [1]}, "text": "say \"hi\",\nÆ"}),
+                json!({"id": "b", "flag": null, "amount": null, "at": null, "more": null, "text": null}),
+                json!({"id": "c", "flag": "perhaps", "amount": "1 000", "at": "soon", "more": "{", "text": "true"}),
             ]
         );
     }
@@ -290,8 +290,7 @@ mod tests {
                     .write_record([&id, &flag.to_string(), &amount.to_string(), text, other.as_ref().unwrap_or(&null)])
                     .unwrap();
                 let text = Some(text).filter(|text| !text.is_empty());
-                expected.push(json!({"id": id, "flag": flag, "amount": amount, "text": text, "other": other,
-                                     "BillingAddress": null}));
+                expected.push(json!({"id": id, "flag": flag, "amount": amount, "text": text, "other": other}));
             }
             prop_assert_eq!(objects(&writer.into_inner().unwrap()), expected);
         }
