@@ -263,9 +263,9 @@ impl Declaration {
 impl Call {
     fn check(&self, at: &str, has_job: bool) -> Checked {
         path(&format!("{at}/path"), &self.path)?;
-        let named = self.path.names().chain(self.query.values().flat_map(Template::names));
+        let mut named = self.path.names().chain(self.query.values().flat_map(Template::names));
         let is_unknown = |name: &&str| !(has_job && *name == JOB);
-        if let Some(unknown) = named.into_iter().find(is_unknown) {
+        if let Some(unknown) = named.find(is_unknown) {
             return refuse(at, format!("{{{unknown}}} has no value there"));
         }
         let is_object = self.body.as_ref().is_none_or(Body::is_object);
