@@ -188,7 +188,8 @@ mod tests {
     fn rows(body: &[u8], skipped: u64) -> Result<(Vec<Piece>, u64), String> {
         let collection = CollectionRef::new(catalogue::find("stripe").unwrap(), "customer").unwrap();
         let address = [("city", "BillingCity"), ("latitude", "BillingLatitude"), ("street", "BillingStreet")];
-        let address = address.map(|(member, column)| (member.to_owned(), column.to_owned())).into();
+        let owned = |(member, column): (&str, &str)| (member.to_owned(), column.to_owned());
+        let address: BTreeMap<String, String> = address.map(owned).into();
         let columns = Columns { types: types(), compounds: [("BillingAddress".to_owned(), address)].into() };
         read(body, skipped, &columns, Some("+0000"), &Reader::new(&collection, None))
     }

@@ -3,7 +3,7 @@
 use super::{Export, FIRST_PAUSE, Part, Stage, Told, ended, pause, to_stage};
 use crate::{
     answer::{Answer, shorten, word},
-    declaration::{Bulk, ColumnTypes, FieldType, Pagination, ResultFormat, Results},
+    declaration::{Bulk, ColumnTypes, FieldType, ResultFormat, Results},
     lines::Lines,
     listing::{Listing, Page},
     pieces::Piece,
@@ -115,11 +115,13 @@ impl Listing {
     fn read_columns(&self, declared: &ColumnTypes, answer: &Answer) -> Result<Columns, Failure> {
         let text = answer.text(&self.collection.declaration)?;
         let bad_data = |problem: String| answer.bad_data(problem);
-        let list =
-            Pagination::None { items: declared.items.clone() }.read(&text, answer).map_err(bad_data)?;
+        let [list] = pointer::follow(&text, [Some(&declared.items)])
+            .map_err(|error| bad_data(format!("it is not JSON: {error}")))?;
+        let items: Option<Vec<&RawValue>> = list.and_then(|list| serde_json::from_str(list.get()).ok());
+        let items = items.ok_or_else(|| bad_data(format!("there is no list at {}", declared.items)))?;
         let compound = declared.compound.as_ref();
         let (mut columns, mut parts) = (Columns::default(), Vec::new());
-        for item in list.items {
+        for item in items {
             let pointers = [
                 Some(&declared.name),
                 Some(&declared.column_type),
