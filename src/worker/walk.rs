@@ -1,5 +1,7 @@
 //! Walking through the list of a collection: backfills, sweeps and polls.
 
+mod export;
+
 use super::{
     job::{Ask, Batch, Done, Orders, Retry, Tag, Then, Work},
     plan::SyncContext,
@@ -16,7 +18,6 @@ use sequin_domain::{
 use sequin_net::Priority;
 use sequin_provider::{
     declaration::CollectionRef,
-    export::Told,
     listing::{Listing, Page, Subject},
     pieces::Piece,
     record::{Record, Rejected},
@@ -173,21 +174,8 @@ impl Walk {
         }
     }
 
-    /// Since when it waits for or reads an export: what that shows was so then, or later.
-    pub fn exported_at(&self) -> Option<SystemTime> {
-        match &self.purpose {
-            Purpose::Backfill(backfill) => backfill.exported_at,
-            Purpose::Poll(_) => None,
-        }
-    }
-
     pub fn collection_id(&self) -> String {
         self.collection.id().as_str().to_owned()
-    }
-
-    /// The question by which the API learns that its export is of no use any more.
-    pub fn farewell(&self) -> Option<Question> {
-        self.ranges.iter().find_map(Range::farewell)
     }
 
     /// The feed that must be listening before the walk may start, so that no change falls between the two.
@@ -328,13 +316,6 @@ impl Walk {
         }
     }
 
-    /// Where an export goes on whose request has failed.
-    fn past_failure(&self, tag: &Tag, failure: &Failure) -> Option<(i32, Page)> {
-        let Tag::Page(no) = tag else { return None };
-        let range = self.ranges.iter().find(|range| range.no() == *no)?;
-        Some((*no, range.past_failure(failure)?))
-    }
-
     fn take_page(&mut self, no: i32, mut page: Page, sent_at: SystemTime, orders: &mut Orders) {
         let has_room = self.has_room(no, sent_at);
         let next_no = 1 + self.ranges.iter().map(Range::no).max().unwrap_or_default();
@@ -403,28 +384,6 @@ impl Walk {
         orders.works.push(Work { batch: Some(batch), recovered, then });
         self.log(told, orders);
         self.note_export();
-    }
-
-    /// Writes down what has become of an export.
-    fn log(&self, told: Told, orders: &mut Orders) {
-        let Some(id) = self.backfill_id() else { return };
-        let (event, key, word) = match (told.begun, told.given_up) {
-            (Some(job), _) => ("export_started", "job", job),
-            (None, Some(reason)) => ("export_given_up", "reason", reason),
-            (None, None) => return,
-        };
-        let detail = serde_json::json!({"id": id.to_string(), key: word});
-        orders.work(Then::Log { collection_id: self.collection_id(), event, detail });
-    }
-
-    fn note_export(&mut self) {
-        let exported_at = self.ranges.iter().find_map(Range::exported_at);
-        let is_stored = !self.ranges.iter().any(Range::is_unstored);
-        if let Purpose::Backfill(backfill) = &mut self.purpose
-            && (exported_at.is_some() || is_stored)
-        {
-            backfill.exported_at = exported_at;
-        }
     }
 
     /// Whether another range would bring anything: neither the lane nor the database has kept this one waiting.
