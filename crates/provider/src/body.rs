@@ -220,9 +220,13 @@ impl Filling<'_> {
     }
 }
 
-/// A value within a text, or in a URL.
+/// A value within a text, or in a URL; several stand there with commas in between.
 pub(crate) fn as_text(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Array(values) => values.iter().map(as_text).collect::<Vec<_>>().join(","),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => value.to_string(),
+    }
 }
 
 #[cfg(test)]
@@ -299,6 +303,12 @@ mod tests {
         let filled = fill(body, &[("before", "7".into()), ("after", 3.into())]);
         assert_eq!(filled["query"], "status:any created_at:<'7'");
         assert_eq!(filled["other"], "3");
+    }
+
+    #[test]
+    fn within_a_text_several_values_have_commas_in_between() {
+        let filled = fill(json!({"query": "SELECT {ids} FROM x"}), &[("ids", json!(["a", "b"]))]);
+        assert_eq!(filled, json!({"query": "SELECT a,b FROM x"}));
     }
 
     #[test]
