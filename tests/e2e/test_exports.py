@@ -1,13 +1,14 @@
 """Exports in the background, against the fakes of Salesforce's Bulk API and of Shopify's bulk operations."""
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from fake.client import SalesforceClient, ShopifyClient
 from harness import Cluster, Database, Fake, eventually
-from harness.exports import API, EXPORT, JOBS, STATE, Org, Shop, collection, declaration, shop, unwatched
-from harness.shopify import with_shopify
+from harness.exports import API, JOBS, STATE, Org, collection, declaration, in_pieces, unwatched
+from harness.shopify import Shop, ShopSync, sync_shop, with_shopify
 from harness.sync import GENEROUS, Sync, start_sync
 from psycopg.types.json import Jsonb
 
@@ -248,67 +249,101 @@ def test_a_job_that_nobody_waits_for_is_aborted(database: Database, org: Org, ho
         assert org.started() == 2
 
 
+def swept(database: Database) -> list[tuple[str, int]]:
+    """Has everything listed and compared: how the sweeps have ended, and what they have changed."""
+    database.sql("SELECT sequin.pause_sync('main')")
+    database.sql("UPDATE sequin._sync_collections SET swept_at = swept_at - interval '2 weeks'")
+    database.sql("SELECT sequin.resume_sync('main')")
+    found = "SELECT state, changes FROM sequin.backfills WHERE kind = 'sweep'"
+    count = len(database.sql("SELECT 1 FROM sequin.sync_collections"))
+
+    def are_over() -> bool:
+        rows = database.sql(found)
+        return len(rows) == count and all(row.state == "completed" for row in rows)
+
+    eventually(are_over, 120, what=database.status)
+    return [tuple(row) for row in database.sql(found)]
+
+
+@pytest.mark.timeout(420)
+def test_what_salesforce_exports_is_what_it_lists(database: Database) -> None:
+    """Promise 4, with what is declared. Of activities the archived ones come, and the deleted ones don't."""
+    sizes = ("--salesforce-Account", "10050", "--salesforce-Task", "10020", "--salesforce-Lead", "40")
+    with Fake("--seed", "2", "--no-limits", "--empty", *sizes) as fake:
+        salesforce = fake.upstream("salesforce")
+        salesforce.configure(bulk_seconds=1)
+        salesforce.delete("task", *salesforce.ids("task")[:10])
+        sync = start_sync(database, salesforce, ["account", "task", "lead"], rate_limit=GENEROUS).wait(120)
+        sync.converge(60)
+        assert events(database) == ["export_started"] * 2, "few leads are listed"
+        asked = [json.loads(each.body) for each in salesforce.requests(JOBS) if each.method == "POST"]
+        assert {each["operation"] for each in asked} == {"query", "queryAll"}
+        last = database.value("SELECT max(updated_idx) FROM sequin.records")
+        assert swept(database) == [("completed", 0)] * 3
+        assert database.value("SELECT max(updated_idx) FROM sequin.records") == last
+
+
 # Files
+
+EXPORTED = ["product", "product_variant", "product_metafield", "inventory_item", "inventory_level"]
+EXPORTED += ["order", "line_item", "return", "order_metafield", "customer", "customer_metafield"]
+SIZES = ("--shopify-product", "700", "--shopify-order", "520", "--shopify-customer", "510")
 
 
 @pytest.fixture(scope="module")
-def stocked() -> Iterator[Fake]:
-    with Fake(*with_shopify(), "--seed", "3", "--no-limits", "--shopify-product", "700") as fake:
-        yield fake
+def stocked() -> Iterator[Shop]:
+    with Fake(*with_shopify(), "--seed", "3", "--no-limits", *SIZES) as fake:
+        yield Shop(fake)
 
 
-def opens(database: Database, stocked: Fake, **results: Any) -> Sync:
-    shopify = Shop(stocked)
-    database.sql("SELECT sequin.register_provider(%s)", Jsonb(shop(**results)))
-    properties = {"kind": "session", "token": shopify.api_key, "base_url": shopify.url}
-    database.sql("SELECT sequin.create_credential('upstream', 'shop', %s)", Jsonb(properties))
-    return start_sync(database, shopify, ["product"], rate_limit=GENEROUS)
-
-
-def files(sync: Sync) -> list[Any]:
-    return sync.upstream.requests("/_files/")
-
-
-def test_a_file_is_read_and_its_objects_are_those_of_the_list(database: Database, stocked: Fake) -> None:
-    """Promises 4 and 8."""
-    stocked.control("POST", "settings", {"provider": "shopify", "bulk_seconds": 1, "bulk_failure": None})
-    sync = opens(database, stocked, bytes=20_000)
-    before = len(files(sync))
-    sync.wait(60)
-    assert sync.count() == len(sync.upstream.ids("product")) == 700
-    assert len(files(sync)) - before > 3, "it is read in pieces"
-    settings = stocked.control("POST", "settings", {"provider": "shopify"})
-    assert settings["leaks"] == [], "another server never sees the token"
-    kept = database.value("SELECT coalesce(string_agg(position::text, ''), '') FROM sequin._backfill_ranges")
-    assert "signature" not in kept
+@pytest.mark.timeout(420)
+def test_what_shopify_exports_is_what_it_lists(database: Database, stocked: Shop) -> None:
+    """Promises 4 and 8. There are more exports than may be under way at once."""
+    stocked.configure(bulk_seconds=1, bulk_failure=None)
+    sync = sync_shop(database, stocked, *EXPORTED, rate_limit=GENEROUS).wait(150)
+    sync.converge(60)
+    assert events(database).count("export_started") == len(EXPORTED)
+    assert "export_given_up" not in events(database)
+    assert stocked.configure()["leaks"] == [], "another server never sees the token"
+    assert not database.sql("SELECT 1 FROM sequin.rejected_records")
     last = database.value("SELECT max(updated_idx) FROM sequin.records")
-    # Everything is listed, and compared.
-    database.sql("SELECT sequin.pause_sync('main')")
-    database.sql("UPDATE sequin._sync_collections SET swept_at = swept_at - interval '1 week'")
-    database.sql("SELECT sequin.resume_sync('main')")
-    swept = "SELECT state, records, changes FROM sequin.backfills WHERE kind = 'sweep'"
-    eventually(lambda: database.sql(swept) == [("completed", 700, 0)], 60, what=database.status)
+    assert swept(database) == [("completed", 0)] * len(EXPORTED)
     assert database.value("SELECT max(updated_idx) FROM sequin.records") == last
 
 
-def test_an_operation_that_fails_is_given_up(database: Database, stocked: Fake) -> None:
-    stocked.control("POST", "settings", {"provider": "shopify", "bulk_seconds": 1, "bulk_failure": "TIMEOUT"})
-    sync = opens(database, stocked).wait(60)
-    assert sync.count() == 700
+def test_a_file_is_read_in_pieces(database: Database, stocked: Shop) -> None:
+    stocked.configure(bulk_seconds=1, bulk_failure=None)
+    database.sql("SELECT sequin.register_provider(%s)", Jsonb(in_pieces(20_000)))
+    shop = stocked.declared_as("shop")
+    before = len(shop.requests("/_files/"))
+    sync = ShopSync(**vars(start_sync(database, shop, ["product"], rate_limit=GENEROUS)))
+    eventually(lambda: sync.count() > 0, 60, what=database.status)
+    kept = database.value("SELECT coalesce(string_agg(position::text, ''), '') FROM sequin._backfill_ranges")
+    assert "signature" not in kept
+    sync.wait(60)
+    sync.converge()
+    assert len(shop.requests("/_files/")) - before > 3
+
+
+def test_an_operation_that_fails_is_given_up(database: Database, stocked: Shop) -> None:
+    stocked.configure(bulk_seconds=1, bulk_failure="TIMEOUT")
+    sync = sync_shop(database, stocked, "product", rate_limit=GENEROUS).wait(60)
+    assert sync.count() == len(stocked.ids("product"))
     assert events(database) == ["export_started", "export_given_up"]
     assert "FAILED: TIMEOUT" in reason(database)
 
 
-def test_others_have_to_end_first(database: Database, stocked: Fake) -> None:
-    stocked.control("POST", "settings", {"provider": "shopify", "bulk_seconds": 6, "bulk_failure": None})
-    sync = opens(database, stocked)
-    database.sql("SELECT sequin.pause_sync('main')")
-    client = ShopifyClient(stocked.url, sync.upstream.api_key, "2026-10")
+def test_others_have_to_end_first(database: Database, stocked: Shop) -> None:
+    stocked.configure(bulk_seconds=6, bulk_failure=None)
+    client = ShopifyClient(stocked.fake.url, stocked.api_key, "2026-10")
     for _ in range(5):
-        client.data(EXPORT)
-    database.sql("SELECT sequin.resume_sync('main')")
+        client.data(
+            'mutation { bulkOperationRunQuery(query: "{ locations { edges { node { id } } } }")'
+            " { bulkOperation { id } userErrors { message } } }"
+        )
+    sync = sync_shop(database, stocked, "product", rate_limit=GENEROUS)
     waiting = "SELECT waiting_for FROM sequin.backfill_progress"
     eventually(lambda: database.value(waiting) == "another export to end", 20, what=database.status)
     sync.wait(60)
-    assert sync.count() == 700
+    assert sync.count() == len(stocked.ids("product"))
     assert events(database)[-1] == "export_started"

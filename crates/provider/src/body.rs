@@ -1,5 +1,6 @@
 //! Bodies of requests: JSON, with `{names}` in its texts to be filled in.
 
+use crate::graphql;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use std::{collections::BTreeMap, sync::Arc};
@@ -11,7 +12,7 @@ use std::{collections::BTreeMap, sync::Arc};
 /// there once for each. Braces around anything that is no name stay as they are.
 ///
 /// Two objects stand for something else: `{"$document": "name"}` for the text of that document, in which nothing is filled
-/// in, as a query of GraphQL is full of braces; `{"$words": […]}` for its elements in one text, with spaces in between.
+/// in, as a query of GraphQL is full of braces, or, with `name/operation`, for one operation of it; `{"$words": […]}` for its elements in one text, with spaces in between.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(from = "Value")]
 pub struct Body {
@@ -45,8 +46,8 @@ impl Body {
         let mut names = Vec::new();
         documents(&self.template, &mut names);
         for name in names {
-            let text = all.get(name).ok_or_else(|| name.to_owned())?;
-            self.documents.insert(name.to_owned(), text.clone());
+            let text = all.get(name).cloned().or_else(|| operation_of(name, all));
+            self.documents.insert(name.to_owned(), text.ok_or_else(|| name.to_owned())?);
         }
         Ok(())
     }
@@ -120,6 +121,12 @@ fn documents<'a>(value: &'a Value, names: &mut Vec<&'a str>) {
         Value::Array(elements) => elements.iter().for_each(|element| documents(element, names)),
         Value::String(_) | Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
+}
+
+/// The text of one operation of a document, by the names of both.
+fn operation_of(name: &str, all: &Documents) -> Option<Arc<str>> {
+    let (document, operation) = name.split_once('/')?;
+    graphql::operation(all.get(document)?, operation).map(Arc::from)
 }
 
 /// What an object stands for that is not itself.
@@ -293,6 +300,13 @@ mod tests {
         assert_eq!(body.names(), ["limit"]);
         let filled = body.fill(&[("limit", Some(250.into()))].into());
         assert_eq!(serde_json::from_str::<Value>(&filled).unwrap(), json!({"query": query, "first": 250}));
+        let list = "query list { items { id } }";
+        let both = [("items".to_owned(), format!("{list} query other {{ a }}").into())].into();
+        let named = |name: &str| Body::from(json!({"query": {"$document": name}}));
+        let mut of_one = named("items/list");
+        of_one.take_documents(&both).unwrap();
+        assert_eq!(of_one.fill(&Names::new()), json!({"query": list}).to_string());
+        assert_eq!(named("items/none").take_documents(&both), Err("items/none".to_owned()));
     }
 
     #[test]

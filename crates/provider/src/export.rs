@@ -186,10 +186,11 @@ impl Listing {
     pub fn past_failure(&self, position: &Position, failure: &Failure, now: SystemTime) -> Option<Page> {
         let (bulk, export) = self.exporting(position)?;
         let stage = &export.stage;
-        let is_passing = matches!(
-            failure.class,
-            FailureClass::Transient | FailureClass::RateLimited | FailureClass::Credential
-        );
+        let is_passing = match failure.class {
+            // To count may be what takes too long, and would the next time too.
+            FailureClass::Transient => *stage != Stage::Counting,
+            class => matches!(class, FailureClass::RateLimited | FailureClass::Credential),
+        };
         let is_overdue = pause(bulk, stage, now).is_err();
         let is_lost = matches!(failure.class, FailureClass::Missing | FailureClass::BadData);
         let told = Told::default();

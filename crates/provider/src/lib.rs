@@ -13,6 +13,7 @@ pub mod declaration;
 pub mod event;
 pub mod export;
 mod form;
+mod graphql;
 mod jwt;
 pub mod kinds;
 pub mod leap;

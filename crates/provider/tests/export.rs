@@ -214,9 +214,11 @@ fn few_objects_are_listed() {
     let mut walk = Walk::new(tables());
     let told = walk.json(&json!({"total": 2}));
     assert!(walk.is_at_the_list() && told.given_up.is_none());
-    let mut walk = Walk::new(tables());
-    walk.take(400, &[], "");
-    assert_eq!(walk.asked(), "GET /describe", "how many there are is not known");
+    for status in [400, 503] {
+        let mut walk = Walk::new(tables());
+        walk.take(status, &[], "");
+        assert_eq!(walk.asked(), "GET /describe", "how many there are is not known");
+    }
 }
 
 #[test]
@@ -454,4 +456,38 @@ fn what_must_not_be_declared_of_an_export_is_named_by_its_place() {
         d["collections"][0]["path"] = json!([{"option": "of", "path": "/{of}/items"}]);
     });
     assert!(refused.unwrap_err().starts_with("/collections/0/bulk: "));
+}
+
+#[test]
+fn what_exports_have_in_common_is_said_once() {
+    let of = |own: Value, common: Value| declare(own, |d| d["bulk"] = common);
+    let mut common = tables();
+    let start = common.as_object_mut().unwrap().remove("start").unwrap();
+    let own = json!({"at_least": 5, "start": start, "delete": {"path": "/gone/{job}"}});
+    let declared = of(own, common.clone()).unwrap();
+    let bulk = declared.find("item").unwrap().bulk.clone().unwrap();
+    assert_eq!((bulk.at_least, bulk.patience), (Some(5), 100), "its own comes first");
+    let delete = bulk.delete.unwrap();
+    assert!(delete.method.is_some() && delete.path.fill(|_| Some("j")) == "/gone/j");
+    assert!(of(json!({}), common.clone()).unwrap_err().contains("missing field `start`"));
+    assert!(of(Value::Null, common).unwrap().find("item").unwrap().bulk.is_none());
+    assert!(of(Value::Null, json!(7)).unwrap_err().starts_with("/bulk: "));
+}
+
+#[test]
+fn what_is_asked_of_an_export_costs_points_and_a_file_none() {
+    let declared = declare(files(), |d| {
+        d["rate_limit"]["cost"] = json!({"requested": "/a", "available": "/b", "restore_per_second": "/c",
+            "reserve": 60});
+        d["collections"][0]["cost"] = json!(500);
+    });
+    let listing = Listing::whole(CollectionRef::new(&Arc::new(declared.unwrap()), "item").unwrap());
+    let start = listing.start_of_export().unwrap();
+    assert_eq!((listing.points(&start), listing.points(&listing.start().unwrap())), (60, 500));
+    let mut walk = Walk { listing, position: Some(start) };
+    walk.json(&json!({"run": {"id": "j"}}));
+    walk.json(&json!({"job": {"state": "COMPLETED", "url": FILE}}));
+    let position = walk.position.unwrap();
+    assert!(walk.listing.is_elsewhere(&position));
+    assert_eq!(walk.listing.points(&position), 0);
 }

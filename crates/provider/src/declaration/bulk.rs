@@ -1,11 +1,12 @@
 //! How a collection is exported whole, by a job that the API does in the background.
 
 use super::{
-    Collection, Declaration, PageSize, Paths, WriteMethod,
+    Collection, Declaration, Invalid, PageSize, Paths, WriteMethod,
     check::{Checked, path, refuse},
 };
 use crate::{body::Body, pointer::Pointer, template::Template};
 use serde::Deserialize;
+use serde_json::{Map, Value};
 use std::{collections::BTreeMap, num::NonZeroU64, time::Duration};
 
 /// An export: a job is started, waited for, and its results are read in parts.
@@ -206,6 +207,36 @@ pub struct NextPart {
     pub parameter: String,
     /// What it says in the last part, where it is there at all.
     pub last: Option<String>,
+}
+
+/// Writes what all exports of a declaration have in common into each; false where there is nothing of the kind.
+pub(super) fn share(document: &mut Value) -> Result<bool, Invalid> {
+    let Some(common) = document.as_object_mut().and_then(|document| document.remove("bulk")) else {
+        return Ok(false);
+    };
+    let Value::Object(common) = common else { return refuse("/bulk", "it must be an object") };
+    for place in ["/discover/templates", "/collections"] {
+        let objects = document.pointer_mut(place).and_then(Value::as_array_mut);
+        for object in objects.into_iter().flatten() {
+            let collection =
+                if place == "/collections" { Some(object) } else { object.get_mut("collection") };
+            if let Some(Value::Object(own)) = collection.and_then(|collection| collection.get_mut("bulk")) {
+                add(own, &common);
+            }
+        }
+    }
+    Ok(true)
+}
+
+/// Adds what an object doesn't say itself.
+fn add(own: &mut Map<String, Value>, common: &Map<String, Value>) {
+    for (key, value) in common {
+        match (own.get_mut(key), value) {
+            (Some(Value::Object(own)), Value::Object(common)) => add(own, common),
+            (Some(_), _) => {}
+            (None, value) => drop(own.insert(key.clone(), value.clone())),
+        }
+    }
 }
 
 impl Declaration {
