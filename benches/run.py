@@ -17,6 +17,7 @@ import apply  # noqa: E402
 import backfill  # noqa: E402
 import backlog  # noqa: E402
 import budget  # noqa: E402
+import bulk  # noqa: E402
 import consume  # noqa: E402
 import crowd  # noqa: E402
 import delivery  # noqa: E402
@@ -33,6 +34,7 @@ import providers  # noqa: E402
 
 MODULES = (
     backfill,
+    bulk,
     budget,
     providers,
     apply,

@@ -28,7 +28,7 @@ def declarations() -> list[Declared]:
 
 
 def written_out(declaration: Declared) -> Declared:
-    """The declaration with what its collections have by their templates."""
+    """The declaration with what its collections have by their templates, and their exports in common."""
     templates = {
         each["name"]: each["collection"] for each in declaration.get("discover", {}).get("templates", ())
     }
@@ -39,7 +39,22 @@ def written_out(declaration: Declared) -> Declared:
         filled = json.loads(json.dumps(templates[template]).replace("{kind}", collection["kind"]))
         return filled | {name: value for name, value in collection.items() if name != "template"}
 
-    return {**declaration, "collections": [whole(each) for each in declaration["collections"]]}
+    def exported(collection: Declared) -> Declared:
+        if "bulk" not in collection:
+            return collection
+        kind = json.dumps(declaration.get("bulk", {})).replace("{kind}", collection.get("kind", "{kind}"))
+        return {**collection, "bulk": merged(json.loads(kind), collection["bulk"])}
+
+    return {**declaration, "collections": [exported(whole(each)) for each in declaration["collections"]]}
+
+
+def merged(common: Declared, own: Declared) -> Declared:
+    """Both; what is said in both, as the second says it."""
+    both = {
+        name: merged(common[name], own[name]) if isinstance(common[name], dict) else own[name]
+        for name in common.keys() & own.keys()
+    }
+    return {**common, **own, **both}
 
 
 def interval(seconds: int) -> str:
@@ -66,7 +81,7 @@ def paths(collection: Declared) -> str:
 
 
 def backfill(declaration: Declared, collection: Declared) -> str:
-    """In ranges or page after page, and beneath what."""
+    """In ranges or page after page, and beneath what; or by an export."""
     levels = chain(declaration, collection)
     outermost = levels[-1]
     own_record, path = outermost.get("record", {}), outermost["path"]
@@ -76,7 +91,7 @@ def backfill(declaration: Declared, collection: Declared) -> str:
     words += [f"beneath `{level['name']}`" for level in levels[1:]]
     if not isinstance(collection["path"], str):
         words.append("by " + " and ".join(f"`{each['option']}`" for each in path))
-    return " ".join(words)
+    return " ".join(words) + (", or an export" if "bulk" in collection else "")
 
 
 def polled(collection: Declared) -> str:

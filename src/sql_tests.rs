@@ -317,6 +317,28 @@ mod tests {
     }
 
     #[pg_test]
+    fn a_backfill_says_that_it_waits_for_an_export() {
+        make_sync();
+        let waits = |stage: &str| {
+            run(&format!(
+                r#"UPDATE sequin._backfill_ranges
+                   SET position = '{{"levels": [[{{"beneath": "root", "after": {{"export": {{"stage": {stage}}}}}}}]]}}'"#
+            ));
+            text("SELECT waiting_for FROM sequin.backfill_progress WHERE collection_id = 'stripe:customer'")
+        };
+        for stage in
+            [r#""counting""#, r#"{"starting": {"busy_since": null}}"#, r#"{"reading": {"job": "j"}}"#]
+        {
+            assert_eq!(waits(stage), "", "{stage}");
+        }
+        assert_eq!(waits(r#"{"starting": {"busy_since": 1}}"#), "another export to end");
+        let running = r#"{"running": {"job": "750x", "requested_at": 1700000000000000}}"#;
+        assert!(waits(running).starts_with("the export 750x, which was asked for at 2023-11-1"));
+        run("SELECT sequin.pause_sync('s')");
+        assert_eq!(waits(running), "", "nobody asks for it");
+    }
+
+    #[pg_test]
     fn ranges_with_known_ends_give_an_estimate() {
         make_sync();
         let progress = |column: &str| {

@@ -193,9 +193,26 @@ SELECT b.id,
        b.requested_at,
        b.started_at,
        b.last_page_at,
-       b.finished_at
+       b.finished_at,
+       x.waiting_for
 FROM sequin.backfills AS b
 JOIN sequin.syncs AS s ON s.id = b.sync_id
+LEFT JOIN LATERAL (
+    SELECT CASE
+               WHEN e.stage ? 'running' THEN pg_catalog.format(
+                   'the export %s, which was asked for at %s',
+                   e.stage #>> '{running,job}',
+                   pg_catalog.date_trunc('second', pg_catalog.to_timestamp(
+                       (e.stage #>> '{running,requested_at}')::double precision / 1000000
+                   ))
+               )
+               WHEN e.stage #> '{starting,busy_since}' <> 'null' THEN 'another export to end'
+           END AS waiting_for
+    FROM sequin._backfill_ranges AS r
+    CROSS JOIN LATERAL (SELECT r.position #> '{levels,0,0,after,export,stage}' AS stage) AS e
+    WHERE r.backfill_id = b.id AND NOT r.done AND e.stage IS NOT NULL
+    LIMIT 1
+) AS x ON b.state IN ('pending', 'running') AND s.status = 'active'
 CROSS JOIN LATERAL (
     -- What lies ahead in a range is taken to be as dense as what has been read of it, or else of the others. NULL while
     -- one has no end that is known.
@@ -242,7 +259,8 @@ COMMENT ON VIEW sequin.backfill_progress IS
     'How far each backfill is: pages and records so far, those that were new or changed, those that were set aside, '
     'those that a sweep found to be gone, '
     'the ranges of creation time that it is read in, and the rate. The estimate is by what the ranges have before them, '
-    'where each has an end that is known; otherwise it is the size of the last complete walk through the collection.';
+    'where each has an end that is known; otherwise it is the size of the last complete walk through the collection. '
+    'waiting_for: the export that the API prepares for it.';
 
 CREATE FUNCTION sequin._lease_key(credential_id uuid) RETURNS bigint
 LANGUAGE sql IMMUTABLE

@@ -14,7 +14,7 @@ use crate::{
         mutations::{Mutation, Words},
     },
 };
-use pgrx::{Uuid, prelude::*};
+use pgrx::{JsonB, Uuid, prelude::*};
 use sequin_domain::{
     failure::{Failure, FailureClass},
     guard::Deletions,
@@ -217,6 +217,9 @@ fn follow(sync: &SyncContext, work: &Work, counts: &Counts, settings: &Settings)
             }
         }
         Then::StartSweep { collection_id } => progress::start_sweep(store::new_id(), sync.id, collection_id)?,
+        Then::Log { collection_id, event, detail } => {
+            store::history::write(sync.id, Some(collection_id.as_str()), event, JsonB(detail.clone()))?;
+        }
         Then::MoveFeed { feed, cursor, polled_at, .. } => {
             progress::move_feed(sync.id, feed, *cursor, (*polled_at).into())?;
         }

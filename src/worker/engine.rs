@@ -35,7 +35,7 @@ use sequin_domain::{
     observation::Observations,
     timestamp::Timestamp,
 };
-use sequin_net::{Completion, LaneId, Net, Refusal, Room};
+use sequin_net::{Completion, LaneId, Net, Priority, Refusal, Room};
 use std::{
     cmp::Reverse,
     collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, HashSet, VecDeque},
@@ -43,8 +43,9 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-/// How many orders are done in one transaction.
+/// How many orders are done in one transaction, and with how many records another one is too much.
 const WORKS_TOGETHER: usize = 16;
+const RECORDS_TOGETHER: usize = 2000;
 /// When to try again what the network thread had no room for.
 const FULL_PAUSE: Duration = Duration::from_millis(50);
 /// When to try again after the database could not do what it should, at first and at last.
@@ -92,6 +93,10 @@ pub struct Engine {
     /// There may be answers that have come and were left for the next step.
     unreceived: bool,
     observations: HashMap<(Uuid, String), Observations>,
+    /// Exports that walks wait for or read: each counts as a request that is under way until it is stored.
+    exports: HashMap<JobId, Observing>,
+    /// Requests that end exports which nobody waits for any more, and with which credential.
+    farewells: HashMap<u64, Uuid>,
     alarms: BinaryHeap<Reverse<(Instant, JobId)>>,
     /// The one alarm of each job that counts; others of it in the heap have been overtaken.
     next_alarm: HashMap<JobId, Instant>,
@@ -137,6 +142,8 @@ impl Engine {
             works: VecDeque::new(),
             unreceived: false,
             observations: HashMap::new(),
+            exports: HashMap::new(),
+            farewells: HashMap::new(),
             alarms: BinaryHeap::new(),
             next_alarm: HashMap::new(),
             barred: HashMap::new(),
@@ -401,12 +408,18 @@ impl Engine {
             self.jobs.iter().filter(|(_, (role, job))| outdated(role, job)).map(|(id, _)| *id).collect();
         for id in outdated {
             if !self.winds_up(id) {
+                let is_over =
+                    |role: &Role| matches!(role, Role::Backfill { id, .. } if !unfinished.contains(id));
+                if self.jobs.get(&id).is_some_and(|(role, _)| is_over(role)) {
+                    self.end_export(id);
+                }
                 self.drop_job(id);
             }
         }
         // A token that is on its way is not given up: the provider may have replaced the old one.
         let mut busy = self.keeper.busy_lanes();
         busy.extend(self.writing().into_iter().map(lane));
+        busy.extend(self.farewells.values().copied().map(lane));
         for lane in self.lanes.drain().filter(|lane| !plan.lanes.contains_key(lane) && !busy.contains(lane)) {
             self.net.remove_lane(lane);
         }
@@ -419,8 +432,9 @@ impl Engine {
         for credential in std::mem::take(&mut self.awaited) {
             self.drive_users(credential);
         }
-        let writing = self.writing();
-        plan.excess.retain(|credential| !self.keeper.is_busy(credential) && !writing.contains(credential));
+        let mut busy = self.writing();
+        busy.extend(self.farewells.values().copied());
+        plan.excess.retain(|credential| !self.keeper.is_busy(credential) && !busy.contains(credential));
         plan.excess
     }
 
@@ -433,6 +447,36 @@ impl Engine {
             self.drive(id);
         }
         is_busy
+    }
+
+    /// Has the API end the export of a walk that nobody waits for any more. That it does is not made sure of: an export
+    /// ends by itself as well.
+    fn end_export(&mut self, id: JobId) {
+        let Some((_, Job::Walk(walk))) = self.jobs.get(&id) else { return };
+        let (farewell, sync) = (walk.farewell(), walk.sync().clone());
+        let credential = sync.credential();
+        let (Some(question), Access::Open(target)) = (farewell, &credential.access) else { return };
+        let request = self.next_id();
+        let task = question.into_task(request, Priority::Mutation, target);
+        if task.is_ok_and(|task| self.net.try_submit(task).is_ok()) {
+            self.farewells.insert(request, sync.credential_id);
+        }
+    }
+
+    /// An export is as a request that was sent when it was asked for, and is answered when the last of it is stored.
+    fn note_export(&mut self, id: JobId, sync: &SyncContext) {
+        let Some((_, Job::Walk(walk))) = self.jobs.get(&id) else { return };
+        let collection = (sync.id, walk.collection_id());
+        let held = match walk.exported_at() {
+            Some(begun) if self.exports.get(&id).is_some_and(|held| held.begun == begun) => return,
+            None => self.exports.remove(&id),
+            Some(begun) => {
+                let request = self.next_id();
+                self.observations.entry(collection.clone()).or_default().begin(request, begun);
+                self.exports.insert(id, Observing { collection, request, begun, room: None })
+            }
+        };
+        self.end_observing(held);
     }
 
     /// The credentials with which changes are under way.
@@ -484,6 +528,8 @@ impl Engine {
         let Some((role, _)) = self.jobs.remove(&id) else { return };
         self.roles.remove(&role);
         self.next_alarm.remove(&id);
+        let export = self.exports.remove(&id);
+        self.end_observing(export);
         if let Role::Feed { sync, feed } = role {
             self.listening.remove(&(sync, feed));
         }
@@ -579,7 +625,7 @@ impl Engine {
         self.carry_out(id, &sync, orders, None);
     }
 
-    /// Does what a job has ordered; `observes` belongs to the answer that the first work comes from.
+    /// Does what a job has ordered; `observes` belongs to the answer that it comes from.
     fn carry_out(
         &mut self,
         id: JobId,
@@ -587,8 +633,10 @@ impl Engine {
         orders: Orders,
         mut observes: Option<Observing>,
     ) {
-        for work in orders.works {
-            let observes = if work.batch.is_some() { observes.take() } else { None };
+        self.note_export(id, sync);
+        let last = orders.works.iter().rposition(|work| work.batch.is_some());
+        for (n, work) in orders.works.into_iter().enumerate() {
+            let observes = if Some(n) == last { observes.take() } else { None };
             self.works.push_back((id, sync.clone(), work, observes));
         }
         self.end_observing(observes);
@@ -688,6 +736,11 @@ impl Engine {
                 Failure::new(FailureClass::Unknown, "a bug in sequin: reading the answer went wrong");
             Answered::lost(SystemTime::now(), failure)
         });
+        if self.farewells.remove(&completion.id).is_some() {
+            // Its lane may be needed no longer.
+            self.plan_anew();
+            return;
+        }
         if self.keeper.expects(completion.id) {
             self.keeper.answered(completion.id, answered);
             return;
@@ -742,7 +795,12 @@ impl Engine {
     /// Does the first works in the database; false once the extension is gone.
     fn perform(&mut self) -> Result<bool, SqlError> {
         let first = self.works.front().map(|(_, sync, ..)| sync.stream_id);
-        let together = self.works.iter().take_while(|(_, sync, ..)| Some(sync.stream_id) == first);
+        let mut records = 0;
+        let together = self.works.iter().take_while(|(_, sync, work, _)| {
+            let has_room = records < RECORDS_TOGETHER;
+            records += work.batch.as_ref().map_or(0, |batch| batch.records.len());
+            has_room && Some(sync.stream_id) == first
+        });
         let count = together.take(WORKS_TOGETHER).count();
         for (_, _, work, _) in self.works.iter_mut().take(count) {
             if let Some(batch) = &mut work.batch {
@@ -798,6 +856,7 @@ impl Engine {
         if matches!(done, Done::Doubted) {
             self.plan_anew();
         }
+        let is_gone = matches!(done, Done::Gone);
         let ended = match self.jobs.get_mut(&id) {
             Some((_, Job::Walk(walk))) => walk.done(then, done, &mut orders),
             Some((_, Job::Feed(feed))) => feed.done(then, done, &mut orders),
@@ -813,6 +872,9 @@ impl Engine {
         };
         self.carry_out(id, sync, orders, None);
         if ended {
+            if is_gone {
+                self.end_export(id);
+            }
             self.drop_job(id);
             if matches!(then, Then::Gap { .. }) {
                 self.drop_backfills(sync.id);

@@ -140,6 +140,12 @@ pub enum Then {
     StartSweep {
         collection_id: String,
     },
+    /// What has become of an export is to be found in the history of the sync.
+    Log {
+        collection_id: String,
+        event: &'static str,
+        detail: serde_json::Value,
+    },
     MoveFeed {
         feed: String,
         cursor: Timestamp,

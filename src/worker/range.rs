@@ -21,7 +21,7 @@ use std::{
     collections::HashSet,
     hash::{BuildHasher, BuildHasherDefault, DefaultHasher, Hash},
     sync::Arc,
-    time::{Duration, SystemTime},
+    time::{Duration, Instant, SystemTime},
 };
 
 /// How many pages of a range may wait to be stored while the next is asked for.
@@ -34,6 +34,8 @@ pub struct Range {
     /// Where to go on asking; `None` at the end of the list.
     next: Option<Position>,
     asked: Option<Asked>,
+    /// When it may be asked, where the API has to be left time for an export.
+    not_before: Option<Instant>,
     /// What the last page of the list itself has shown.
     shown: Shown,
     unstored: usize,
@@ -59,8 +61,9 @@ impl Range {
         Self::starting(no, listing, course, start)
     }
 
-    /// A range of a backfill of `whole`, as it was left in the database.
-    pub fn restored(whole: Listing, since: Option<Timestamp>, row: &plan::Range) -> Self {
+    /// A range of a backfill of `whole`, as it was left in the database. `exports`: what has not begun begins with an
+    /// export, if there is any.
+    pub fn restored(whole: Listing, since: Option<Timestamp>, row: &plan::Range, exports: bool) -> Self {
         let collection = &whole.collection;
         let mut span = row.span;
         // Parents are listed whatever their age: it is their children that must be young.
@@ -69,7 +72,11 @@ impl Range {
         }
         let listing = Listing { span, children_since: since, ..whole };
         let position = row.position.as_deref().and_then(|position| serde_json::from_str(position).ok());
-        let next = if row.done { None } else { position.or_else(|| listing.start()) };
+        let start = || {
+            let export = if exports { listing.start_of_export() } else { None };
+            export.or_else(|| listing.start())
+        };
+        let next = if row.done { None } else { position.or_else(start) };
         let range = Self::starting(row.no, listing, Course::resumed(span, row.pages), next);
         Self { pages: row.pages, ..range }
     }
@@ -82,6 +89,7 @@ impl Range {
             course,
             next,
             asked: None,
+            not_before: None,
             shown: Shown::default(),
             unstored: 0,
             pages: 0,
@@ -125,7 +133,41 @@ impl Range {
 
     /// Whether its next page may be asked for.
     pub fn is_ready(&self) -> bool {
-        !self.is_over() && self.asked.is_none() && self.unstored < PAGES_AHEAD
+        !self.is_over()
+            && self.asked.is_none()
+            && self.unstored < PAGES_AHEAD
+            && self.waits_until(Instant::now()).is_none()
+    }
+
+    /// Until when nothing is to be asked for it, where that is still to come.
+    pub fn waits_until(&self, now: Instant) -> Option<Instant> {
+        self.not_before.filter(|at| *at > now)
+    }
+
+    /// Asks nothing for so long.
+    pub fn wait(&mut self, pause: Option<Duration>) {
+        self.not_before = pause.map(|pause| Instant::now() + pause);
+    }
+
+    /// Whether that is where it would go on in any case.
+    pub fn is_at(&self, next: Option<&Position>) -> bool {
+        self.next.as_ref() == next
+    }
+
+    /// When the export was asked for that it waits for or reads.
+    pub fn exported_at(&self) -> Option<SystemTime> {
+        self.next.as_ref()?.exported_at()
+    }
+
+    /// What the failure of its request leads to, if not to the same request.
+    pub fn past_failure(&self, failure: &Failure) -> Option<Page> {
+        self.listing.past_failure(self.next.as_ref()?, failure, SystemTime::now())
+    }
+
+    /// The question by which the API learns that its export is of no use any more.
+    pub fn farewell(&self) -> Option<Question> {
+        let position = self.listing.farewell(self.next.as_ref()?)?;
+        Some(Question::Page { listing: self.listing.clone(), position, known: None })
     }
 
     /// The question for its next page; `None` at the end.
@@ -176,7 +218,7 @@ impl Range {
                 "the list leads back to a page that was read already",
             ));
         }
-        if self.next.as_ref().is_some_and(Position::is_outermost) {
+        if page.told.is_none() && self.next.as_ref().is_some_and(Position::is_outermost) {
             self.course.note(&page.created);
             self.shown = Shown::of(page);
         }
@@ -250,11 +292,16 @@ impl Range {
 
     /// What is to be written down of it.
     pub fn standing(&self) -> Standing {
+        self.standing_at(self.next.as_ref())
+    }
+
+    /// The same of a place on the way to where it goes on asking.
+    pub fn standing_at(&self, next: Option<&Position>) -> Standing {
         Standing {
             no: self.no,
             span: self.course.span(),
             reached: self.course.reached(),
-            position: self.next.as_ref().and_then(|position| serde_json::to_string(position).ok()),
+            position: next.and_then(|position| serde_json::to_string(position).ok()),
         }
     }
 

@@ -256,12 +256,18 @@ impl Question {
             Failure::new(FailureClass::BadRequest, "the declaration of the provider doesn't say where to ask")
         })?;
         let request::Request { method, url, headers: own, body } = asked;
-        let mut headers = target.headers.clone();
+        // The credential is for the API, and for no other server that it names.
+        let mut headers = if self.is_elsewhere() { HeaderMap::new() } else { target.headers.clone() };
         headers.extend(own);
         if let Some(etag) = self.known().and_then(|known| HeaderValue::from_str(&known.etag).ok()) {
             headers.insert(IF_NONE_MATCH, etag);
         }
         Ok(Request { method, url, headers, body, timeout: target.timeout })
+    }
+
+    /// Whether it is another server than the API's that is asked.
+    fn is_elsewhere(&self) -> bool {
+        matches!(self, Self::Page { listing, position, .. } if listing.is_elsewhere(position))
     }
 
     fn declaration(&self) -> &Declaration {
@@ -290,7 +296,10 @@ impl Question {
             Ok(Response { url, status, headers, body, sent_at, elapsed }) => {
                 let answer = Answer { status, headers, body, received_at: sent_at + elapsed, url };
                 let limits = &self.declaration().rate_limit;
-                let (until_reset, balance) = (answer.pause(limits), balance(&answer, limits));
+                let (until_reset, balance) = match self.is_elsewhere() {
+                    true => (None, None),
+                    false => (answer.pause(limits), balance(&answer, limits)),
+                };
                 let is_free = limits.unchanged_is_free && answer.status == StatusCode::NOT_MODIFIED;
                 let refusal = self.refusal(&answer);
                 let result = self.read(&answer);

@@ -1,5 +1,7 @@
 //! Walking through the list of a collection: backfills, sweeps and polls.
 
+mod export;
+
 use super::{
     job::{Ask, Batch, Done, Orders, Retry, Tag, Then, Work},
     passed_over::PassedOver,
@@ -8,7 +10,10 @@ use super::{
     range::Range,
     request::{Answered, Question, Reply},
 };
-use crate::store::{plan, progress::Noted};
+use crate::store::{
+    plan,
+    progress::{Noted, Standing},
+};
 use pgrx::Uuid;
 use sequin_domain::{
     failure::{Failure, FailureClass},
@@ -18,6 +23,7 @@ use sequin_net::Priority;
 use sequin_provider::{
     declaration::CollectionRef,
     listing::{Listing, Page, Subject},
+    pieces::Piece,
     position::Position,
     record::{Record, Rejected},
     unread::Hides,
@@ -69,6 +75,11 @@ struct Backfill {
     closing: bool,
     /// A sweep reads the list for the second time.
     is_second: bool,
+    /// When the export was asked for, of which something is still to be stored.
+    exported_at: Option<SystemTime>,
+    /// It goes on with an export that was asked for by another worker, or by this one before it started over. What was
+    /// seen to be gone meanwhile nobody remembers.
+    resumes: bool,
 }
 
 /// The objects that a sweep has missed, or that are listed as deleted, while each is looked for.
@@ -85,17 +96,27 @@ impl Walk {
         row: &plan::Backfill,
         retry: Retry,
     ) -> Self {
+        let sweep = row.kind == "sweep";
+        let exports = !sweep && row.since.is_none();
         let ranges: Vec<Range> = row
             .ranges
             .iter()
-            .map(|range| Range::restored(sync.whole(&collection), row.since, range))
+            .map(|range| Range::restored(sync.whole(&collection), row.since, range, exports))
             .collect();
+        let exported_at = ranges.iter().find_map(Range::exported_at);
         let tally = Tally {
             pages: row.pages,
             cuts: ranges.len().saturating_sub(1) as u64,
             in_vain: ranges.iter().filter(|range| range.was_in_vain()).count() as u64,
         };
-        let backfill = Backfill { id: row.id, sweep: row.kind == "sweep", closing: false, is_second: false };
+        let backfill = Backfill {
+            id: row.id,
+            sweep,
+            closing: false,
+            is_second: false,
+            exported_at,
+            resumes: exported_at.is_some(),
+        };
         let passed_over = PassedOver::of_backfill(&collection, row);
         Self { ranges, tally, passed_over, ..Self::new(sync, collection, Purpose::Backfill(backfill), retry) }
     }
@@ -162,6 +183,10 @@ impl Walk {
         }
     }
 
+    pub fn collection_id(&self) -> String {
+        self.collection.id().as_str().to_owned()
+    }
+
     /// The feed that must be listening before the walk may start, so that no change falls between the two.
     pub fn needs_feed(&self) -> Option<&str> {
         self.backfill_id().and(self.collection.changes.feed.as_deref())
@@ -185,6 +210,9 @@ impl Walk {
             self.passed_over.begin();
         }
         self.ask_for_pages(orders);
+        for at in self.ranges.iter().filter_map(|range| range.waits_until(now)) {
+            orders.wake_at(at);
+        }
         while self.checks.open.len() < CHECKS
             && let Some(upstream_id) = self.checks.waiting.pop_front()
         {
@@ -202,8 +230,11 @@ impl Walk {
             && self.ranges.iter().all(Range::is_done)
         {
             backfill.closing = true;
-            let Backfill { id, sweep, .. } = *backfill;
+            let Backfill { id, sweep, resumes, .. } = *backfill;
             self.passed_over.tell(&self.collection, true, false, orders);
+            if resumes && self.collection.changes.sweep.is_some() {
+                orders.work(Then::StartSweep { collection_id: self.collection.id().as_str().to_owned() });
+            }
             orders.work(if sweep { Then::Compare { backfill: id } } else { Then::Complete { backfill: id } });
         }
         // What is listed as deleted may first have to be looked at.
@@ -286,7 +317,10 @@ impl Walk {
                 let then = Then::Looked { upstream_id };
                 orders.works.push(Work { batch: Some(batch), recovered: None, then });
             }
-            (tag, Err(failure)) => self.failed(tag, failure, orders),
+            (tag, Err(failure)) => match self.past_failure(&tag, &failure) {
+                Some((no, page)) => self.take_page(no, page, sent_at, orders),
+                None => self.failed(tag, failure, orders),
+            },
             (tag, Ok(_)) => {
                 self.failed(
                     tag,
@@ -301,6 +335,19 @@ impl Walk {
         let has_room = self.has_room(no, sent_at);
         let next_no = 1 + self.ranges.iter().map(Range::no).max().unwrap_or_default();
         let Some(range) = self.ranges.iter_mut().find(|range| range.no() == no) else { return };
+        let told = page.told.clone().unwrap_or_default();
+        range.wait(told.pause);
+        if told.begun.is_some() {
+            page.next = page.next.take().map(|next| next.begun_at(sent_at));
+        }
+        if told.pause.is_some() && range.is_at(page.next.as_ref()) {
+            range.give_back();
+            if let Some(recovered) = self.recover(&Tag::Page(no)) {
+                let recovered = Some(recovered);
+                orders.works.push(Work { batch: None, recovered, then: Then::Nothing });
+            }
+            return;
+        }
         let is_ordered = || page.changed.iter().flatten().is_sorted();
         if range.is_ascending() && !is_ordered() {
             let problem = "the list is declared to come oldest change first (updated.ascending), and doesn't";
@@ -332,6 +379,13 @@ impl Walk {
         if unread.is_none() {
             self.passed_over.read(position.as_ref().is_some_and(Position::is_beneath_an_object));
         }
+        let ahead: Vec<(Piece, Standing)> = std::mem::take(&mut page.ahead)
+            .into_iter()
+            .map(|(piece, next)| {
+                range.storing();
+                (piece, range.standing_at(Some(&next)))
+            })
+            .collect();
         let then = match &mut self.purpose {
             Purpose::Backfill(backfill) => {
                 self.tally.pages += 1;
@@ -356,14 +410,24 @@ impl Walk {
         let is_over = matches!(then, Then::Polled { began: Some(_), .. });
         // That a list was passed over is no success, as long as it may be all of them.
         let is_well = unread.is_none() || !self.passed_over.is_everything();
-        let recovered = if is_well { self.recover(&Tag::Page(no)) } else { None };
+        let mut recovered = if is_well { self.recover(&Tag::Page(no)) } else { None };
         // First: where a look has moved on, nothing else tells that a list is to be read again.
         if is_over || unread.is_some() {
             let looks = self.backfill_id().is_none();
             self.passed_over.tell(&self.collection, is_over, looks, orders);
         }
-        let batch = self.batch(page.records, page.rejected, sent_at);
+        let observed_at = told.observed_at.unwrap_or(sent_at);
+        if let Some(backfill) = self.backfill_id() {
+            for (piece, range) in ahead {
+                let batch = self.batch(piece.records, piece.rejected, observed_at);
+                let then = Then::Advance { backfill, range, cut: None, noted: None };
+                orders.works.push(Work { batch: Some(batch), recovered: recovered.take(), then });
+            }
+        }
+        let batch = self.batch(page.records, page.rejected, observed_at);
         orders.works.push(Work { batch: Some(batch), recovered, then });
+        self.log(told, orders);
+        self.note_export();
     }
 
     /// Whether another range would bring anything: neither the lane nor the database has kept this one waiting.
@@ -432,6 +496,7 @@ impl Walk {
                 if let Some(range) = self.ranges.iter_mut().find(|range| range.no() == standing.no) {
                     range.stored();
                 }
+                self.note_export();
             }
             (Then::Polled { began: Some(_), .. } | Then::DeletesPolled { .. }, _) => {
                 if let Purpose::Poll(poll) = &mut self.purpose {

@@ -797,6 +797,18 @@ def test_five_run_at_once_and_before_2026_one(bulky: ShopifyClient) -> None:
     assert old.data(query, query=VARIANTS)["bulkOperationRunQuery"]["userErrors"]
 
 
+def test_a_file_is_given_in_parts(bulky: ShopifyClient) -> None:
+    id = run(bulky, VARIANTS)
+    advance(bulky, 101)
+    url = status(bulky, id)["url"]
+    whole = fetched(bulky, url).body
+    part = fetched(bulky, url, {"Range": "bytes=5-9"})
+    assert (part.status, part.body) == (206, whole[5:10])
+    assert part.headers["content-range"] == f"bytes 5-9/{len(whole)}"
+    assert fetched(bulky, url, {"Range": "bytes=7-"}).body == whole[7:]
+    assert fetched(bulky, url, {"Range": f"bytes={len(whole)}-"}).status == 416
+
+
 def test_a_failed_one_leaves_a_part(bulky: ShopifyClient) -> None:
     configure(bulky, bulk_failure="TIMEOUT")
     id = run(bulky, VARIANTS)

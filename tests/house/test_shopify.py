@@ -10,14 +10,17 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from fake.shopify.bulk import objection
 from fake.shopify.cost import Estimate
-from fake.shopify.schema import Schema
+from fake.shopify.schema import Schema, is_connection
 from graphql import (
+    DefinitionNode,
     DocumentNode,
     FieldNode,
     FragmentDefinitionNode,
     InlineFragmentNode,
     OperationDefinitionNode,
+    SelectionSetNode,
     get_named_type,
     is_leaf_type,
     is_required_argument,
@@ -26,12 +29,13 @@ from graphql import (
     validate,
 )
 from graphql.execution.values import get_variable_values
+from harness.fake import written_out
 from harness.shopify import PACKAGE, VERSIONS
 from house.openapi import CHECKOUT, packaged
 from house.test_declarations import SCHEMA
 from jsonschema import Draft202012Validator
 
-DECLARATION = json.loads((CHECKOUT / "providers" / "shopify.json").read_text())
+DECLARATION = written_out(json.loads((CHECKOUT / "providers" / "shopify.json").read_text()))
 COLLECTIONS: dict[str, dict[str, Any]] = {each["name"]: each for each in DECLARATION["collections"]}
 DOCUMENTS = {each.stem: each.read_text() for each in (CHECKOUT / "providers" / "shopify").glob("*.graphql")}
 FIELDS = CHECKOUT / "providers" / "shopify.fields.json"
@@ -63,6 +67,24 @@ def schema() -> Schema:
     return Schema(VERSION, file)
 
 
+def document(name: str) -> DocumentNode:
+    """Of `order/export` the operation `export` alone, with the fragments."""
+    file, _, alone = name.partition("/")
+    whole = parse(DOCUMENTS[file])
+    kept = [each for each in whole.definitions if not alone or not is_other(each, alone)]
+    return DocumentNode(definitions=tuple(kept))
+
+
+def is_other(definition: DefinitionNode, operation: str) -> bool:
+    if not isinstance(definition, OperationDefinitionNode):
+        return False
+    return definition.name is None or definition.name.value != operation
+
+
+def operations(document: DocumentNode) -> list[OperationDefinitionNode]:
+    return [each for each in document.definitions if isinstance(each, OperationDefinitionNode)]
+
+
 @dataclass(frozen=True)
 class Sent:
     """A request of the declaration. cost: how many points are set aside for it."""
@@ -74,11 +96,11 @@ class Sent:
 
     @property
     def document(self) -> DocumentNode:
-        return parse(DOCUMENTS[self.body["query"]["$document"]])
+        return document(self.body["query"]["$document"])
 
     @property
     def operation(self) -> OperationDefinitionNode:
-        found = [each for each in self.document.definitions if isinstance(each, OperationDefinitionNode)]
+        found = operations(self.document)
         name = self.body.get("operationName")
         [operation] = [each for each in found if name in (None, each.name and each.name.value)]
         return operation
@@ -91,7 +113,7 @@ class Sent:
     @property
     def searches(self) -> str:
         query = self.body.get("variables", {}).get("query", "")
-        return query if isinstance(query, str) else " ".join(query["$words"])
+        return query if isinstance(query, str) else " ".join(query.get("$words", ()))
 
     def variables(self) -> dict[str, Any]:
         """As they are sent for a page in the middle of a list."""
@@ -119,6 +141,11 @@ def sent() -> Iterator[Sent]:
             yield Sent(f"{action} {name}", write["body"], 0, reserve)
         if parents := each.get("parent", {}).get("list"):
             yield Sent(f"parents of {name}", parents["body"], size(parents["pagination"]), parents["cost"])
+        if bulk := each.get("bulk"):
+            yield Sent(f"count of {name}", bulk["count"]["request"]["body"], 0, reserve)
+            yield Sent(f"export of {name}", bulk["start"]["request"]["body"], 0, reserve)
+    for part in (DECLARATION["bulk"]["status"]["request"], DECLARATION["bulk"]["abort"]):
+        yield Sent(part["body"]["operationName"], part["body"], 0, reserve)
 
 
 def size(pagination: dict[str, Any]) -> int:
@@ -128,6 +155,12 @@ def size(pagination: dict[str, Any]) -> int:
 SENT = list(sent())
 READING = [each for each in SENT if each.operation.operation.value == "query"]
 WRITING = [each for each in SENT if each.operation.operation.value == "mutation"]
+EXPORTED: dict[str, str] = {
+    name: each["bulk"]["start"]["request"]["body"]["variables"]["query"]["$document"]
+    for name, each in COLLECTIONS.items()
+    if "bulk" in each
+}
+IN_LISTS = ("includeClosed", "includeInactive", "includeLegacy")
 
 
 @pytest.mark.parametrize("name", sorted(DOCUMENTS))
@@ -137,13 +170,53 @@ def test_every_document_is_valid(name: str) -> None:
 
 def test_every_document_is_used_in_all_of_its_operations() -> None:
     used = {(each.body["query"]["$document"], each.operation.name.value) for each in SENT}
-    there = {
-        (name, operation.name.value)
-        for name, text in DOCUMENTS.items()
-        for operation in parse(text).definitions
-        if isinstance(operation, OperationDefinitionNode)
-    }
+    used |= {(name.removesuffix("/export"), "export") for name in EXPORTED.values()}
+    there = {(name, each.name.value) for name in DOCUMENTS for each in operations(document(name))}
     assert used == there
+
+
+@pytest.mark.parametrize("name", EXPORTED)
+def test_what_is_exported_is_what_the_list_shows(name: str) -> None:
+    """The same fragment, of a query that can be run in bulk, without what a file has in lines of its own."""
+    exported, own = document(EXPORTED[name]), COLLECTIONS[name]
+    assert EXPORTED[name] == f"{own['body']['query']['$document']}/export"
+    assert [error.message for error in validate(schema().graphql, exported)] == []
+    [operation] = operations(exported)
+    fragments = {
+        each.name.value: each for each in exported.definitions if isinstance(each, FragmentDefinitionNode)
+    }
+    assert objection(schema().graphql, operation, fragments) is None
+    [fragment] = fragments
+    assert f"node {{ ...{fragment} }}" in DOCUMENTS[EXPORTED[name].removesuffix("/export")]
+    assert connections(fragments[fragment].selection_set, fragments[fragment].type_condition.name.value) == []
+    # What a list leaves out unless it is told otherwise would be missing in the file.
+    assert told(operation) == set().union(
+        *(told(each.operation) for each in SENT if each.at in (name, own.get("parent", {}).get("collection")))
+    )
+
+
+def connections(selections: SelectionSetNode, type: str) -> list[str]:
+    found: list[str] = []
+    for each in selections.selections:
+        if isinstance(each, InlineFragmentNode):
+            found += connections(each.selection_set, each.type_condition.name.value)
+        elif each.name.value != "__typename":
+            inner = get_named_type(schema().graphql.type_map[type].fields[each.name.value].type)
+            if is_connection(inner.name):
+                found.append(each.name.value)
+            elif each.selection_set:
+                found += connections(each.selection_set, inner.name)
+    return found
+
+
+def told(node: OperationDefinitionNode | FieldNode) -> set[str]:
+    """The arguments of lists that say what is in them, and not how they are cut and sorted."""
+    found: set[str] = set()
+    for each in node.selection_set.selections if node.selection_set else ():
+        if isinstance(each, FieldNode):
+            found |= {argument.name.value for argument in each.arguments if argument.name.value in IN_LISTS}
+            found |= told(each)
+    return found
 
 
 @pytest.mark.parametrize("each", READING, ids=lambda each: each.at)

@@ -1,5 +1,6 @@
 //! Bodies of requests: JSON, with `{names}` in its texts to be filled in.
 
+use crate::graphql;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use std::{collections::BTreeMap, sync::Arc};
@@ -11,7 +12,8 @@ use std::{collections::BTreeMap, sync::Arc};
 /// there once for each. Braces around anything that is no name stay as they are.
 ///
 /// Some objects stand for something else: `{"$document": "name"}` for the text of that document, in which nothing is filled
-/// in, as a query of GraphQL is full of braces; `{"$words": […]}` for its elements in one text, with spaces in between;
+/// in, as a query of GraphQL is full of braces, or, with `name/operation`, for one operation of it; `{"$words": […]}` for
+/// its elements in one text, with spaces in between;
 /// `{"$merge": […]}` for one object with the members of all of its elements.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(from = "Value")]
@@ -47,8 +49,8 @@ impl Body {
         let mut names = Vec::new();
         documents(&self.template, &mut names);
         for name in names {
-            let text = all.get(name).ok_or_else(|| name.to_owned())?;
-            self.documents.insert(name.to_owned(), text.clone());
+            let text = all.get(name).cloned().or_else(|| operation_of(name, all));
+            self.documents.insert(name.to_owned(), text.ok_or_else(|| name.to_owned())?);
         }
         Ok(())
     }
@@ -122,6 +124,12 @@ fn documents<'a>(value: &'a Value, names: &mut Vec<&'a str>) {
         Value::Array(elements) => elements.iter().for_each(|element| documents(element, names)),
         Value::String(_) | Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
+}
+
+/// The text of one operation of a document, by the names of both.
+fn operation_of(name: &str, all: &Documents) -> Option<Arc<str>> {
+    let (document, operation) = name.split_once('/')?;
+    graphql::operation(all.get(document)?, operation).map(Arc::from)
 }
 
 /// What an object stands for that is not itself.
@@ -230,9 +238,13 @@ impl Filling<'_> {
     }
 }
 
-/// A value within a text, or in a URL.
+/// A value within a text, or in a URL; several stand there with commas in between.
 pub(crate) fn as_text(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Array(values) => values.iter().map(as_text).collect::<Vec<_>>().join(","),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => value.to_string(),
+    }
 }
 
 #[cfg(test)]
@@ -299,6 +311,13 @@ mod tests {
         assert_eq!(body.names(), ["limit"]);
         let filled = body.fill(&[("limit", Some(250.into()))].into());
         assert_eq!(serde_json::from_str::<Value>(&filled).unwrap(), json!({"query": query, "first": 250}));
+        let list = "query list { items { id } }";
+        let both = [("items".to_owned(), format!("{list} query other {{ a }}").into())].into();
+        let named = |name: &str| Body::from(json!({"query": {"$document": name}}));
+        let mut of_one = named("items/list");
+        of_one.take_documents(&both).unwrap();
+        assert_eq!(of_one.fill(&Names::new()), json!({"query": list}).to_string());
+        assert_eq!(named("items/none").take_documents(&both), Err("items/none".to_owned()));
     }
 
     #[test]
@@ -309,6 +328,12 @@ mod tests {
         let filled = fill(body, &[("before", "7".into()), ("after", 3.into())]);
         assert_eq!(filled["query"], "status:any created_at:<'7'");
         assert_eq!(filled["other"], "3");
+    }
+
+    #[test]
+    fn within_a_text_several_values_have_commas_in_between() {
+        let filled = fill(json!({"query": "SELECT {ids} FROM x"}), &[("ids", json!(["a", "b"]))]);
+        assert_eq!(filled, json!({"query": "SELECT a,b FROM x"}));
     }
 
     #[test]

@@ -5,7 +5,9 @@ use crate::{
     declaration::{
         Batch, CollectionRef, OptionPath, OptionValues, Pagination, ParentList, Paths, Together, UpdatedBound,
     },
+    export::Told,
     pages::{After, List},
+    pieces::Piece,
     pointer::{self, Pointer},
     position::{Beneath, NothingMissing, Position, Reading},
     record::{Reader, Record, Rejected, identifier},
@@ -52,6 +54,10 @@ pub struct Page {
     /// With what the API need not give the answer again. Whether there is another page by now need not show in this one: where
     /// it could be, there is none of that.
     pub known: Option<Arc<Known>>,
+    /// What of a large answer is to be stored before the rest of it, each piece with where the walk goes on behind it.
+    pub ahead: Vec<(Piece, Position)>,
+    /// Where it is about an export, and no page of a list.
+    pub told: Option<Told>,
 }
 
 /// An answer that the API need not give again, as long as it is the same.
@@ -87,6 +93,10 @@ impl Page {
     }
 
     fn empty(answer: &Answer) -> Self {
+        Self::at(answer.date())
+    }
+
+    fn at(date: Timestamp) -> Self {
         Self {
             records: Vec::new(),
             rejected: Vec::new(),
@@ -96,10 +106,18 @@ impl Page {
             listed: Vec::new(),
             parents: Vec::new(),
             unread: None,
-            date: answer.date(),
+            date,
             is_missing: false,
             known: None,
+            ahead: Vec::new(),
+            told: None,
         }
+    }
+
+    /// What an answer has told about an export, and where that leads.
+    pub(crate) fn about_export(next: Option<Position>, told: Told, date: Timestamp) -> Self {
+        let listed = next.iter().flat_map(itself).collect();
+        Self { next, listed, told: Some(told), ..Self::at(date) }
     }
 }
 
@@ -213,6 +231,10 @@ impl Listing {
     /// How many points the page at `position` may cost, where the API counts them.
     pub fn points(&self, position: &Position) -> u32 {
         let Some(cost) = &self.collection.declaration.rate_limit.cost else { return 0 };
+        if self.exporting(position).is_some() {
+            let reserve = cost.reserve.filter(|_| !self.is_elsewhere(position));
+            return reserve.map_or(0, NonZeroU32::get);
+        }
         let level = position.level();
         let own = match (&position.reading().beneath, self.subject) {
             (Beneath::Objects { .. }, _) | (_, Subject::Tombstones) => None,
@@ -241,6 +263,9 @@ impl Listing {
 
     /// What the answer to the request at `position` says.
     pub fn interpret(&self, position: &Position, answer: &Answer) -> Result<Page, Failure> {
+        if let Some((bulk, export)) = self.exporting(position) {
+            return self.read_export(bulk, export, position, answer);
+        }
         let found = answer.text(&self.collection.declaration).and_then(|text| {
             if self.says_missing(position, &text) {
                 let problem = "the API says that what was to be listed is not there";
@@ -571,7 +596,7 @@ fn read_batch(
 }
 
 /// Of records with equal ids the last one stays.
-fn remove_repetitions(records: &mut Vec<Record>) {
+pub(crate) fn remove_repetitions(records: &mut Vec<Record>) {
     let mut ids = std::collections::HashSet::with_capacity(records.len());
     let keep: Vec<bool> = records.iter().rev().map(|record| ids.insert(record.upstream_id.clone())).collect();
     let mut keep = keep.into_iter().rev();

@@ -3,6 +3,7 @@
 use crate::{
     answer::Answer,
     declaration::{Connection, Pagination},
+    export::Export,
     link, origin,
     pointer::{self, Pointer},
 };
@@ -23,6 +24,8 @@ pub enum After {
     Given(String),
     /// The number of the page or of the object, and which object the page before ended with.
     Number(u64, Option<String>),
+    /// Not in the list, but in an export of all that would be in it.
+    Export(Box<Export>),
 }
 
 /// How many ids are kept to go on from.
@@ -44,7 +47,7 @@ impl After {
     pub(crate) fn step_back(&mut self) -> bool {
         match self {
             Self::Ids(ids) => ids.pop_front().is_some(),
-            Self::Given(_) | Self::Number(..) => {
+            Self::Given(_) | Self::Number(..) | Self::Export(_) => {
                 *self = Self::start();
                 true
             }

@@ -107,6 +107,9 @@ impl<'a> Draft<'a> {
 impl Listing {
     /// The request for the page at `position`.
     pub fn request(&self, base: &Url, position: &Position) -> Request {
+        if let Some((bulk, export)) = self.exporting(position) {
+            return self.export_request(base, bulk, export);
+        }
         let reading = position.reading();
         if let (Beneath::Objects { ids }, Some(batch)) = (&reading.beneath, &self.collection.batch) {
             return batch.request(base, ids, &self.properties);

@@ -1097,6 +1097,14 @@ fn the_schema_knows_the_same_fields() {
         item["updated"] = json!({"from": "since", "format": "iso8601"});
         item["deleted"] = json!({"path": "/gone", "id": "/id"});
         item["record"] = json!({});
+        item["bulk"] = json!({
+            "at_least": 7, "count": {"request": {"path": "/count"}, "at": "/count"},
+            "types": {"request": {"path": "/types"}, "items": "", "name": "/name", "type": "/type",
+                "compound": {"types": ["address"], "part_of": "/of"}},
+            "start": {"request": {"path": "/jobs", "body": {}}, "job": "/id", "refusal": {"message": "/error"}},
+            "status": {"request": {"path": "/jobs/{job}"}, "state": "/state", "done": ["done"], "failed": ["bad"]},
+            "results": {"format": "csv", "request": {"path": "/jobs/{job}/results"},
+                "page_size": {"parameter": "limit", "value": 100}, "next": {"header": "Next", "parameter": "after"}}});
         item["changes"] = json!({"poll": 5});
         item["fields"] = json!({"full": {"type": "text"}});
         item["writes"] = json!({"update": {"method": "PATCH", "path": "/items/{id}"}});
@@ -1105,7 +1113,7 @@ fn the_schema_knows_the_same_fields() {
         let mut child = d["collections"][0].clone();
         child["name"] = json!("child");
         child["parent"] = json!({"collection": "item"});
-        for key in ["updated", "deleted", "writes"] {
+        for key in ["updated", "deleted", "writes", "bulk"] {
             child.as_object_mut().unwrap().remove(key);
         }
         child["changes"] = json!({"sweep": 60});
@@ -1149,6 +1157,16 @@ fn the_schema_knows_the_same_fields() {
         ("/collections/0/updated", "/$defs/collection/properties/updated"),
         ("/collections/0/deleted", "/$defs/collection/properties/deleted"),
         ("/collections/0/changes", "/$defs/collection/properties/changes"),
+        ("/collections/0/bulk", "/$defs/bulk"),
+        ("/collections/0/bulk/count", "/$defs/bulk/properties/count"),
+        ("/collections/0/bulk/types", "/$defs/bulk/properties/types"),
+        ("/collections/0/bulk/types/compound", "/$defs/bulk/properties/types/properties/compound"),
+        ("/collections/0/bulk/start", "/$defs/bulk/properties/start"),
+        ("/collections/0/bulk/start/request", "/$defs/call"),
+        ("/collections/0/bulk/start/refusal", "/$defs/bulk/properties/start/properties/refusal"),
+        ("/collections/0/bulk/status", "/$defs/bulk/properties/status"),
+        ("/collections/0/bulk/results", "/$defs/bulk/properties/results"),
+        ("/collections/0/bulk/results/next", "/$defs/bulk/properties/results/properties/next"),
         ("/collections/2/path/0", "/$defs/option_path"),
         ("/options/shop", "/$defs/option"),
         ("/collections/0/fields/full", "/$defs/field/else"),
@@ -1164,8 +1182,9 @@ fn the_schema_knows_the_same_fields() {
         })
         .unwrap_err();
         assert!(refused.starts_with(&format!("{place}/zzz: unknown field")), "{place}: {refused}");
-        // A template is filled in before anything else is read.
-        let of_schema = properties(of_schema).into_iter().filter(|name| name != "template").collect();
+        // Templates, and what exports have in common, are filled in before anything else is read.
+        let is_read = |name: &String| name != "template" && (place, name.as_str()) != ("", "bulk");
+        let of_schema = properties(of_schema).into_iter().filter(is_read).collect();
         assert_eq!(expected_fields(&refused), of_schema, "{place}");
     }
     let kinds = schema["$defs"]["pagination"]["oneOf"].as_array().unwrap();

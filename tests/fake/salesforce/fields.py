@@ -14,10 +14,15 @@ from functools import cached_property
 
 NOTATION = re.compile(r"(\w+):(\w+)(?:\(([^)]*)\))?([!*^]*)(?:>(\w+))?(?:=([\w.]+))?")
 LENGTHS = {"string": 255, "textarea": 32_000, "phone": 40, "email": 80, "url": 255, "picklist": 255}
+# fmt: off
 COMPONENTS = {
-    "address": ("Street", "City", "State", "PostalCode", "Country", "Latitude", "Longitude"),
+    "address": (
+        "Street", "City", "State", "PostalCode", "Country", "Latitude", "Longitude", "GeocodeAccuracy"
+    ),
     "location": ("__Latitude__s", "__Longitude__s"),
 }
+# fmt: on
+ACCURACY = ("Address", "NearAddress", "Street", "City", "Unknown")
 SYSTEM = {
     "usual": "IsDeleted:boolean CreatedDate:datetime CreatedById:reference(User) LastModifiedDate:datetime "
     "LastModifiedById:reference(User) SystemModstamp:datetime",
@@ -153,12 +158,18 @@ def _parsed(text: str) -> list[Field]:
         return [whole]
     # ShippingAddress has ShippingStreet, and Site__c has Site__Latitude__s.
     stem = whole.name.removesuffix("Address" if whole.type == "address" else "__c")
-    types = {"Street": "textarea", "Latitude": "double", "Longitude": "double"}
+    types = {
+        "Street": "textarea",
+        "Latitude": "double",
+        "Longitude": "double",
+        "GeocodeAccuracy": "picklist",
+    }
     parts = []
     for component in COMPONENTS[whole.type]:
         kind = types.get(component.strip("_").removesuffix("__s"), "string")
         length = 255 if kind != "double" else 0
-        parts.append(Field(stem + component, kind, length, compound=whole.name))
+        values = ACCURACY if kind == "picklist" else ()
+        parts.append(Field(stem + component, kind, length, values, compound=whole.name))
     return [*parts, whole]
 
 

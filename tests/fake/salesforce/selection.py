@@ -19,7 +19,12 @@ from .view import View
 DEEPEST = 5
 """So many relationships a path may follow."""
 
-BOOLEANS = {True: "true", False: "false"}
+# How a table has values that the other answers have otherwise.
+IN_TABLES: dict[str, Callable[[Any], Any]] = {
+    "boolean": {True: "true", False: "false"}.get,
+    "datetime": lambda value: value and value.replace("+0000", "Z"),
+    **dict.fromkeys(("double", "currency", "percent"), lambda value: None if value is None else float(value)),
+}
 
 
 @dataclass(slots=True)
@@ -141,8 +146,8 @@ class Selection:
         values: list[Iterable[Any]] = []
         for column in columns:
             found = map(column.get, rows)
-            if column.field.type == "boolean":
-                found = map(BOOLEANS.get, found)
+            if column.field.type in IN_TABLES:
+                found = map(IN_TABLES[column.field.type], found)
             values.append(found)
         writer.writerows(zip(*values, strict=True))
         return text.getvalue()

@@ -150,7 +150,6 @@ class View:
             found = [row[position] for position in positions]
             if all(each is None for each in found):
                 return None
-            whole = dict(zip(names, found, strict=True))
-            return {**whole, "geocodeAccuracy": None} if field.type == "address" else whole
+            return dict(zip(names, found, strict=True))
 
         return value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -30,6 +31,7 @@ AT_ONCE, AT_ONCE_BEFORE = 5, 1
 KEPT = 7 * 86_400
 MOST_CONNECTIONS, MOST_LEVELS = 5, 2
 SECRETS = ("x-shopify-access-token", "authorization")
+RANGE = re.compile(r"bytes=(\d+)-(\d*)")
 
 
 @dataclass(slots=True)
@@ -156,7 +158,20 @@ class Bulk:
         if found is None or now < found.finished or now > found.finished + KEPT or found.canceled:
             body = b"<?xml version='1.0' encoding='UTF-8'?><Error><Code>AccessDenied</Code></Error>"
             return Response(403, body, {}, "application/xml; charset=UTF-8")
-        return Response(200, b"".join(each + b"\n" for each in found.lines), {}, "application/jsonl")
+        body = b"".join(each + b"\n" for each in found.lines)
+        return _part(body, request.headers.get("range")) or Response(200, body, {}, "application/jsonl")
+
+
+def _part(body: bytes, range: str | None) -> Response | None:
+    """The bytes that a request asks for (RFC 9110, section 14); None where it asks for all."""
+    wanted = RANGE.fullmatch(range or "")
+    if wanted is None:
+        return None
+    first, last = int(wanted[1]), min(int(wanted[2] or len(body)), len(body) - 1)
+    if first > last:
+        return Response(416, b"", {"Content-Range": f"bytes */{len(body)}"}, "application/xml; charset=UTF-8")
+    place = {"Content-Range": f"bytes {first}-{last}/{len(body)}"}
+    return Response(206, body[first : last + 1], place, "application/jsonl")
 
 
 # What a query may be, and what becomes of its answer

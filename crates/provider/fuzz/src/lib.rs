@@ -26,7 +26,7 @@ const PAGINATIONS: [&str; 7] = [
     r#"{"kind": "offset", "items": "/data", "parameter": "offset"}"#,
     r#"{"kind": "none", "items": "/a/b"}"#,
 ];
-const DECLARATION: &str = include_str!("declaration.json");
+pub const DECLARATION: &str = include_str!("declaration.json");
 
 /// Of Stripe one that is nested and one that isn't, and one of an API of each way to page.
 pub static COLLECTIONS: LazyLock<Vec<CollectionRef>> = LazyLock::new(|| {

@@ -136,6 +136,7 @@ impl Declaration {
             check_retrieve(&at("/retrieve"), retrieve, collection.scoped)?;
         }
         self.check_requests(place, collection)?;
+        self.check_bulk(place, collection)?;
         self.check_writes(place, collection)?;
         self.check_changes(place, collection)
     }

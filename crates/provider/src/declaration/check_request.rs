@@ -57,8 +57,8 @@ impl Declaration {
             check_body(&at("/together/body"), &together.body, BodyForm::Json, None, names, false)?;
         }
         match &collection.properties {
-            Some(_) if collection.batch.is_none() => {
-                return refuse(at("/properties"), "they go with a batch, which names them");
+            Some(_) if collection.batch.is_none() && collection.bulk.is_none() => {
+                return refuse(at("/properties"), "they go with a batch or a bulk, which names them");
             }
             Some(properties) => {
                 constant_path(&at("/properties/path"), &properties.path)?;

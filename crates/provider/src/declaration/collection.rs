@@ -1,6 +1,6 @@
 //! Collections: where they are listed, what their records look like, how changes and deletes are noticed.
 
-use super::{FieldType, Fields, Pagination, Retrieve, Writes};
+use super::{Bulk, FieldType, Fields, Pagination, Retrieve, Writes};
 use crate::{body::Body, moment::MomentFormat, pointer::Pointer, template::Template};
 use serde::{
     Deserialize, Deserializer,
@@ -59,6 +59,8 @@ pub struct Collection {
     pub changes: Changes,
     /// The list of what has been deleted.
     pub deleted: Option<Tombstones>,
+    /// How all of it is exported in the background, for backfills.
+    pub bulk: Option<Bulk>,
     #[serde(default)]
     pub writes: Writes,
     /// What its objects have; none where nothing is known of that.

@@ -1,7 +1,7 @@
 //! Collections that are not declared one by one: an API tells which kinds of objects an account has.
 
 use super::{
-    Collection, Declaration, Invalid,
+    Collection, Declaration, Invalid, bulk,
     check::{Checked, constant_path, name, refuse},
 };
 use crate::{body::Documents, kinds::Kind, pointer::Pointer};
@@ -62,9 +62,11 @@ impl KindTemplate {
     }
 }
 
-/// A declaration with the collections written out that say no more than by which template they are made.
+/// A declaration with everything written out in its collections: what exports have in common, and what those have that
+/// say no more than by which template they are made.
 pub(super) fn expanded(json: &str) -> Result<Cow<'_, str>, Invalid> {
     let Ok(mut document) = serde_json::from_str::<Value>(json) else { return Ok(Cow::Borrowed(json)) };
+    let has_common = bulk::share(&mut document)?;
     let templates: BTreeMap<String, Value> = document
         .pointer("/discover/templates")
         .and_then(Value::as_array)
@@ -75,7 +77,7 @@ pub(super) fn expanded(json: &str) -> Result<Cow<'_, str>, Invalid> {
         })
         .collect();
     let collections = document.get_mut("collections").and_then(Value::as_array_mut);
-    let mut are_any = false;
+    let mut are_any = has_common;
     for (n, collection) in collections.into_iter().flatten().enumerate() {
         let Some(own) = collection.as_object_mut() else { continue };
         let Some(template) = own.remove("template") else { continue };

@@ -1,6 +1,6 @@
 //! Documents that several bodies name: each body takes those that it needs along.
 
-use super::{Collection, Declaration, Invalid, Writes, check::refuse};
+use super::{Bulk, Collection, Declaration, Invalid, Writes, check::refuse};
 use crate::body::{Body, Documents};
 
 impl Declaration {
@@ -34,7 +34,8 @@ impl Collection {
 
 /// All bodies of a collection, and where they stand.
 fn bodies(collection: &mut Collection) -> impl Iterator<Item = (&'static str, &mut Body)> {
-    let Collection { body, retrieve, batch, together, updated, deleted, parent, writes, .. } = collection;
+    let Collection { body, retrieve, batch, together, updated, deleted, parent, bulk, writes, .. } =
+        collection;
     let (changes, ties) = match updated {
         Some(updated) => (updated.body.as_mut(), updated.ties.as_mut().map(|ties| &mut ties.body)),
         None => (None, None),
@@ -67,4 +68,5 @@ fn bodies(collection: &mut Collection) -> impl Iterator<Item = (&'static str, &m
     .into_iter()
     .chain(of_writes)
     .filter_map(|(at, body)| Some((at, body?)))
+    .chain(bulk.iter_mut().flat_map(Bulk::bodies))
 }

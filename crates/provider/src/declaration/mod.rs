@@ -1,6 +1,7 @@
 //! The declaration of an API, as it stands in a file under `providers/`.
 
 mod authentication;
+mod bulk;
 mod check;
 mod check_request;
 mod check_token;
@@ -18,6 +19,10 @@ mod token;
 mod writes;
 
 pub use authentication::{Authentication, Check, Encoded, HeaderText};
+pub use bulk::{
+    Bulk, Call, ColumnTypes, Compound, Count, NextPart, ResultFormat, Results, Start, StartRefusal, Status,
+};
+pub(crate) use bulk::{JOB, PROPERTIES};
 pub use check_token::ACCESS_TOKEN;
 pub use collection::{
     Batch, BodyForm, Changes, Collection, CreatedBounds, Moment, OptionPath, Parent, ParentList, Paths,
