@@ -155,7 +155,7 @@ def size(pagination: dict[str, Any]) -> int:
 SENT = list(sent())
 READING = [each for each in SENT if each.operation.operation.value == "query"]
 ACTIONS = ("create", "update", "delete", "upsert")
-WRITING = [each for each in SENT if each.at.startswith(ACTIONS)]
+WRITING = [each for each in SENT if each.at.split()[0] in ACTIONS]
 EXPORTED: dict[str, str] = {
     name: each["bulk"]["start"]["request"]["body"]["variables"]["query"]["$document"]
     for name, each in COLLECTIONS.items()
