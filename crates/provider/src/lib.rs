@@ -23,6 +23,7 @@ pub mod object;
 mod omit;
 mod origin;
 pub mod pages;
+mod part;
 pub mod pointer;
 pub mod position;
 pub mod probe;

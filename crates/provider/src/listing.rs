@@ -308,7 +308,7 @@ impl Listing {
             let reader = Reader::new(&self.collection, original);
             let Lists { mut records, rejected, listed, unfinished } =
                 together::read(&reader, together, ids, answer, text)?;
-            remove_repetitions(&mut records);
+            remove_repetitions(&mut records, |record| record.upstream_id.as_str());
             let (next, parents) = (position.with_instead(unfinished), ids.clone());
             return Ok(Page { records, rejected, next, listed, parents, ..Page::empty(answer) });
         }
@@ -325,10 +325,16 @@ impl Listing {
         match (self.subject, &self.collection.batch) {
             (Subject::Tombstones, _) => records = records.into_iter().map(Record::buried).collect(),
             (Subject::Objects, Some(batch)) => {
-                let ids: Vec<String> = records.drain(..).map(|record| record.upstream_id).collect();
+                // However little else of an object the list shows: it names it.
+                let (unnamed, misread): (Vec<_>, Vec<_>) =
+                    rejected.into_iter().partition(|rejected| rejected.upstream_id.is_none());
+                rejected = unnamed;
+                let misread = misread.into_iter().filter_map(|rejected| rejected.upstream_id);
+                let mut ids: Vec<String> = records.drain(..).map(|record| record.upstream_id).collect();
+                ids.extend(misread);
+                remove_repetitions(&mut ids, String::as_str);
                 let batches = ids.chunks(batch.size.get()).map(<[String]>::to_vec);
                 named.extend(batches.map(|ids| Reading::of(Beneath::Objects { ids })));
-                rejected.retain(|rejected| rejected.upstream_id.is_none());
             }
             (Subject::Objects, None) => {}
         }
@@ -442,7 +448,7 @@ impl Listing {
         if changed_since.is_none() {
             changed.extend(records.iter().map(|record| record.updated_at));
         }
-        remove_repetitions(&mut records);
+        remove_repetitions(&mut records, |record| record.upstream_id.as_str());
         let listed = match beneath.id() {
             None => ids,
             Some(outer) => ids.iter().map(|id| format!("{outer} {id}")).collect(),
@@ -546,7 +552,7 @@ fn read_objects(
         }
     }
     let next = pagination.next(list, &ids, after)?;
-    remove_repetitions(&mut records);
+    remove_repetitions(&mut records, |record| record.upstream_id.as_str());
     Ok(Objects { records, rejected, created, changed, ids, next })
 }
 
@@ -559,6 +565,7 @@ fn read_batch(
     answer: &Answer,
     text: &str,
 ) -> Result<Page, String> {
+    batch.errors.as_ref().map_or(Ok(()), |errors| errors.check(text))?;
     let whole = Pagination::whole(batch.items.clone());
     let mut list = whole.read(text, answer)?;
     // Some say so in the place of an object.
@@ -570,12 +577,12 @@ fn read_batch(
     Ok(Page { records, rejected, listed: itself(position), ..page })
 }
 
-/// Of records with equal ids the last one stays.
-fn remove_repetitions(records: &mut Vec<Record>) {
-    let mut ids = std::collections::HashSet::with_capacity(records.len());
-    let keep: Vec<bool> = records.iter().rev().map(|record| ids.insert(record.upstream_id.clone())).collect();
+/// Of what has equal ids the last one stays.
+fn remove_repetitions<T>(all: &mut Vec<T>, id: impl Fn(&T) -> &str) {
+    let mut ids = std::collections::HashSet::with_capacity(all.len());
+    let keep: Vec<bool> = all.iter().rev().map(|each| ids.insert(id(each))).collect();
     let mut keep = keep.into_iter().rev();
-    records.retain(|_| keep.next().unwrap_or(true));
+    all.retain(|_| keep.next().unwrap_or(true));
 }
 
 #[cfg(test)]

@@ -1096,6 +1096,8 @@ fn the_schema_knows_the_same_fields() {
         item["created"] = json!({"from": "from"});
         item["updated"] = json!({"from": "since", "format": "iso8601"});
         item["deleted"] = json!({"path": "/gone", "id": "/id"});
+        item["batch"] = json!({"path": "/some", "body": {"ids": ["{ids}"]}, "items": "", "size": 2,
+            "errors": {"items": "/a", "code": "/b", "none": "c"}});
         item["record"] = json!({});
         item["changes"] = json!({"poll": 5});
         item["fields"] = json!({"full": {"type": "text"}});
@@ -1105,7 +1107,7 @@ fn the_schema_knows_the_same_fields() {
         let mut child = d["collections"][0].clone();
         child["name"] = json!("child");
         child["parent"] = json!({"collection": "item"});
-        for key in ["updated", "deleted", "writes"] {
+        for key in ["updated", "deleted", "batch", "writes"] {
             child.as_object_mut().unwrap().remove(key);
         }
         child["changes"] = json!({"sweep": 60});
@@ -1156,7 +1158,9 @@ fn the_schema_knows_the_same_fields() {
         ("/collections/0/writes/update", "/$defs/write"),
         ("/collections/1/parent", "/$defs/collection/properties/parent"),
         ("/collections/1/together", "/$defs/collection/properties/together"),
-        ("/collections/1/together/errors", "/$defs/collection/properties/together/properties/errors"),
+        ("/collections/1/together/errors", "/$defs/part_errors"),
+        ("/collections/0/batch", "/$defs/collection/properties/batch"),
+        ("/collections/0/batch/errors", "/$defs/part_errors"),
     ] {
         let refused = declare(|d| {
             whole(d);
