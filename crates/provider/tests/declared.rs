@@ -1067,6 +1067,21 @@ fn expected_fields(message: &str) -> BTreeSet<String> {
 }
 
 #[test]
+fn an_object_that_a_batch_could_not_read_is_not_gone() {
+    let declaration = declare(|d| {
+        d["collections"][0]["batch"] = json!({"path": "/some", "body": {"ids": ["{ids}"]}, "items": "/items",
+            "errors": {"items": "/errors", "code": "/code", "none": "gone"}, "size": 10, "retrieves": true});
+    });
+    let item = CollectionRef::new(&Arc::new(declaration.unwrap()), "item").unwrap();
+    let read = |code: &str| {
+        let body = json!({"items": [], "errors": [{"code": code}]});
+        object::interpret(&item, "7", &answer(&Url::parse(BASE).unwrap(), 200, &[], &body.to_string()))
+    };
+    assert!(read("gone").unwrap().unwrap().deleted);
+    assert_eq!(read("busy").unwrap_err().class, FailureClass::BadData);
+}
+
+#[test]
 fn the_schema_knows_the_same_fields() {
     let schema: Value =
         serde_json::from_str(include_str!("../../../providers/provider.schema.json")).unwrap();
