@@ -308,7 +308,7 @@ impl Listing {
             let reader = Reader::new(&self.collection, original);
             let Lists { mut records, rejected, listed, unfinished } =
                 together::read(&reader, together, ids, answer, text)?;
-            remove_repetitions(&mut records, |record| record.upstream_id.as_str());
+            remove_repetitions(&mut records);
             let (next, parents) = (position.with_instead(unfinished), ids.clone());
             return Ok(Page { records, rejected, next, listed, parents, ..Page::empty(answer) });
         }
@@ -329,10 +329,12 @@ impl Listing {
                 let (unnamed, misread): (Vec<_>, Vec<_>) =
                     rejected.into_iter().partition(|rejected| rejected.upstream_id.is_none());
                 rejected = unnamed;
-                let misread = misread.into_iter().filter_map(|rejected| rejected.upstream_id);
                 let mut ids: Vec<String> = records.drain(..).map(|record| record.upstream_id).collect();
-                ids.extend(misread);
-                remove_repetitions(&mut ids, String::as_str);
+                for id in misread.into_iter().filter_map(|rejected| rejected.upstream_id) {
+                    if !ids.contains(&id) {
+                        ids.push(id);
+                    }
+                }
                 let batches = ids.chunks(batch.size.get()).map(<[String]>::to_vec);
                 named.extend(batches.map(|ids| Reading::of(Beneath::Objects { ids })));
             }
@@ -448,7 +450,7 @@ impl Listing {
         if changed_since.is_none() {
             changed.extend(records.iter().map(|record| record.updated_at));
         }
-        remove_repetitions(&mut records, |record| record.upstream_id.as_str());
+        remove_repetitions(&mut records);
         let listed = match beneath.id() {
             None => ids,
             Some(outer) => ids.iter().map(|id| format!("{outer} {id}")).collect(),
@@ -552,7 +554,7 @@ fn read_objects(
         }
     }
     let next = pagination.next(list, &ids, after)?;
-    remove_repetitions(&mut records, |record| record.upstream_id.as_str());
+    remove_repetitions(&mut records);
     Ok(Objects { records, rejected, created, changed, ids, next })
 }
 
@@ -577,12 +579,12 @@ fn read_batch(
     Ok(Page { records, rejected, listed: itself(position), ..page })
 }
 
-/// Of what has equal ids the last one stays.
-fn remove_repetitions<T>(all: &mut Vec<T>, id: impl Fn(&T) -> &str) {
-    let mut ids = std::collections::HashSet::with_capacity(all.len());
-    let keep: Vec<bool> = all.iter().rev().map(|each| ids.insert(id(each))).collect();
+/// Of records with equal ids the last one stays.
+fn remove_repetitions(records: &mut Vec<Record>) {
+    let mut ids = std::collections::HashSet::with_capacity(records.len());
+    let keep: Vec<bool> = records.iter().rev().map(|record| ids.insert(record.upstream_id.clone())).collect();
     let mut keep = keep.into_iter().rev();
-    all.retain(|_| keep.next().unwrap_or(true));
+    records.retain(|_| keep.next().unwrap_or(true));
 }
 
 #[cfg(test)]

@@ -155,7 +155,7 @@ fn what_a_list_shows_garbled_is_read_in_the_batch_all_the_same() {
     let page = contacts.interpret(&contacts.start().unwrap(), &garbled).unwrap();
     assert_eq!(page.rejected.iter().map(|each| each.upstream_id.as_deref()).collect::<Vec<_>>(), [None]);
     let inputs = asked(&contacts, &page.next.unwrap()).2["inputs"].take();
-    assert_eq!(inputs, json!([{"id": "2"}, {"id": "1"}]));
+    assert_eq!(inputs, json!([{"id": "1"}, {"id": "2"}]));
 }
 
 #[test]
