@@ -124,14 +124,17 @@ fn discovered_collections() -> Result<
 > {
     let all = store::providers::all()?;
     let mut rows = Vec::new();
+    // An account has thousands of kinds, and all that one template makes are read alike.
+    let mut ways: BTreeMap<(String, String), Option<(String, String)>> = BTreeMap::new();
     for Discovered { credential_id, provider, kind } in store::kinds::all_there()? {
-        let Some(declaration) = all.iter().find(|declaration| declaration.provider == provider) else {
-            continue;
+        let ways_of = || {
+            let declaration = all.iter().find(|declaration| declaration.provider == provider)?;
+            let collection = declaration.collection_of(&kind)?;
+            Some((changes(&collection), deletes(&collection)))
         };
-        // No more than the one collection is needed of it.
-        let Some(collection) = declaration.collection_of(&kind) else { continue };
+        let ways = ways.entry((provider.clone(), kind.template.clone())).or_insert_with(ways_of);
+        let Some((changes, deletes)) = ways.clone() else { continue };
         let id = CollectionId::new(&provider, &kind.collection).as_str().to_owned();
-        let (changes, deletes) = (changes(&collection), deletes(&collection));
         rows.push((credential_id, provider, id, kind.collection, kind.title, changes, deletes));
     }
     Ok(TableIterator::new(rows))

@@ -18,8 +18,9 @@ pub struct Discovered {
     pub discovered_at: Option<Timestamp>,
 }
 
-pub fn known() -> Result<Vec<Discovered>> {
-    rows(statement!("discovered/known"), &[], |row| {
+/// Of these credentials.
+pub fn known(credential_ids: Vec<Uuid>) -> Result<Vec<Discovered>> {
+    rows(statement!("discovered/known"), &[credential_ids.into()], |row| {
         Ok(Discovered {
             credential_id: column(row, 1)?,
             collection_id: column(row, 2)?,

@@ -12,7 +12,7 @@ use super::{
     mutate::Mutate,
     network,
     notifier::Notifier,
-    plan::{Plan, SyncContext, lane},
+    plan::{Expansions, Plan, SyncContext, lane},
     request::Answered,
     roster::{self, Job, Role},
     watch::Watch,
@@ -80,6 +80,7 @@ pub struct Engine {
     settings: Settings,
     slot: &'static Slot,
     leases: Leases,
+    expansions: Expansions,
     bell: Bell,
     net: Rc<Net<Answered>>,
     syncs: HashMap<Uuid, Rc<SyncContext>>,
@@ -131,6 +132,7 @@ impl Engine {
             settings,
             slot,
             leases: Leases::default(),
+            expansions: Expansions::default(),
             bell,
             net: net.clone(),
             syncs: HashMap::new(),
@@ -346,7 +348,7 @@ impl Engine {
 
     /// `None` where the extension is gone.
     fn read_plan(&mut self) -> Result<Option<Plan>, SqlError> {
-        let Self { extension, settings, leases, slot, keeper, has_been_asked, .. } = self;
+        let Self { extension, settings, leases, expansions, slot, keeper, has_been_asked, .. } = self;
         let plan = transaction(|| {
             if extension::oid() != Some(*extension) {
                 return Ok(None);
@@ -354,7 +356,8 @@ impl Engine {
             if *has_been_asked {
                 keeper.ask(checks::wanted()?);
             }
-            Plan::read(settings, leases, slot.all_workers().count(), keeper.asked()).map(Some)
+            let workers = slot.all_workers().count();
+            Plan::read(settings, leases, expansions, workers, keeper.asked()).map(Some)
         })?;
         self.has_been_asked = false;
         Ok(plan)

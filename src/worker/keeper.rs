@@ -33,7 +33,7 @@ use std::{
 /// A token that was taken into use so lately is not to blame for a refusal.
 const YOUNG: Duration = Duration::from_secs(5);
 /// How often it is asked which kinds of objects there are: few come, and none goes unnoticed for longer.
-const KINDS_EVERY: Duration = Duration::from_secs(86_400);
+pub const KINDS_EVERY: Duration = Duration::from_secs(86_400);
 /// When to try again after the database could not do what it should.
 const PAUSE: Duration = Duration::from_secs(1);
 

@@ -1,6 +1,10 @@
 //! How the keeper's errands have ended, and writing that down.
 
-use super::{credential::CredentialContext, job::jitter, keeper::Step};
+use super::{
+    credential::CredentialContext,
+    job::jitter,
+    keeper::{KINDS_EVERY, Step},
+};
 use crate::{
     error::Result as SqlResult,
     pg::{
@@ -14,6 +18,7 @@ use pgrx::{Uuid, pg_sys::Oid};
 use sequin_domain::{
     collection::CollectionId,
     failure::{Failure, FailureClass},
+    schedule::less_and_less_often,
     secret::Secret,
     timestamp::Timestamp,
     token::renew_after,
@@ -93,7 +98,10 @@ pub fn write_down(
             Happened::Listed { result: Err(failure), .. } => {
                 let failures =
                     context.and_then(|context| context.row.kinds.as_ref()).map_or(0, |list| list.failures);
-                let retry_in = failure.delay(failures.saturating_add(1), jitter());
+                let failures = failures.saturating_add(1);
+                // Many a credential may not know them, and each try is written down.
+                let delay = failure.delay(failures, jitter());
+                let retry_in = less_and_less_often(delay, failures, KINDS_EVERY);
                 store::kinds::fail(credential, failure, (SystemTime::now() + retry_in).into())?;
             }
         }

@@ -167,7 +167,13 @@ pub fn lane(credential: Uuid) -> LaneId {
 impl Plan {
     /// Reads what this worker has to do, being one of `workers`; within a transaction. `asked`: credentials that somebody
     /// wants to be checked.
-    pub fn read(settings: &Settings, leases: &mut Leases, workers: usize, asked: Vec<Uuid>) -> Result<Self> {
+    pub fn read(
+        settings: &Settings,
+        leases: &mut Leases,
+        expansions: &mut Expansions,
+        workers: usize,
+        asked: Vec<Uuid>,
+    ) -> Result<Self> {
         let (mut rows, collections, feeds, mut credentials, declarations) = loop {
             let before = providers::versions()?;
             let (rows, collections, feeds) = (plan::syncs()?, plan::collections()?, plan::feeds()?);
@@ -196,9 +202,9 @@ impl Plan {
                 Some((id, Rc::new(CredentialContext::new(row, declaration, settings, lane))))
             })
             .collect();
-        let discovered = discovered::known()?;
+        let discovered = discovered::known(rows.iter().map(|row| row.credential_id).collect())?;
         let kinds = kinds::in_use()?;
-        let extended = with_kinds(&rows, &declarations, &kinds);
+        let extended = expansions.of_syncs(&rows, &declarations, &kinds);
         let pollers = pollers(&rows, &extended, &collections, &feeds);
         let mut syncs = HashMap::new();
         for row in rows {
@@ -266,25 +272,57 @@ impl Plan {
     }
 }
 
-/// What is declared for the syncs of each credential, with the kinds of objects that they bring.
-fn with_kinds(
-    syncs: &[plan::Sync],
-    declarations: &Declarations,
-    kinds: &[(Uuid, Kind)],
-) -> HashMap<Uuid, Arc<Declaration>> {
-    let mut extended = HashMap::new();
-    for sync in syncs {
-        let Some(declaration) = declarations.get(&sync.provider) else { continue };
-        extended.entry(sync.credential_id).or_insert_with(|| {
-            let own = kinds.iter().filter(|(credential, _)| *credential == sync.credential_id);
-            let own: Vec<Kind> = own.map(|(_, kind)| kind.clone()).collect();
-            if own.is_empty() { declaration.clone() } else { Arc::new(declaration.with_kinds(&own)) }
-        });
-    }
-    extended
+/// Declarations with the kinds of objects that the syncs of each credential bring, from one plan to the next: an account can
+/// have thousands, each of which is a collection to be made.
+#[derive(Default)]
+pub struct Expansions(HashMap<Uuid, Expansion>);
+
+struct Expansion {
+    declaration: Arc<Declaration>,
+    kinds: Vec<Kind>,
+    /// The one with the others.
+    whole: Arc<Declaration>,
 }
 
-/// The kinds of objects among these collections of a credential.
+impl Expansions {
+    /// What is declared for the syncs of each credential. Makes anew what is another than in the plan before.
+    fn of_syncs(
+        &mut self,
+        syncs: &[plan::Sync],
+        declarations: &Declarations,
+        kinds: &[(Uuid, Kind)],
+    ) -> HashMap<Uuid, Arc<Declaration>> {
+        let mut before = std::mem::take(&mut self.0);
+        for sync in syncs {
+            let Some(declaration) = declarations.get(&sync.provider) else { continue };
+            let id = sync.credential_id;
+            if self.0.contains_key(&id) {
+                continue;
+            }
+            let own = kinds.iter().filter(|(credential, _)| *credential == id);
+            let own: Vec<Kind> = own.map(|(_, kind)| kind.clone()).collect();
+            let expansion = before.remove(&id).filter(|known| known.is_of(declaration, &own));
+            self.0.insert(id, expansion.unwrap_or_else(|| Expansion::new(declaration.clone(), own)));
+        }
+        self.0.iter().map(|(id, expansion)| (*id, expansion.whole.clone())).collect()
+    }
+}
+
+impl Expansion {
+    fn new(declaration: Arc<Declaration>, kinds: Vec<Kind>) -> Self {
+        let whole = match kinds.is_empty() {
+            true => declaration.clone(),
+            false => Arc::new(declaration.with_kinds(&kinds)),
+        };
+        Self { declaration, kinds, whole }
+    }
+
+    fn is_of(&self, declaration: &Arc<Declaration>, kinds: &[Kind]) -> bool {
+        Arc::ptr_eq(&self.declaration, declaration) && self.kinds == kinds
+    }
+}
+
+/// The kinds of objects among these collections of a credential, which are sorted.
 fn kinds_of<'a>(
     kinds: &'a [(Uuid, Kind)],
     credential_id: Uuid,
@@ -293,13 +331,14 @@ fn kinds_of<'a>(
 ) -> Vec<&'a Kind> {
     let id = |kind: &Kind| CollectionId::new(&declaration.provider, &kind.collection);
     let own = kinds.iter().filter(|(credential, _)| *credential == credential_id).map(|(_, kind)| kind);
-    own.filter(|kind| ids.contains(&id(kind).as_str())).collect()
+    own.filter(|kind| ids.binary_search(&id(kind).as_str()).is_ok()).collect()
 }
 
-/// What is known of these collections with a credential.
+/// What is known of these collections with a credential; they are sorted.
 fn describe(discovered: &[Discovered], credential_id: Uuid, ids: &[&str]) -> Descriptions {
-    let is_own =
-        |row: &&Discovered| row.credential_id == credential_id && ids.contains(&row.collection_id.as_str());
+    let is_own = |row: &&Discovered| {
+        row.credential_id == credential_id && ids.binary_search(&row.collection_id.as_str()).is_ok()
+    };
     let description =
         |row: &Discovered| (row.collection_id.clone(), (row.properties.as_slice().into(), row.discovered_at));
     discovered.iter().filter(is_own).map(description).collect()

@@ -259,6 +259,21 @@ def test_associations_that_cant_be_read_are_not_gone(database: Database, hubspot
     assert len(sync.live("deal_company")) == 3
 
 
+def test_records_that_cant_be_read_are_not_gone(database: Database, hubspot: Upstream) -> None:
+    """A comparison that gets nothing but errors, with a good status, deletes nothing."""
+    hubspot.create("contact", count=3)
+    sync = starts(database, hubspot, "contact").wait()
+    error = {"status": "error", "category": "INTERNAL_ERROR", "message": "not now"}
+    body = {"status": "COMPLETE", "results": [], "numErrors": 1, "errors": [error]}
+    hubspot.fault("status", status=207, body=body, match={"path": "/contacts/batch/read"})
+    read_anew(database)
+    eventually(lambda: sync.health("contact") == "failing", 30, what=database.status)
+    assert "INTERNAL_ERROR" in database.status()
+    hubspot.clear_faults()
+    eventually(lambda: sync.health("contact") == "healthy", 30, what=database.status)
+    assert len(sync.live("contact")) == 3
+
+
 # Custom objects
 
 
@@ -273,6 +288,27 @@ def discovers(database: Database, hubspot: Upstream, name: str) -> None:
     create_credential(database, hubspot)
     eventually(lambda: name in found(database), 30, what=database.status)
     hubspot.discovered(name, name)
+
+
+def test_an_account_that_does_not_tell_its_kinds_is_asked_once_a_day(
+    database: Database, hubspot: Upstream
+) -> None:
+    """Many a credential may not know them: an idle database doesn't write that down all day long."""
+    error = {"status": "error", "category": "MISSING_SCOPES", "message": "no"}
+    hubspot.fault("status", status=403, body=error, match={"path": "/crm/v3/schemas"})
+    create_credential(database, hubspot)
+
+    def failures() -> int:
+        return database.value("SELECT coalesce(sum(failures), 0) FROM sequin._kind_lists")
+
+    eventually(lambda: failures() > 0, 30, what=database.status)
+    database.sql("UPDATE sequin._kind_lists SET failures = 30")
+    database.sql("SELECT sequin.refresh_collections('upstream')")
+    eventually(lambda: failures() > 30, 30, what=database.status)
+    assert database.value("SELECT retry_at > now() + interval '23 hours' FROM sequin._kind_lists")
+    hubspot.clear_faults()
+    database.sql("SELECT sequin.refresh_collections('upstream')")
+    eventually(lambda: "car" in found(database), 30, what=database.status)
 
 
 def test_a_custom_object_is_a_collection(database: Database, hubspot: Upstream) -> None:

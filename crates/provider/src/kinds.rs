@@ -9,7 +9,7 @@ use crate::{
 };
 use sequin_domain::failure::Failure;
 use serde_json::Value;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use url::Url;
 
 /// More kinds than this are a mistake.
@@ -82,17 +82,22 @@ fn read(
         if let Some(key) = &key {
             *uses.entry(key.clone()).or_default() += 1;
         }
+        let key = key.filter(|_| discover.key_where.as_ref().is_none_or(|each| fits(each, item.get())));
         all.push((item.get(), name, key));
     }
     let is_declared =
         |name: &str| declaration.collections.iter().any(|each| each.kind.as_deref() == Some(name));
-    let mut keys = HashSet::new();
+    let (mut keys, mut names) = (HashSet::new(), HashSet::new());
     let mut listed = Vec::new();
     for (object, name, key) in all {
         let key = key.filter(|key| uses.get(key) == Some(&1)).unwrap_or_else(|| name.clone());
-        let template = discover.templates.iter().find(|template| template.fits(object));
+        let is_meant = |template: &&KindTemplate| {
+            template.condition.as_ref().is_some_and(|condition| fits(condition, object))
+        };
+        let template = discover.templates.iter().find(is_meant);
         let Some(template) = template.filter(|_| is_usable(&name) && !is_declared(&name)) else { continue };
-        if keys.insert(key.clone()) {
+        // Of two that requests can't tell apart there is one.
+        if names.insert(name.clone()) && keys.insert(key.clone()) {
             let title = word(object, Some(&discover.title)).unwrap_or_else(|| name.clone());
             let title = title.chars().filter(|c| !c.is_control()).take(LONGEST_TITLE).collect();
             let word = word(object, discover.collection_name.as_ref()).unwrap_or_else(|| name.clone());
@@ -102,14 +107,12 @@ fn read(
     Ok(listed)
 }
 
-impl KindTemplate {
-    fn fits(&self, object: &str) -> bool {
-        let has = |(at, expected): (&Pointer, &Value)| {
-            let found = pointer::follow(object, [Some(at)]).ok().and_then(|[found]| found);
-            found.and_then(|raw| serde_json::from_str::<Value>(raw.get()).ok()).as_ref() == Some(expected)
-        };
-        self.condition.as_ref().is_some_and(|condition| condition.iter().all(has))
-    }
+/// Whether a kind has all of this at these places.
+fn fits(condition: &BTreeMap<Pointer, Value>, object: &str) -> bool {
+    condition.iter().all(|(at, expected)| {
+        let found = pointer::follow(object, [Some(at)]).ok().and_then(|[found]| found);
+        found.and_then(|raw| serde_json::from_str::<Value>(raw.get()).ok()).as_ref() == Some(expected)
+    })
 }
 
 /// Whether the name can stand in paths and in queries as it is.

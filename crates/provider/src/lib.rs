@@ -26,6 +26,7 @@ pub mod object;
 mod omit;
 mod origin;
 pub mod pages;
+mod part;
 pub mod pieces;
 pub mod pointer;
 pub mod position;

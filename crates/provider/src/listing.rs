@@ -350,10 +350,18 @@ impl Listing {
         match (self.subject, &self.collection.batch) {
             (Subject::Tombstones, _) => records = records.into_iter().map(Record::buried).collect(),
             (Subject::Objects, Some(batch)) => {
-                let ids: Vec<String> = records.drain(..).map(|record| record.upstream_id).collect();
+                // However little else of an object the list shows: it names it.
+                let (unnamed, misread): (Vec<_>, Vec<_>) =
+                    rejected.into_iter().partition(|rejected| rejected.upstream_id.is_none());
+                rejected = unnamed;
+                let mut ids: Vec<String> = records.drain(..).map(|record| record.upstream_id).collect();
+                for id in misread.into_iter().filter_map(|rejected| rejected.upstream_id) {
+                    if !ids.contains(&id) {
+                        ids.push(id);
+                    }
+                }
                 let batches = ids.chunks(batch.size.get()).map(<[String]>::to_vec);
                 named.extend(batches.map(|ids| Reading::of(Beneath::Objects { ids })));
-                rejected.retain(|rejected| rejected.upstream_id.is_none());
             }
             (Subject::Objects, None) => {}
         }
@@ -584,6 +592,7 @@ fn read_batch(
     answer: &Answer,
     text: &str,
 ) -> Result<Page, String> {
+    batch.errors.as_ref().map_or(Ok(()), |errors| errors.check(text))?;
     let whole = Pagination::whole(batch.items.clone());
     let mut list = whole.read(text, answer)?;
     // Some say so in the place of an object.

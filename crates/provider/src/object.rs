@@ -68,7 +68,8 @@ pub fn interpret(
             }
         }
         Some(batch) => {
-            let list = Pagination::whole(batch.items.clone()).read(&text, answer);
+            let errors = batch.errors.as_ref().map_or(Ok(()), |errors| errors.check(&text));
+            let list = errors.and_then(|()| Pagination::whole(batch.items.clone()).read(&text, answer));
             let list = list.map_err(|problem| answer.bad_data(problem))?;
             match list.items.into_iter().map(RawValue::get).find(|object| *object != "null") {
                 Some(object) => object,

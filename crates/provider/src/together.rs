@@ -29,7 +29,7 @@ pub(crate) fn read(
     answer: &Answer,
     text: &str,
 ) -> Result<Lists, String> {
-    check_errors(together, text)?;
+    together.errors.as_ref().map_or(Ok(()), |errors| errors.check(text))?;
     let mut lists = Lists { listed: ids.to_vec(), ..Lists::default() };
     for item in Pagination::whole(together.items.clone()).read(text, answer)?.items {
         let wanted = [Some(&together.parent), Some(&together.children), together.next.as_ref()];
@@ -60,22 +60,4 @@ pub(crate) fn read(
         }
     }
     Ok(lists)
-}
-
-/// Some APIs answer that all is well, and say within the answer what isn't: that is no empty list.
-fn check_errors(together: &Together, text: &str) -> Result<(), String> {
-    let Some(errors) = &together.errors else { return Ok(()) };
-    let [items] = pointer::follow(text, [Some(&errors.items)]).map_err(|error| error.to_string())?;
-    let items: Vec<&RawValue> = match items {
-        Some(items) if items.get() != "null" => serde_json::from_str(items.get())
-            .map_err(|_| format!("there is no list of errors at {}", errors.items))?,
-        _ => return Ok(()),
-    };
-    for item in items {
-        let code = crate::answer::word(item.get(), Some(&errors.code)).unwrap_or_default();
-        if code != errors.none {
-            return Err(format!("not all lists could be read: {}", crate::answer::shorten(&code)));
-        }
-    }
-    Ok(())
 }

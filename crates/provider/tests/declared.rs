@@ -1067,6 +1067,21 @@ fn expected_fields(message: &str) -> BTreeSet<String> {
 }
 
 #[test]
+fn an_object_that_a_batch_could_not_read_is_not_gone() {
+    let declaration = declare(|d| {
+        d["collections"][0]["batch"] = json!({"path": "/some", "body": {"ids": ["{ids}"]}, "items": "/items",
+            "errors": {"items": "/errors", "code": "/code", "none": "gone"}, "size": 10, "retrieves": true});
+    });
+    let item = CollectionRef::new(&Arc::new(declaration.unwrap()), "item").unwrap();
+    let read = |code: &str| {
+        let body = json!({"items": [], "errors": [{"code": code}]});
+        object::interpret(&item, "7", &answer(&Url::parse(BASE).unwrap(), 200, &[], &body.to_string()))
+    };
+    assert!(read("gone").unwrap().unwrap().deleted);
+    assert_eq!(read("busy").unwrap_err().class, FailureClass::BadData);
+}
+
+#[test]
 fn the_schema_knows_the_same_fields() {
     let schema: Value =
         serde_json::from_str(include_str!("../../../providers/provider.schema.json")).unwrap();
@@ -1096,6 +1111,8 @@ fn the_schema_knows_the_same_fields() {
         item["created"] = json!({"from": "from"});
         item["updated"] = json!({"from": "since", "format": "iso8601"});
         item["deleted"] = json!({"path": "/gone", "id": "/id"});
+        item["batch"] = json!({"path": "/some", "body": {"ids": ["{ids}"]}, "items": "", "size": 2,
+            "errors": {"items": "/a", "code": "/b", "none": "c"}});
         item["record"] = json!({});
         item["bulk"] = json!({
             "at_least": 7, "count": {"request": {"path": "/count"}, "at": "/count"},
@@ -1113,7 +1130,7 @@ fn the_schema_knows_the_same_fields() {
         let mut child = d["collections"][0].clone();
         child["name"] = json!("child");
         child["parent"] = json!({"collection": "item"});
-        for key in ["updated", "deleted", "writes", "bulk"] {
+        for key in ["updated", "deleted", "batch", "writes", "bulk"] {
             child.as_object_mut().unwrap().remove(key);
         }
         child["changes"] = json!({"sweep": 60});
@@ -1174,7 +1191,9 @@ fn the_schema_knows_the_same_fields() {
         ("/collections/0/writes/update", "/$defs/write"),
         ("/collections/1/parent", "/$defs/collection/properties/parent"),
         ("/collections/1/together", "/$defs/collection/properties/together"),
-        ("/collections/1/together/errors", "/$defs/collection/properties/together/properties/errors"),
+        ("/collections/1/together/errors", "/$defs/part_errors"),
+        ("/collections/0/batch", "/$defs/collection/properties/batch"),
+        ("/collections/0/batch/errors", "/$defs/part_errors"),
     ] {
         let refused = declare(|d| {
             whole(d);

@@ -129,6 +129,36 @@ fn a_batch_that_is_refused_is_not_passed_over() {
 }
 
 #[test]
+fn what_a_batch_could_not_read_is_not_gone() {
+    let contacts = contacts();
+    let named = page_of(&[contact("1", 0), contact("2", 0)], None);
+    let batch = read(&contacts, &contacts.start().unwrap(), &named).next.unwrap();
+    let error = |category: &str, id: &str| json!({"category": category, "context": {"ids": [id]}});
+    let shown = |errors: &[Value]| json!({"results": [contact("1", 5)], "numErrors": 1, "errors": errors});
+    let page = contacts.interpret(&batch, &answer(207, &shown(&[error("OBJECT_NOT_FOUND", "2")]))).unwrap();
+    assert_eq!(ids(&page), ["1"]);
+    for errors in [
+        vec![error("INTERNAL_ERROR", "2")],
+        vec![error("OBJECT_NOT_FOUND", "3"), error("INTERNAL_ERROR", "2")],
+        vec![json!({"message": "no category"})],
+    ] {
+        let failure = contacts.interpret(&batch, &answer(207, &shown(&errors))).unwrap_err();
+        assert_eq!(failure.class, FailureClass::BadData, "{errors:?}");
+    }
+}
+
+#[test]
+fn what_a_list_shows_garbled_is_read_in_the_batch_all_the_same() {
+    let contacts = contacts();
+    let text = b"{\"results\": [{\"id\": \"1\"}, {\"id\": \"2\", \"name\": \"\xff\"}, {\"id\": \"1\", \"name\": \"\xff\"}, {}]}";
+    let garbled = Answer { body: Bytes::from_static(text), ..answer(200, &Value::Null) };
+    let page = contacts.interpret(&contacts.start().unwrap(), &garbled).unwrap();
+    assert_eq!(page.rejected.iter().map(|each| each.upstream_id.as_deref()).collect::<Vec<_>>(), [None]);
+    let inputs = asked(&contacts, &page.next.unwrap()).2["inputs"].take();
+    assert_eq!(inputs, json!([{"id": "1"}, {"id": "2"}]));
+}
+
+#[test]
 fn objects_that_are_known_are_read_without_a_list() {
     let contacts = contacts();
     let position = Position::of_objects(vec!["7".into(), "9".into()]);

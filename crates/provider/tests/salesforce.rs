@@ -256,7 +256,7 @@ fn fields_are_described_with_their_types() {
 
 fn kind(name: &str, prefix: Option<&str>, replicateable: bool) -> Value {
     json!({"name": name, "labelPlural": format!("{name}s"), "keyPrefix": prefix, "queryable": true, "retrieveable": true,
-           "replicateable": replicateable, "deprecatedAndHidden": false})
+           "replicateable": replicateable, "deprecatedAndHidden": false, "custom": name.ends_with("__c")})
 }
 
 fn listed(kinds: &[Value]) -> Vec<Listed> {
@@ -311,8 +311,22 @@ fn a_collection_keeps_its_name_whatever_becomes_of_the_kind() {
         names(&assign(&unprefixed, &[kind("Invoice__c", Some("a00"), true)])),
         [pair("Invoice__c", "invoice__c")]
     );
+    // What others of its sort share says nothing, even where the account shows one of them alone.
+    let history = assign(&[], &[kind("AccountHistory", Some("017"), false)]);
+    assert_eq!(
+        names(&assign(&history, &[kind("CaseHistory", Some("017"), false)])),
+        [pair("CaseHistory", "case_history")]
+    );
     // A declared one has its name already.
     assert_eq!(names(&assign(&[], &[kind("Pricebook", None, true)])), [pair("Pricebook", "pricebook_2")]);
+}
+
+#[test]
+fn of_two_kinds_that_requests_cannot_tell_apart_there_is_one() {
+    let twice = [kind("Bill__c", Some("a00"), true), kind("Bill__c", Some("a01"), true)];
+    let known = kinds::assign(salesforce(), &[], listed(&[kind("Bill__c", Some("a09"), true)]));
+    let assigned = kinds::assign(salesforce(), &known, listed(&twice));
+    assert_eq!(assigned.iter().map(|kind| &*kind.collection).collect::<Vec<_>>(), ["bill__c"]);
 }
 
 #[test]

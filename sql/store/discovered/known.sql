@@ -1,1 +1,3 @@
-SELECT credential_id, collection_id, properties, discovered_at FROM sequin._discovered
+SELECT credential_id, collection_id, properties, discovered_at
+FROM sequin._discovered
+WHERE credential_id = ANY ($1)

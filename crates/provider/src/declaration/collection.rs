@@ -312,6 +312,8 @@ pub struct Batch {
     pub body: Body,
     /// Where the objects are in the answer; it may be silent about those that are gone.
     pub items: Pointer,
+    /// Where an answer that is none of a failure says what could not be read.
+    pub errors: Option<PartErrors>,
     /// How many at once.
     pub size: NonZeroUsize,
     /// Whether single objects are read in the same way, as there is no `retrieve` that shows the same. Then the list of
@@ -336,19 +338,19 @@ pub struct Together {
     /// Where it says that it is not all. Then the parent's list is read by itself.
     pub next: Option<Pointer>,
     /// Where an answer that is none of a failure says what could not be read.
-    pub errors: Option<TogetherErrors>,
+    pub errors: Option<PartErrors>,
     /// How many parents at once.
     pub size: NonZeroUsize,
 }
 
-/// What could not be read of several lists.
+/// What could not be read of several objects or lists.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct TogetherErrors {
+pub struct PartErrors {
     pub items: Pointer,
     /// Where in one of them its code is.
     pub code: Pointer,
-    /// The code that means no more than that a parent has no children, or isn't there.
+    /// The code that means no more than that an object isn't there, or has no children.
     pub none: String,
 }
 

@@ -26,6 +26,9 @@ pub struct Discover {
     pub collection_name: Option<Pointer>,
     /// Where it has what stays when it is renamed. The name, where nothing else is there, or several have the same.
     pub key: Option<Pointer>,
+    /// Which kinds that is said of, by what they have at these places: a kind of which others have the same, and of which the
+    /// account shows only one at a time, would be taken for renamed. All, if it is not said.
+    pub key_where: Option<BTreeMap<Pointer, Value>>,
     /// The first that fits a kind is what its collection is made by; there is none of a kind that none fits.
     pub templates: Vec<KindTemplate>,
 }

@@ -25,8 +25,8 @@ pub use bulk::{
 pub(crate) use bulk::{JOB, PROPERTIES};
 pub use check_token::ACCESS_TOKEN;
 pub use collection::{
-    Batch, BodyForm, Changes, Collection, CreatedBounds, Moment, OptionPath, Parent, ParentList, Paths,
-    PropertyList, RecordShape, Ties, Together, TogetherErrors, Tombstones, UpdatedBound,
+    Batch, BodyForm, Changes, Collection, CreatedBounds, Moment, OptionPath, Parent, ParentList, PartErrors,
+    Paths, PropertyList, RecordShape, Ties, Together, Tombstones, UpdatedBound,
 };
 pub use discover::{Discover, KindTemplate};
 pub use errors::{ErrorRule, Errors, HeaderValue, StatusPattern};
