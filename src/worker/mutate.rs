@@ -22,8 +22,9 @@ use sequin_net::Priority;
 use sequin_provider::{
     batch_write::Outcome,
     declaration::CollectionRef,
+    made::Made,
     record::{Record, Rejected},
-    write::{Made, Refusal},
+    refusal::Refusal,
 };
 use std::{
     collections::{HashMap, VecDeque},
@@ -33,6 +34,11 @@ use std::{
 
 /// How many requests for changes of a sync are under way at most.
 const MOST: u32 = 32;
+/// How many bytes are given in one request for several.
+const LARGEST: usize = 1024 * 1024;
+/// For how long failures hold up changes of other objects at most, unless the API asks for more. Each change that fails waits
+/// longer and longer by itself.
+const LONGEST_HOLD: Duration = Duration::from_secs(10);
 /// When to look again for what somebody else has locked, and the shortest time between two steps of forgetting.
 const BREATH: Duration = Duration::from_millis(100);
 const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
@@ -118,7 +124,7 @@ impl Mutate {
             orders.wake_at(until);
             return;
         }
-        self.ask_all(now, orders);
+        self.ask_all(orders);
         self.take(now, orders);
         match self.forget_at.filter(|_| !self.is_forgetting) {
             Some(at) if at <= now => {
@@ -148,33 +154,36 @@ impl Mutate {
     }
 
     /// Asks for all that is ready, several in one request where they go together.
-    fn ask_all(&mut self, now: Instant, orders: &mut Orders) {
-        let mut waiting = VecDeque::new();
+    fn ask_all(&mut self, orders: &mut Orders) {
+        let mut settling = Settling::default();
         while let Some(flight) = self.ready.pop_front() {
-            let is_behind = |other: &Flight| flight.comes_behind(other);
-            if self.open.values().flatten().chain(&waiting).any(is_behind) {
-                waiting.push_back(flight);
-                continue;
-            }
             if !flight.is_ready(&self.sync) {
-                orders.wake_at(now + SHORTEST_PAUSE);
-                waiting.push_back(flight);
+                // It may take long, and others are not to wait for it.
+                let failure =
+                    Failure::new(FailureClass::Transient, "it is not known yet what its objects have");
+                let delay = failure.delay(flight.mutation.attempts.max(1), jitter());
+                settling.settle(&flight, flight.put_off(delay, false), Some(words(&failure, None)));
                 continue;
             }
             let most = flight.most_together();
+            let mut size = flight.size();
             let mut together = vec![flight];
             let mut others = VecDeque::new();
             for other in self.ready.drain(..) {
-                let is_behind = |first: &Flight| other.comes_behind(first);
                 let fits = together.len() < most
                     && other.goes_with(&together[0])
-                    && !together.iter().chain(&others).chain(&waiting).any(is_behind);
-                if fits { together.push(other) } else { others.push_back(other) }
+                    && size.saturating_add(other.size()) <= LARGEST;
+                if fits {
+                    size += other.size();
+                    together.push(other);
+                } else {
+                    others.push_back(other);
+                }
             }
             self.ready = others;
             self.ask(together, orders);
         }
-        self.ready = waiting;
+        self.store(settling, None, orders);
     }
 
     fn ask(&mut self, flights: Vec<Flight>, orders: &mut Orders) {
@@ -374,6 +383,7 @@ impl Mutate {
             settling.settle(&flight, Settled::Failed, Some(words));
         } else if flight.change.is_repeatable() {
             flight.stage = Stage::Send;
+            flight.is_missed = true;
             self.ready.push_back(flight);
         } else {
             let problem = "it was sent, and the object does not show it";
@@ -392,7 +402,11 @@ impl Mutate {
     ) {
         let effect = match flight.stage {
             // It may have been done before the permission was taken away.
-            Stage::Send if failure.class == FailureClass::Permission && flight.was_sent => Effect::Unknown,
+            Stage::Send
+                if failure.class == FailureClass::Permission && flight.was_sent && !flight.is_missed =>
+            {
+                Effect::Unknown
+            }
             Stage::Send if refusal.is_some_and(|refusal| refusal.is_undone) => Effect::None,
             Stage::Send => Effect::of(failure.class, has_arrived, refusal.is_some()),
             // Nothing has become known of it.
@@ -402,9 +416,7 @@ impl Mutate {
             self.retry.succeeded();
             Duration::ZERO
         } else {
-            let hold = self.retry.failed(failure);
-            orders.wake_at(Instant::now() + hold);
-            hold
+            self.hold(failure, has_arrived, orders)
         };
         let words = words(failure, refusal);
         let delay = failure.delay(flight.mutation.attempts.max(1), jitter()).max(hold);
@@ -414,8 +426,15 @@ impl Mutate {
         }
         let may_be_done = flight.was_sent;
         flight.was_sent |= effect == Effect::Unknown;
-        // What comes again is refused where it was done at first, and nothing can be there twice.
-        if effect == Effect::Refused && may_be_done && flight.change.is_unique() && flight.refused.is_none() {
+        // What comes again is refused where it was done at first, and nothing can be there twice; what is said to be missing
+        // may be hidden.
+        let is_unique = may_be_done && flight.change.is_unique();
+        let is_missing = flight.change.action == Action::Delete && failure.class == FailureClass::Missing;
+        if effect == Effect::Refused
+            && (is_unique || is_missing)
+            && flight.change.can_be_seen()
+            && flight.refused.is_none()
+        {
             flight.refused = Some(words);
             flight.stage = flight.look();
             self.ready.push_back(flight);
@@ -423,6 +442,8 @@ impl Mutate {
         }
         let repetition = flight.change.repetition(flight::age(&flight.mutation));
         let settled = match effect.verdict(repetition) {
+            // It was looked for a moment ago; now it takes the time that what fails again and again takes.
+            Verdict::Look if flight.is_missed => flight.put_off(delay, false),
             Verdict::Look => {
                 flight.stage = flight.look();
                 self.ready.push_back(flight);
@@ -433,6 +454,20 @@ impl Mutate {
             Verdict::Uncertain => Settled::Uncertain,
         };
         settling.settle(&flight, settled, Some(words));
+    }
+
+    /// Lets all changes wait after a failure that can be one of the API's; gives for how long.
+    fn hold(&mut self, failure: &Failure, has_arrived: bool, orders: &mut Orders) -> Duration {
+        use FailureClass::{BadRequest, Credential, Missing, Permission};
+        let longest = match failure.class {
+            Credential => Duration::MAX,
+            // Another change may go well.
+            BadRequest | Missing | Permission if has_arrived => return Duration::ZERO,
+            _ => LONGEST_HOLD,
+        };
+        let hold = self.retry.failed_for(failure, longest);
+        orders.wake_at(Instant::now() + hold);
+        hold
     }
 
     /// Has stored what has come of changes; `observed`: of which collection, and as of when.
@@ -499,14 +534,22 @@ impl Mutate {
             Some(change) => {
                 let mut flight = Flight::new(mutation, change);
                 let is_repetition = flight.stage == Stage::Send && flight.was_sent;
+                // What its path needs can have gone from the stream.
+                let unwritable = if flight.stage == Stage::Send { flight.change.check().err() } else { None };
                 match flight.change.repetition(flight::age(&flight.mutation)) {
-                    Repetition::Harmful if is_repetition => {
-                        let problem = "it was sent before, and is too old to be sent again under its key";
-                        settling.settle(&flight, Settled::Uncertain, Some(unknown_outcome(problem)));
-                    }
                     Repetition::Visible if is_repetition => {
                         flight.stage = flight.look();
                         self.ready.push_back(flight);
+                    }
+                    _ if unwritable.is_some() => {
+                        let settled = if flight.was_sent { Settled::Uncertain } else { Settled::Failed };
+                        let problem = unwritable.map(|problem| problem.to_string()).unwrap_or_default();
+                        let failure = Failure::new(FailureClass::BadRequest, problem);
+                        settling.settle(&flight, settled, Some(words(&failure, None)));
+                    }
+                    Repetition::Harmful if is_repetition => {
+                        let problem = "it was sent before, and is too old to be sent again under its key";
+                        settling.settle(&flight, Settled::Uncertain, Some(unknown_outcome(problem)));
                     }
                     Repetition::Harmful | Repetition::Visible | Repetition::Harmless => {
                         self.ready.push_back(flight);
