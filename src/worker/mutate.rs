@@ -219,15 +219,14 @@ impl Mutate {
             Ok(Reply::WrittenTogether { outcomes, received_at }) => {
                 observed_at = received_at;
                 let are_several = flights.len() > 1;
-                for (mut flight, outcome) in flights.into_iter().zip(outcomes) {
+                for (flight, outcome) in flights.into_iter().zip(outcomes) {
                     match outcome {
                         Outcome::Made(made) => {
                             self.made(flight, made, received_at, &mut settling);
                         }
                         // Alone, the API's words are about it and nothing else.
-                        Outcome::Refused(..) if are_several => {
-                            flight.is_alone = true;
-                            self.ready.push_back(flight);
+                        Outcome::Refused(failure, refusal) if are_several => {
+                            self.separate(flight, &failure, Some(refusal.as_ref()), &mut settling);
                         }
                         Outcome::Refused(failure, refusal) => {
                             let refusal = Some(refusal.as_ref());
@@ -268,10 +267,9 @@ impl Mutate {
                 let are_sent = flights.iter().all(|flight| flight.stage == Stage::Send);
                 // One of them is to blame, and nobody says which.
                 let part = flights.len() > 1 && are_sent && is_of_one && refusal.is_some();
-                for mut flight in flights {
+                for flight in flights {
                     if part {
-                        flight.is_alone = true;
-                        self.ready.push_back(flight);
+                        self.separate(flight, &failure, refusal.as_deref(), &mut settling);
                     } else {
                         self.failed(flight, &failure, has_arrived, refusal.as_deref(), &mut settling, orders);
                     }
@@ -279,6 +277,22 @@ impl Mutate {
             }
         }
         self.store(settling, Some((&collection, observed_at)), orders);
+    }
+
+    /// It was refused among others, and is asked for by itself. No more stay handed over than can be sent in a second.
+    fn separate(
+        &mut self,
+        mut flight: Flight,
+        failure: &Failure,
+        refusal: Option<&Refusal>,
+        settling: &mut Settling,
+    ) {
+        if self.ready.len() + self.open.len() < self.window {
+            flight.is_alone = true;
+            self.ready.push_back(flight);
+        } else {
+            settling.settle(&flight, flight.put_off(Duration::ZERO, true), Some(words(failure, refusal)));
+        }
     }
 
     /// The API has made it; gives the time from which on what it has answered is so.
