@@ -174,6 +174,34 @@ def test_many_are_made_in_few_requests(contacts: Portal) -> None:
     contacts.converge()
 
 
+def test_no_request_has_much_more_than_a_megabyte(contacts: Portal) -> None:
+    database, hubspot = contacts.database, contacts.upstream
+    # All are there for the taking when the sync goes on.
+    database.sql("SELECT sequin.pause_sync('main')")
+    ask(database, "contact", "create", [(None, contact(n, city="x" * 60_000)) for n in range(120)])
+    database.sql("SELECT sequin.resume_sync('main')")
+    all_done(database, 120, timeout=60)
+    assert len(hubspot.writes("/objects/contacts")) - len(batches(hubspot, "read")) >= 7
+    assert names(hubspot) == {f"new {n}": 1 for n in range(120)}
+
+
+def test_a_batch_that_is_refused_does_not_stay_handed_over(database: Database, hubspot: Upstream) -> None:
+    """What was refused among others was not made, and is not uncertain after a crash, but for a second's worth."""
+    sync = starts(database, hubspot, "contact", rate_limit={"allowed_requests": 2, "interval": 1})
+    hubspot.fault("status", status=400, match={"path": "/batch/create"})
+    ask(database, "contact", "create", [(None, {"properties": {"lastname": f"new {n}"}}) for n in range(20)])
+
+    def are_separated() -> bool:
+        refused = "SELECT count(*) FROM sequin.mutations WHERE state = 'pending' AND error IS NOT NULL"
+        return database.value(refused) >= 15
+
+    eventually(are_separated, 20, what=lambda: describe(database))
+    hubspot.clear_faults()
+    all_done(database, 20, timeout=60)
+    assert names(hubspot) == {f"new {n}": 1 for n in range(20)}
+    sync.converge(60)
+
+
 def test_changes_of_a_record_keep_their_order(contacts: Portal) -> None:
     database, hubspot = contacts.database, contacts.upstream
     ids = hubspot.ids("contact")
