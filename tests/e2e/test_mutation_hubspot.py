@@ -186,7 +186,7 @@ def test_no_request_has_much_more_than_a_megabyte(contacts: Portal) -> None:
 
 
 def test_a_batch_that_is_refused_does_not_stay_handed_over(database: Database, hubspot: Upstream) -> None:
-    """What was refused among others was not made, and is not uncertain after a crash, but for a second's worth."""
+    """What was refused was not made, and a crash makes no more of it uncertain than a second's worth."""
     sync = starts(database, hubspot, "contact", rate_limit={"allowed_requests": 2, "interval": 1})
     hubspot.fault("status", status=400, match={"path": "/batch/create"})
     ask(database, "contact", "create", [(None, {"properties": {"lastname": f"new {n}"}}) for n in range(20)])
