@@ -145,7 +145,8 @@ COMMENT ON FUNCTION sequin.dismiss_mutation(uuid) IS
 COMMENT ON FUNCTION sequin.cancel_mutation(uuid) IS
     'Takes a mutation back that is pending. Returns false where it is too late. Errors: undefined_object.';
 COMMENT ON FUNCTION sequin._check_mutation(text, text, text, text, jsonb, text) IS
-    'The ids of the sync and the collection that a mutation names. Refuses what could never be sent.';
+    'The ids of the sync and the collection that a mutation names, and what it has in common with others of its object. '
+    'Refuses what could never be sent.';
 COMMENT ON FUNCTION sequin._announce_mutations() IS
     'Has the workers of this database look for mutations, once the transaction has committed.';
 COMMENT ON FUNCTION sequin._check_intervals(text, text, text) IS

@@ -33,13 +33,15 @@ CREATE TABLE sequin.mutations (
     -- What is to be created beneath another object names that.
     parent_id     text        COLLATE "C",
     -- The API has done it, and what the object is now has yet to be read.
-    made          boolean     NOT NULL DEFAULT false
+    made          boolean     NOT NULL DEFAULT false,
+    -- Changes that have the same are made one after the other: the object's id, or a hash of what an upsert finds it by.
+    turn          text        COLLATE "C"
 );
 -- What is not finished, by what is to be done about it: those to be sent come first in their order.
 CREATE INDEX mutations_open ON sequin.mutations (sync_id, state, in_line, no) WHERE finished_at IS NULL OR in_line;
 -- Of each record the one that all others wait for first: one under way or uncertain, or else the oldest.
-CREATE INDEX mutations_record ON sequin.mutations (sync_id, collection_id, upstream_id, (state = 'pending'), no)
-    WHERE finished_at IS NULL AND upstream_id IS NOT NULL;
+CREATE INDEX mutations_record ON sequin.mutations (sync_id, collection_id, turn, (state = 'pending'), no)
+    WHERE finished_at IS NULL AND turn IS NOT NULL;
 CREATE INDEX mutations_finished ON sequin.mutations (sync_id, finished_at);
 COMMENT ON TABLE sequin.mutations IS
     'Changes to be made at APIs, and what came of them. Insert sync, collection_id, action, upstream_id, data and, for what '
@@ -83,7 +85,7 @@ LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-    SELECT c.sync_id, c.collection_id INTO NEW.sync_id, NEW.collection_id
+    SELECT c.sync_id, c.collection_id, c.turn INTO NEW.sync_id, NEW.collection_id, NEW.turn
     FROM sequin._check_mutation(
         NEW.sync, NEW.collection_id, NEW.action, NEW.upstream_id, NEW.data, NEW.parent_id
     ) AS c;

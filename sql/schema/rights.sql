@@ -95,7 +95,7 @@ TO sequin_operator;
 GRANT SELECT (id, stream_id, sync_id, collection_id, upstream_id, reason, first_seen_at, retry_requested_at, retry_error)
     ON sequin.rejected_records TO sequin_operator;
 GRANT SELECT (id, sync, sync_id, collection_id, action, upstream_id, parent_id, state, no, key, attempts, created_at, created_by,
-              sent_at, retry_at, finished_at, error, error_class, error_code, status, updated_idx, in_line)
+              sent_at, retry_at, finished_at, error, error_class, error_code, status, updated_idx, in_line, turn)
     ON sequin.mutations TO sequin_operator;
 
 -- Consuming. Which consumers, these functions ask sequin._granted_consumers.

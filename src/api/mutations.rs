@@ -26,7 +26,9 @@ fn check_mutation(
     upstream_id: Option<&str>,
     data: Option<Document>,
     parent_id: Option<&str>,
-) -> Result<TableIterator<'static, (name!(sync_id, Uuid), name!(collection_id, String))>> {
+) -> Result<
+    TableIterator<'static, (name!(sync_id, Uuid), name!(collection_id, String), name!(turn, Option<String>))>,
+> {
     let name = required("sync", sync)?;
     let collection = required("collection_id", collection_id)?;
     let action = parse_action(required("action", action)?)?;
@@ -58,7 +60,7 @@ fn check_mutation(
     };
     change.stored = store::mutations::stored(sync.stream_id, sync.id, &change)?;
     change.check().map_err(|problem| refusal(&change, &problem))?;
-    Ok(TableIterator::once((sync.id, id.as_str().to_owned())))
+    Ok(TableIterator::once((sync.id, id.as_str().to_owned(), change.turn())))
 }
 
 fn parse_action(given: &str) -> Result<Action> {

@@ -12,7 +12,8 @@ use sequin_provider::{
     listing::Page,
     position::Position,
     record::{Record, Rejected},
-    write::{Change, Refusal},
+    refusal::Refusal,
+    write::Change,
 };
 use std::{
     borrow::Cow,
@@ -27,8 +28,10 @@ pub struct Flight {
     pub stage: Stage,
     /// The API may have received it, if only in vain.
     pub was_sent: bool,
-    /// It is asked for by itself, as it was refused among others.
+    /// It is asked for by itself, as it was refused among others, or could be taken for the change of another object.
     pub is_alone: bool,
+    /// It has been looked for, and was not made.
+    pub is_missed: bool,
     /// What the API has refused it with that may have been done before.
     pub refused: Option<Words>,
 }
@@ -49,7 +52,8 @@ impl Flight {
         let made = mutation.upstream_id.clone().filter(|_| mutation.is_made);
         let stage = made.map_or(Stage::Send, |upstream_id| Stage::Read { upstream_id, judges: false });
         let was_sent = mutation.sent_at.is_some();
-        Self { mutation, change, stage, was_sent, is_alone: false, refused: None }
+        let is_alone = change.is_ambiguous_together();
+        Self { mutation, change, stage, was_sent, is_alone, is_missed: false, refused: None }
     }
 
     /// What shows whether it was made.
@@ -81,13 +85,9 @@ impl Flight {
         is_same_stage && self.change.is_alike(&other.change)
     }
 
-    /// Whether it has to wait until the other is done.
-    pub fn comes_behind(&self, other: &Self) -> bool {
-        let are_sent = self.stage == Stage::Send && other.stage == Stage::Send;
-        are_sent && self.change.is_alike(&other.change) && {
-            let turn = self.change.turn();
-            turn.is_some() && turn == other.change.turn()
-        }
+    /// How many bytes are given with it.
+    pub fn size(&self) -> usize {
+        self.change.data.as_ref().map_or(0, String::len)
     }
 
     /// Whether what the question needs is known.

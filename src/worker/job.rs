@@ -293,12 +293,18 @@ impl Retry {
     /// Counts a failure; gives the time until the next try. What was under way when another request failed, and fails
     /// too, counts as one with it.
     pub fn failed(&mut self, failure: &Failure) -> Duration {
+        self.failed_for(failure, Duration::MAX)
+    }
+
+    /// The same with a time of at most `longest`, unless the API asks for more.
+    pub fn failed_for(&mut self, failure: &Failure, longest: Duration) -> Duration {
         let now = Instant::now();
         let waits_until = self.waits_until(now);
         if waits_until.is_none() {
             self.failures = self.failures.saturating_add(1);
         }
-        let at = waits_until.unwrap_or(now).max(now + failure.delay(self.failures, jitter()));
+        let longest = longest.max(failure.retry_after.unwrap_or_default());
+        let at = waits_until.unwrap_or(now).max(now + failure.delay(self.failures, jitter()).min(longest));
         self.at = Some(at);
         at - now
     }

@@ -4,27 +4,23 @@
 //! that completes it. What was handed over and has no answer, as after a crash, is looked for where the API can show it, or
 //! sent again where that does no harm, and is uncertain otherwise.
 
+mod answers;
+
 use super::{
     flight::{self, Flight, Settling, Stage, unknown_outcome, words},
     job::{Ask, Batch, Done, Orders, Retry, Settlement, Tag, Then, Work, jitter},
     plan::SyncContext,
-    request::{Answered, Reply},
 };
 use crate::store::mutations::{Mutation, Settled};
 use pgrx::Uuid;
 use sequin_domain::{
     failure::{Failure, FailureClass},
-    mutation::{Action, Effect, Repetition, Verdict},
+    mutation::Repetition,
     rate_limit::RateLimit,
     timestamp::Timestamp,
 };
 use sequin_net::Priority;
-use sequin_provider::{
-    batch_write::Outcome,
-    declaration::CollectionRef,
-    record::{Record, Rejected},
-    write::{Made, Refusal},
-};
+use sequin_provider::declaration::CollectionRef;
 use std::{
     collections::{HashMap, VecDeque},
     rc::Rc,
@@ -33,6 +29,8 @@ use std::{
 
 /// How many requests for changes of a sync are under way at most.
 const MOST: u32 = 32;
+/// How many bytes are given in one request for several.
+const LARGEST: usize = 1024 * 1024;
 /// When to look again for what somebody else has locked, and the shortest time between two steps of forgetting.
 const BREATH: Duration = Duration::from_millis(100);
 const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
@@ -118,7 +116,7 @@ impl Mutate {
             orders.wake_at(until);
             return;
         }
-        self.ask_all(now, orders);
+        self.ask_all(orders);
         self.take(now, orders);
         match self.forget_at.filter(|_| !self.is_forgetting) {
             Some(at) if at <= now => {
@@ -148,33 +146,36 @@ impl Mutate {
     }
 
     /// Asks for all that is ready, several in one request where they go together.
-    fn ask_all(&mut self, now: Instant, orders: &mut Orders) {
-        let mut waiting = VecDeque::new();
+    fn ask_all(&mut self, orders: &mut Orders) {
+        let mut settling = Settling::default();
         while let Some(flight) = self.ready.pop_front() {
-            let is_behind = |other: &Flight| flight.comes_behind(other);
-            if self.open.values().flatten().chain(&waiting).any(is_behind) {
-                waiting.push_back(flight);
-                continue;
-            }
             if !flight.is_ready(&self.sync) {
-                orders.wake_at(now + SHORTEST_PAUSE);
-                waiting.push_back(flight);
+                // It may take long, and others are not to wait for it.
+                let failure =
+                    Failure::new(FailureClass::Transient, "it is not known yet what its objects have");
+                let delay = failure.delay(flight.mutation.attempts.max(1), jitter());
+                settling.settle(&flight, flight.put_off(delay, false), Some(words(&failure, None)));
                 continue;
             }
             let most = flight.most_together();
+            let mut size = flight.size();
             let mut together = vec![flight];
             let mut others = VecDeque::new();
             for other in self.ready.drain(..) {
-                let is_behind = |first: &Flight| other.comes_behind(first);
                 let fits = together.len() < most
                     && other.goes_with(&together[0])
-                    && !together.iter().chain(&others).chain(&waiting).any(is_behind);
-                if fits { together.push(other) } else { others.push_back(other) }
+                    && size.saturating_add(other.size()) <= LARGEST;
+                if fits {
+                    size += other.size();
+                    together.push(other);
+                } else {
+                    others.push_back(other);
+                }
             }
             self.ready = others;
             self.ask(together, orders);
         }
-        self.ready = waiting;
+        self.store(settling, None, orders);
     }
 
     fn ask(&mut self, flights: Vec<Flight>, orders: &mut Orders) {
@@ -191,248 +192,6 @@ impl Mutate {
         {
             self.ready.extend(flights);
         }
-    }
-
-    pub fn answered(&mut self, tag: &Tag, answered: Answered, orders: &mut Orders) {
-        let Tag::Mutation(id) = tag else { return };
-        let Some(flights) = self.open.remove(id) else { return };
-        let Some(collection) = flights.first().map(|flight| flight.change.collection.clone()) else { return };
-        let Answered { sent_at, has_arrived, refusal, result, .. } = answered;
-        let mut settling = Settling::default();
-        // What an answer shows is so from when its request was sent on.
-        let mut observed_at = sent_at;
-        match result {
-            Ok(Reply::Written { made, received_at }) => {
-                for flight in flights {
-                    observed_at = self.made(flight, made.clone(), received_at, &mut settling);
-                }
-            }
-            Ok(Reply::WrittenTogether { outcomes, received_at }) => {
-                observed_at = received_at;
-                let are_several = flights.len() > 1;
-                for (mut flight, outcome) in flights.into_iter().zip(outcomes) {
-                    match outcome {
-                        Outcome::Made(made) => {
-                            self.made(flight, made, received_at, &mut settling);
-                        }
-                        // Alone, the API's words are about it and nothing else.
-                        Outcome::Refused(..) if are_several => {
-                            flight.is_alone = true;
-                            self.ready.push_back(flight);
-                        }
-                        Outcome::Refused(failure, refusal) => {
-                            let refusal = Some(refusal.as_ref());
-                            self.failed(flight, &failure, true, refusal, &mut settling, orders);
-                        }
-                        Outcome::Untold => {
-                            let problem = "the answer does not say what came of it";
-                            let failure = Failure::new(FailureClass::BadData, problem);
-                            self.failed(flight, &failure, true, None, &mut settling, orders);
-                        }
-                    }
-                }
-            }
-            Ok(Reply::Seen(made)) => {
-                for flight in flights {
-                    self.seen(flight, made.clone(), &mut settling);
-                }
-            }
-            Ok(Reply::Object(object)) => {
-                for flight in flights {
-                    self.read(flight, object.clone(), &mut settling);
-                }
-            }
-            Ok(Reply::Page(page)) => {
-                for flight in flights {
-                    let object = flight::shown(&page, flight::read_id(&flight).unwrap_or_default());
-                    self.read(flight, object, &mut settling);
-                }
-            }
-            Ok(_) => {
-                let failure = Failure::new(FailureClass::Unknown, "the answer is to another question");
-                for flight in flights {
-                    self.failed(flight, &failure, has_arrived, refusal.as_deref(), &mut settling, orders);
-                }
-            }
-            Err(failure) => {
-                let is_of_one = matches!(failure.class, FailureClass::BadRequest | FailureClass::Missing);
-                let are_sent = flights.iter().all(|flight| flight.stage == Stage::Send);
-                // One of them is to blame, and nobody says which.
-                let part = flights.len() > 1 && are_sent && is_of_one && refusal.is_some();
-                for mut flight in flights {
-                    if part {
-                        flight.is_alone = true;
-                        self.ready.push_back(flight);
-                    } else {
-                        self.failed(flight, &failure, has_arrived, refusal.as_deref(), &mut settling, orders);
-                    }
-                }
-            }
-        }
-        self.store(settling, Some((&collection, observed_at)), orders);
-    }
-
-    /// The API has made it; gives the time from which on what it has answered is so.
-    fn made(
-        &mut self,
-        mut flight: Flight,
-        made: Made,
-        received_at: SystemTime,
-        settling: &mut Settling,
-    ) -> SystemTime {
-        self.retry.succeeded();
-        // It was sent before under its key: this can be what the API answered then.
-        let first = flight.mutation.sent_at.filter(|_| flight.change.is_keyed()).map(SystemTime::from);
-        let object = match made {
-            Made::Named(upstream_id) => {
-                flight.stage = Stage::Read { upstream_id, judges: false };
-                self.ready.push_back(flight);
-                return received_at;
-            }
-            Made::Shown(object) => object,
-        };
-        let is_deleted = matches!(&object, Ok(record) if record.deleted);
-        if let Ok(Record { upstream_id, deleted: false, .. }) = &object
-            && first.is_some()
-            && flight.change.collection.is_retrievable()
-        {
-            flight.stage = Stage::Read { upstream_id: upstream_id.clone(), judges: false };
-            self.ready.push_back(flight);
-            return received_at;
-        }
-        if let Ok(record) = &object
-            && flight.change.action == Action::Update
-            && flight.change.upstream_id.as_ref() != Some(&record.upstream_id)
-        {
-            // It was found by what another object has by now.
-            let problem = format!("the API has changed another object, {:?}", record.upstream_id);
-            settling.settle(&flight, Settled::Uncertain, Some(unknown_outcome(&problem)));
-            settling.records.extend(object);
-            return received_at;
-        }
-        settling.done(&flight, object);
-        // What the API has said in answer to a change is so from when it arrives on: a list that was asked for while it
-        // was under way may show what was before.
-        first.filter(|_| !is_deleted).unwrap_or(received_at)
-    }
-
-    /// What it is about has been looked at.
-    fn seen(&mut self, mut flight: Flight, made: Option<Made>, settling: &mut Settling) {
-        match made {
-            Some(Made::Named(upstream_id)) => {
-                flight.stage = Stage::Read { upstream_id, judges: true };
-                self.ready.push_back(flight);
-            }
-            Some(Made::Shown(object)) => self.judge(flight, object, settling),
-            None => match flight.change.upstream_id.clone() {
-                Some(upstream_id) => self.judge(flight, Ok(Record::gone(&upstream_id)), settling),
-                None => self.not_made(flight, settling),
-            },
-        }
-    }
-
-    /// The object has been read.
-    fn read(&mut self, flight: Flight, object: Result<Record, Rejected>, settling: &mut Settling) {
-        self.retry.succeeded();
-        match flight.stage {
-            Stage::Read { judges: true, .. } => self.judge(flight, object, settling),
-            _ => settling.done(&flight, object),
-        }
-    }
-
-    /// Whether a change was made shows in what the object is now.
-    fn judge(&mut self, flight: Flight, object: Result<Record, Rejected>, settling: &mut Settling) {
-        self.retry.succeeded();
-        let change = &flight.change;
-        let Ok(record) = object else { return self.not_made(flight, settling) };
-        let is_own =
-            change.action == Action::Create || change.upstream_id.as_ref() == Some(&record.upstream_id);
-        let shows_it = |record: &Record| {
-            !record.deleted && record.data.as_deref().is_some_and(|data| change.is_shown_by(data))
-        };
-        let is_made = match change.action {
-            Action::Delete => record.deleted,
-            Action::Create | Action::Update | Action::Upsert => is_own && shows_it(&record),
-        };
-        if is_made {
-            settling.done(&flight, Ok(record));
-        } else if change.action == Action::Create && !record.deleted && flight.refused.is_none() {
-            let problem = format!(
-                "there is one such object, {:?}, and it is another than was asked for",
-                record.upstream_id
-            );
-            settling.settle(&flight, Settled::Uncertain, Some(unknown_outcome(&problem)));
-        } else {
-            self.not_made(flight, settling);
-        }
-    }
-
-    /// It has been looked for, and was not made.
-    fn not_made(&mut self, mut flight: Flight, settling: &mut Settling) {
-        self.retry.succeeded();
-        if let Some(words) = flight.refused.take() {
-            settling.settle(&flight, Settled::Failed, Some(words));
-        } else if flight.change.is_repeatable() {
-            flight.stage = Stage::Send;
-            self.ready.push_back(flight);
-        } else {
-            let problem = "it was sent, and the object does not show it";
-            settling.settle(&flight, Settled::Uncertain, Some(unknown_outcome(problem)));
-        }
-    }
-
-    fn failed(
-        &mut self,
-        mut flight: Flight,
-        failure: &Failure,
-        has_arrived: bool,
-        refusal: Option<&Refusal>,
-        settling: &mut Settling,
-        orders: &mut Orders,
-    ) {
-        let effect = match flight.stage {
-            // It may have been done before the permission was taken away.
-            Stage::Send if failure.class == FailureClass::Permission && flight.was_sent => Effect::Unknown,
-            Stage::Send if refusal.is_some_and(|refusal| refusal.is_undone) => Effect::None,
-            Stage::Send => Effect::of(failure.class, has_arrived, refusal.is_some()),
-            // Nothing has become known of it.
-            Stage::Look | Stage::Read { .. } => Effect::Unknown,
-        };
-        let hold = if effect == Effect::Refused {
-            self.retry.succeeded();
-            Duration::ZERO
-        } else {
-            let hold = self.retry.failed(failure);
-            orders.wake_at(Instant::now() + hold);
-            hold
-        };
-        let words = words(failure, refusal);
-        let delay = failure.delay(flight.mutation.attempts.max(1), jitter()).max(hold);
-        if flight.stage != Stage::Send {
-            settling.settle(&flight, flight.put_off(delay, false), Some(words));
-            return;
-        }
-        let may_be_done = flight.was_sent;
-        flight.was_sent |= effect == Effect::Unknown;
-        // What comes again is refused where it was done at first, and nothing can be there twice.
-        if effect == Effect::Refused && may_be_done && flight.change.is_unique() && flight.refused.is_none() {
-            flight.refused = Some(words);
-            flight.stage = flight.look();
-            self.ready.push_back(flight);
-            return;
-        }
-        let repetition = flight.change.repetition(flight::age(&flight.mutation));
-        let settled = match effect.verdict(repetition) {
-            Verdict::Look => {
-                flight.stage = flight.look();
-                self.ready.push_back(flight);
-                return;
-            }
-            Verdict::Again => flight.put_off(delay, effect == Effect::None),
-            Verdict::Failed => Settled::Failed,
-            Verdict::Uncertain => Settled::Uncertain,
-        };
-        settling.settle(&flight, settled, Some(words));
     }
 
     /// Has stored what has come of changes; `observed`: of which collection, and as of when.
@@ -499,14 +258,22 @@ impl Mutate {
             Some(change) => {
                 let mut flight = Flight::new(mutation, change);
                 let is_repetition = flight.stage == Stage::Send && flight.was_sent;
+                // What its path needs can have gone from the stream.
+                let unwritable = if flight.stage == Stage::Send { flight.change.check().err() } else { None };
                 match flight.change.repetition(flight::age(&flight.mutation)) {
-                    Repetition::Harmful if is_repetition => {
-                        let problem = "it was sent before, and is too old to be sent again under its key";
-                        settling.settle(&flight, Settled::Uncertain, Some(unknown_outcome(problem)));
-                    }
                     Repetition::Visible if is_repetition => {
                         flight.stage = flight.look();
                         self.ready.push_back(flight);
+                    }
+                    _ if unwritable.is_some() => {
+                        let settled = if flight.was_sent { Settled::Uncertain } else { Settled::Failed };
+                        let problem = unwritable.map(|problem| problem.to_string()).unwrap_or_default();
+                        let failure = Failure::new(FailureClass::BadRequest, problem);
+                        settling.settle(&flight, settled, Some(words(&failure, None)));
+                    }
+                    Repetition::Harmful if is_repetition => {
+                        let problem = "it was sent before, and is too old to be sent again under its key";
+                        settling.settle(&flight, Settled::Uncertain, Some(unknown_outcome(problem)));
                     }
                     Repetition::Harmful | Repetition::Visible | Repetition::Harmless => {
                         self.ready.push_back(flight);

@@ -14,15 +14,17 @@ use sequin_provider::{
     event::{self, Events},
     kinds::Listed,
     listing::{Known, Listing, Page},
+    made::Made,
     object,
     pages::After,
     position::Position,
     probe::Identity,
     properties::{self, Property},
     record::{Record, Rejected},
+    refusal::Refusal,
     request,
     token::Granted,
-    write::{self, Change, Made, Refusal},
+    write::{Change, Unwritable},
 };
 use std::{
     num::NonZeroU32,
@@ -285,7 +287,7 @@ impl Question {
         match self {
             Self::Write(change) => Some(Box::new(change.refusal(answer))),
             Self::WriteTogether(_) | Self::Look(_) => {
-                Some(Box::new(write::refusal(self.declaration(), answer)))
+                Some(Box::new(Refusal::new(self.declaration(), answer)))
             }
             _ => None,
         }
@@ -359,7 +361,7 @@ pub fn balance(answer: &Answer, limits: &Limits) -> Option<Balance> {
     Some(Balance { available, per_second: restored_per_second, maximum, spent })
 }
 
-fn unwritable(problem: write::Unwritable) -> Failure {
+fn unwritable(problem: Unwritable) -> Failure {
     Failure::new(FailureClass::BadRequest, problem.to_string())
 }
 

@@ -413,6 +413,7 @@ def test_events_filter_by_type(stripe: Client) -> None:
 def test_a_canceled_subscription_is_announced_as_deleted_and_stays(stripe: Client) -> None:
     id = next(id for id, each in truth(stripe, "subscription").items() if each["status"] == "active")
     assert stripe.delete(f"subscriptions/{id}").json["status"] == "canceled"
+    assert stripe.delete(f"subscriptions/{id}").status == 404
     event = stripe.get("events", limit=1).json["data"][0]
     assert event["type"] == "customer.subscription.deleted"
     assert stripe.get(f"subscriptions/{id}").json["status"] == "canceled"

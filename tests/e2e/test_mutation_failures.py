@@ -57,6 +57,20 @@ def test_a_deletion_of_what_is_gone_is_done(synced: Sync) -> None:
     assert len(stripe.writes()) == 1
 
 
+def test_a_cancellation_that_is_asked_for_twice_leaves_what_stays(
+    database: Database, stripe: Upstream
+) -> None:
+    """Stripe knows nothing of a subscription that is to be canceled again, and shows it all the same."""
+    [subscription] = stripe.create("subscription", status="active", event=False)
+    sync = start_sync(database, stripe, ["subscription"]).wait()
+    stripe.fault("drop", apply=True, match={"method": "DELETE", "times": 1})
+    done = reached(database, mutate(database, "subscription", "delete", subscription))
+    assert [each.status for each in stripe.writes()][1:] == [404]
+    assert record_at(database, done.updated_idx).data["status"] == "canceled"
+    assert subscription in sync.live("subscription")
+    sync.converge()
+
+
 def test_a_forbidden_change_is_final(synced: Sync) -> None:
     database, stripe = synced.database, synced.upstream
     stripe.fault("status", status=403, match={"method": "POST", "times": 1})

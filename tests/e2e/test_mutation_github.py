@@ -7,7 +7,7 @@ from typing import Any
 import psycopg
 import pytest
 from harness import Cluster, Database, Fake, Upstream, eventually
-from harness.mutations import describe, mutate, mutation, reached, record_at
+from harness.mutations import describe, failing, mutate, mutation, reached, record_at
 from harness.sync import Sync, start_sync
 from house.github import request_problems
 
@@ -304,6 +304,65 @@ def test_a_limit_is_no_unknown_outcome(small: Sync) -> None:
     asked = mutate(database, "issue", "create", data={"title": "new"}, parent_id=repository(github))
     assert reached(database, asked).attempts == 2
     assert sum(each["title"] == "new" for each in github.objects("issue").values()) == 1
+
+
+@pytest.mark.parametrize("status", [404, 409])
+def test_a_deletion_that_is_refused_as_of_something_missing_is_looked_at(small: Sync, status: int) -> None:
+    """GitHub says of what a token may not delete that it isn't there."""
+    database, github = small.database, small.upstream
+    github.fault("status", status=status, match={"method": "DELETE", "times": 1})
+    label = github.any_id("label")
+    refused = reached(database, mutate(database, "label", "delete", label), "failed")
+    assert (refused.status, refused.error_class) == (status, "missing")
+    assert label in small.live("label")
+    # What is gone indeed is done.
+    github.delete("label", label)
+    reached(database, mutate(database, "label", "delete", label))
+    assert small.records("label")[label].deleted
+
+
+def test_what_fails_again_and_again_is_in_nobodys_way(small: Sync) -> None:
+    database, github = small.database, small.upstream
+    issue, label = github.any_id("issue"), github.any_id("label")
+    number = github.objects("issue")[issue]["number"]
+    github.fault("status", status=502, match={"method": "PATCH", "path": f"/issues/{number}"})
+    asked = mutate(database, "issue", "update", issue, {"title": "new"})
+
+    def has_failed_often() -> bool:
+        return mutation(database, asked).attempts >= 4
+
+    eventually(has_failed_often, 60, what=lambda: describe(database))
+    # Others wait for a few seconds at most, and it can be taken back between two tries.
+    reached(database, mutate(database, "label", "update", label, {"color": "ffffff"}), timeout=15)
+    failing(database, asked, timeout=30)
+    assert database.value("SELECT sequin.cancel_mutation(%s)", asked)
+
+
+def test_a_permission_that_is_gone_after_a_look_is_final(small: Sync) -> None:
+    database, github = small.database, small.upstream
+    github.fault("drop", apply=False, match={"method": "PATCH", "nth": 1})
+    github.fault("status", status=403, match={"method": "PATCH", "after": 1})
+    refused = reached(
+        database, mutate(database, "issue", "update", github.any_id("issue"), {"title": "new"}), "failed"
+    )
+    assert (refused.status, refused.error_class) == (403, "permission")
+    assert len(github.writes()) == 2
+
+
+def test_what_can_not_be_asked_for_any_more_is_refused_and_in_nobodys_way(small: Sync) -> None:
+    """What a path needs of a record has gone from the stream before the change was sent."""
+    database, github = small.database, small.upstream
+    label = github.any_id("label")
+    database.sql("SELECT sequin.pause_sync('main')")
+    asked = mutate(database, "label", "update", label, {"color": "ffffff"})
+    other = mutate(database, "issue", "update", github.any_id("issue"), {"title": "new"})
+    # As retention does it.
+    database.sql("DELETE FROM sequin.records WHERE collection_id = 'github:label'")
+    database.sql("SELECT sequin.resume_sync('main')")
+    refused = reached(database, asked, "failed")
+    assert refused.error_class == "bad_request" and "does not have the object" in refused.error
+    reached(database, other)
+    assert not github.writes("/labels/")
 
 
 # Crashes

@@ -174,6 +174,34 @@ def test_many_are_made_in_few_requests(contacts: Portal) -> None:
     contacts.converge()
 
 
+def test_no_request_has_much_more_than_a_megabyte(contacts: Portal) -> None:
+    database, hubspot = contacts.database, contacts.upstream
+    # All are there for the taking when the sync goes on.
+    database.sql("SELECT sequin.pause_sync('main')")
+    ask(database, "contact", "create", [(None, contact(n, city="x" * 60_000)) for n in range(120)])
+    database.sql("SELECT sequin.resume_sync('main')")
+    all_done(database, 120, timeout=60)
+    assert len(hubspot.writes("/objects/contacts")) - len(batches(hubspot, "read")) >= 7
+    assert names(hubspot) == {f"new {n}": 1 for n in range(120)}
+
+
+def test_a_batch_that_is_refused_does_not_stay_handed_over(database: Database, hubspot: Upstream) -> None:
+    """What was refused was not made, and a crash makes no more of it uncertain than a second's worth."""
+    sync = starts(database, hubspot, "contact", rate_limit={"allowed_requests": 2, "interval": 1})
+    hubspot.fault("status", status=400, match={"path": "/batch/create"})
+    ask(database, "contact", "create", [(None, {"properties": {"lastname": f"new {n}"}}) for n in range(20)])
+
+    def are_separated() -> bool:
+        refused = "SELECT count(*) FROM sequin.mutations WHERE state = 'pending' AND error IS NOT NULL"
+        return database.value(refused) >= 15
+
+    eventually(are_separated, 20, what=lambda: describe(database))
+    hubspot.clear_faults()
+    all_done(database, 20, timeout=60)
+    assert names(hubspot) == {f"new {n}": 1 for n in range(20)}
+    sync.converge(60)
+
+
 def test_changes_of_a_record_keep_their_order(contacts: Portal) -> None:
     database, hubspot = contacts.database, contacts.upstream
     ids = hubspot.ids("contact")
@@ -245,6 +273,58 @@ def test_upserts_of_one_record_take_turns(contacts: Portal) -> None:
     assert all(each.status == 200 for each in batches(hubspot, "upsert"))
     assert len(batches(hubspot, "upsert")) < 30
     contacts.converge()
+
+
+def test_an_upsert_that_fails_is_not_overtaken(contacts: Portal) -> None:
+    """By what was asked for later, and would be undone by it."""
+    database, hubspot = contacts.database, contacts.upstream
+    hubspot.fault("status", status=503, match={"path": "/batch/upsert", "times": 2})
+
+    def put(turn: int) -> tuple[None, dict[str, Any]]:
+        properties = {"lastname": "new 1", "city": str(turn)}
+        return None, {"idProperty": "email", "id": "c1@example.com", "properties": properties}
+
+    ask(database, "contact", "upsert", [put(turn) for turn in range(3)])
+    all_done(database, 3)
+    [made] = [each for each in hubspot.objects("contact").values() if each["properties"].get("city")]
+    assert made["properties"]["city"] == "2"
+    contacts.converge()
+
+
+def test_what_names_another_record_is_asked_for_by_itself(contacts: Portal) -> None:
+    """In an element of a batch the API might take it for the record that is to be changed."""
+    database, hubspot = contacts.database, contacts.upstream
+    other, *ids = hubspot.ids("contact")[:5]
+    before = hubspot.objects("contact")[other]
+    given = [(id, {"properties": {"city": "Ulm"}}) for id in ids]
+    ask(database, "contact", "update", [(ids[0], {"id": other, "properties": {"city": "Bern"}}), *given[1:]])
+
+    def has_ended() -> bool:
+        return not database.value("SELECT count(*) FROM sequin.mutations WHERE finished_at IS NULL")
+
+    eventually(has_ended, 30, what=lambda: describe(database))
+    assert not any(f'"{other}"' in each.body for each in batches(hubspot, "update"))
+    assert hubspot.objects("contact")[other] == before
+    assert all(hubspot.objects("contact")[id]["properties"]["city"] == "Ulm" for id in ids[1:])
+
+
+def test_a_collection_that_is_not_described_holds_up_no_other(database: Database, hubspot: Upstream) -> None:
+    """What was made of it can't be read before its properties are known."""
+    hubspot.fault("status", status=403, match={"method": "GET", "path": "/crm/v3/properties/companies"})
+    start_sync(database, hubspot, ["contact", "company"])
+    given = [(None, {"properties": {"name": f"new {n}"}}) for n in range(30)]
+    made = ask(database, "company", "create", given)
+
+    def are_made() -> bool:
+        return all(mutation(database, id).made for id in made)
+
+    eventually(are_made, 30, what=lambda: describe(database))
+    reached(database, mutate(database, "contact", "create", data=contact(1)), timeout=30)
+    hubspot.clear_faults()
+    assert (
+        len([each for each in hubspot.objects("company").values() if "new " in each["properties"]["name"]])
+        == 30
+    )
 
 
 def test_an_upsert_that_is_refused_says_why(contacts: Portal) -> None:

@@ -5,8 +5,9 @@ from typing import Any
 import psycopg
 import pytest
 from harness import Database, Fake, Upstream, eventually
-from harness.mutations import all_done, mutate, reached, record_at
+from harness.mutations import all_done, at_once, mutate, reached, record_at
 from harness.sync import Sync, create_credential, start_sync
+from psycopg.types.json import Jsonb
 
 # Collection → what its creation needs. Each names only what was made before: `$account` stands for its id.
 NEEDED: dict[str, dict[str, Any]] = {
@@ -171,6 +172,25 @@ def test_an_external_id_tells_what_is_there(database: Database, salesforce: Upst
     number = {"externalIdFieldName": "Number__c", "externalId": "17", "Name": "I-17"}
     reached(database, mutate(database, "invoice__c", "upsert", data=number))
     assert len(salesforce.objects("invoice__c")) == 1
+    sync.converge(60)
+
+
+def test_upserts_of_one_record_take_turns(database: Database, salesforce: Upstream) -> None:
+    sync = starts(database, salesforce, "account")
+    # What is asked for first takes longest.
+    salesforce.fault(
+        "delay", ms=1500, when="before", match={"method": "PATCH", "path": "External_Id__c", "times": 1}
+    )
+    salesforce.fault("status", status=503, match={"method": "PATCH", "path": "External_Id__c", "nth": 2})
+    with database.connect() as connection, connection.transaction():
+        for turn in range(5):
+            given = {"externalIdFieldName": "External_Id__c", "externalId": "C17", "Name": f"turn {turn}"}
+            connection.execute(
+                "SELECT sequin.mutate('main', 'account', 'upsert', data => %s)", (Jsonb(given),)
+            )
+    all_done(database, 5, timeout=60)
+    assert [each["Name"] for each in salesforce.objects("account").values()] == ["turn 4"]
+    assert at_once(salesforce.writes("External_Id__c")) == 1
     sync.converge(60)
 
 

@@ -79,9 +79,19 @@ impl Mask {
 
     /// Hides one more.
     pub fn add(&mut self, secret: Secret) {
-        if secret.len() >= SHORTEST {
-            self.secrets.push(secret);
+        if secret.len() < SHORTEST {
+            return;
         }
+        // As it stands in JSON, where some write a slash with a backslash before it.
+        let in_json =
+            secret.replace('\\', r"\\").replace('"', r#"\""#).replace('\n', r"\n").replace('\r', r"\r");
+        let with_slashes = in_json.replace('/', r"\/");
+        for other in [in_json, with_slashes].map(Secret::from) {
+            if !self.secrets.contains(&other) && other != secret {
+                self.secrets.push(other);
+            }
+        }
+        self.secrets.push(secret);
     }
 
     /// The text without any of the secrets.
@@ -139,6 +149,15 @@ mod tests {
         assert_eq!(mask.hide("no key sk_test_1, sk_test_1!"), "no key ********, ********!");
         assert_eq!(mask.hide("sk_test_12345"), "********");
         assert_eq!(mask.hide("nothing of it"), "nothing of it");
+    }
+
+    #[test]
+    fn a_secret_is_hidden_as_json_has_it_too() {
+        let mask = mask(&["1//0gé\"x\\y", "-----BEGIN KEY\nMIIE/z\n"]);
+        assert_eq!(mask.hide(r#"{"bad": "1//0gé\"x\\y"}"#), r#"{"bad": "********"}"#);
+        assert_eq!(mask.hide(r#"{"bad": "1\/\/0gé\"x\\y"}"#), r#"{"bad": "********"}"#);
+        assert_eq!(mask.hide(r"-----BEGIN KEY\nMIIE/z\n!"), "********!");
+        assert_eq!(mask.hide(r"-----BEGIN KEY\nMIIE\/z\n!"), "********!");
     }
 
     #[test]

@@ -4,10 +4,13 @@ use crate::{
     answer::{Answer, word},
     body::Names,
     declaration::{BatchErrors, CollectionRef, WriteBatch},
+    made::{Made, says_nothing},
+    omit::without,
     pointer::{self, Pointer},
     record::{Record, identifier},
+    refusal::Refusal,
     request::{Request, at_path},
-    write::{Change, Made, Refusal, Unwritable},
+    write::{Change, Unwritable},
 };
 use http::{HeaderMap, HeaderValue, header::CONTENT_TYPE};
 use sequin_domain::{
@@ -16,7 +19,10 @@ use sequin_domain::{
     secret::Mask,
 };
 use serde_json::{Value, value::RawValue};
-use std::collections::HashSet;
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, HashSet},
+};
 use url::Url;
 
 /// Changes of one kind, each of another object of the collection.
@@ -68,10 +74,14 @@ impl Change {
         self.action == other.action && self.collection.id() == other.collection.id()
     }
 
-    /// What no other change in the request may have, nor one under way before it is done.
-    pub fn turn(&self) -> Option<String> {
-        let distinct = self.batch()?.distinct.as_ref()?;
-        values(self.data.as_deref()?, distinct).into_iter().next().map(|value| value.to_lowercase())
+    /// Whether what is given has a member that tells which object an element of a request for several is about. Only in a
+    /// request of its own it can't be taken for another object.
+    pub fn is_ambiguous_together(&self) -> bool {
+        let item = self.batch().and_then(|batch| batch.item.as_ref());
+        let (Some(item), Some(data)) = (item, &self.data) else { return false };
+        let Ok(given) = serde_json::from_str::<BTreeMap<String, &RawValue>>(data) else { return false };
+        let is_told = |name: &str| item.members().any(|member| member.eq_ignore_ascii_case(name));
+        given.keys().any(|name| is_told(name))
     }
 
     /// What it is in a request for several.
@@ -80,7 +90,10 @@ impl Change {
         let Some(item) = &batch.item else { return data.to_owned() };
         let names: Names =
             [("id", self.own_id().map(Value::from)), ("key", Some(self.key.as_str().into()))].into();
-        merged(data, &item.fill(&names))
+        let told: Vec<String> = item.members().map(str::to_owned).collect();
+        // No member stands there twice.
+        let given = if self.is_ambiguous_together() { without(data, &told).into() } else { Cow::from(data) };
+        merged(&given, &item.fill(&names))
     }
 }
 
@@ -120,6 +133,8 @@ impl BatchWrite {
         let text = answer.text(&self.collection.declaration)?;
         let batch = self.batch().ok_or_else(|| answer.bad_data("nothing is declared of it"))?;
         let mut outcomes: Vec<Outcome> = match &batch.results {
+            // What is in the way of the API answers too, and well.
+            None if !says_nothing(&text) => return Err(answer.bad_data("it is not JSON")),
             None => self.changes.iter().map(done).collect(),
             Some(results) => {
                 self.told(batch, results, &text, answer).map_err(|problem| answer.bad_data(problem))?

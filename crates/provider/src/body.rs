@@ -44,6 +44,11 @@ impl Body {
         self.template.is_object()
     }
 
+    /// The names of its members, where it is an object.
+    pub(crate) fn members(&self) -> impl Iterator<Item = &str> {
+        self.template.as_object().into_iter().flatten().map(|(name, _)| name.as_str())
+    }
+
     /// Takes the documents that it names; `Err`: the name of one that is not among `all`.
     pub(crate) fn take_documents(&mut self, all: &Documents) -> Result<(), String> {
         let mut names = Vec::new();

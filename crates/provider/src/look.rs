@@ -4,8 +4,9 @@ use crate::{
     answer::Answer,
     body::as_text,
     declaration::Find,
+    made::Made,
     request::{Request, at_path},
-    write::{Change, Made, members},
+    write::{Change, members},
 };
 use http::{HeaderMap, Method};
 use sequin_domain::{

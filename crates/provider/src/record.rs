@@ -201,7 +201,7 @@ fn is_too_deep(json: &str) -> bool {
     })
 }
 
-fn hash(text: &str) -> [u8; 16] {
+pub(crate) fn hash(text: &str) -> [u8; 16] {
     let digest: [u8; 32] = Sha256::digest(text.as_bytes()).into();
     let mut half = [0; 16];
     half.copy_from_slice(&digest[..16]);

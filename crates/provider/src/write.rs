@@ -1,30 +1,22 @@
-//! Changes of single objects: the request for one, and what its answer says.
+//! Changes of single objects, and the request for one.
 
 use crate::{
-    answer::{Answer, Original, is_nothing, readable, shorten, word},
     body::{self, Names},
     declaration::{
-        CollectionRef, Declaration, Encoding, Idempotency, OF_DATA, OF_PARENT, RefusalWords, Write,
-        WriteMethod, is_own, is_parents,
+        CollectionRef, Encoding, Idempotency, OF_DATA, OF_PARENT, Write, WriteMethod, is_own, is_parents,
     },
     form::{NoForm, fields},
+    omit::without,
     pointer::{self, Pointer},
-    record::{Reader, Record, Rejected, identifier, unscoped},
+    record::{hash, identifier, unscoped},
     request::{Request, at_path},
     template::Template,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, header::CONTENT_TYPE};
-use sequin_domain::{
-    failure::{Failure, FailureClass},
-    mutation::{Action, Repetition},
-    secret::Mask,
-};
-use serde_json::{Value, value::RawValue};
+use sequin_domain::mutation::{Action, Repetition};
+use serde_json::Value;
 use std::{borrow::Cow, collections::BTreeMap, time::Duration};
 use url::{Url, form_urlencoded::Serializer};
-
-/// How much is kept of an API's words about a change that it refuses, in bytes.
-const LONGEST_BODY: usize = 16 * 1024;
 
 /// The name that stands for the id of the object that another stands beneath.
 const PARENT_ID: &str = "parent.id";
@@ -96,54 +88,6 @@ impl From<NoForm> for Unwritable {
     }
 }
 
-/// What an answer to a change says of the object.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Made {
-    /// The object, as lists show it.
-    Shown(Result<Record, Rejected>),
-    /// Which it is: what it is now has to be read.
-    Named(String),
-}
-
-/// What an API has said in refusing a change.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refusal {
-    pub status: u16,
-    pub code: Option<String>,
-    /// The body, as far as it is kept.
-    pub body: String,
-    /// Nothing was done, and another try may go better.
-    pub is_undone: bool,
-}
-
-impl Refusal {
-    /// The API's own words in an answer that is a failure, or in the part of one that is about a single change.
-    pub(crate) fn of(declaration: &Declaration, status: u16, text: &str) -> Self {
-        let code = word(text, declaration.errors.code.as_ref());
-        let mut body = text.to_owned();
-        if body.len() > LONGEST_BODY {
-            body.truncate(body.floor_char_boundary(LONGEST_BODY));
-        }
-        Self { status, code: code.map(|code| shorten(&code)), body, is_undone: false }
-    }
-
-    /// The body as JSON: as a text, where it is none. `None` where there is no body.
-    pub fn json(&self) -> Option<String> {
-        let body = self.body.trim();
-        if body.is_empty() {
-            return None;
-        }
-        let is_json = serde_json::from_str::<&RawValue>(body).is_ok();
-        let readable = |text: &str| text.chars().filter(|c| !c.is_control()).collect::<String>();
-        Some(if is_json { body.to_owned() } else { Value::from(readable(body)).to_string() })
-    }
-
-    /// The same with none of the secrets that the API was sent.
-    pub fn without(self, secrets: &Mask) -> Self {
-        Self { code: self.code.map(|code| secrets.hide(&code)), body: secrets.hide(&self.body), ..self }
-    }
-}
-
 impl Change {
     /// Refuses what could never be sent.
     pub fn check(&self) -> Result<(), Unwritable> {
@@ -208,6 +152,23 @@ impl Change {
         } else {
             Repetition::Harmful
         }
+    }
+
+    /// What it has in common with other changes of its object, which are made one after the other: the object's id, or a
+    /// hash of what an upsert finds it by. `None`: it waits for no other.
+    pub fn turn(&self) -> Option<String> {
+        if let Some(id) = &self.upstream_id {
+            return Some(id.clone());
+        }
+        let data = self.data.as_deref()?;
+        let known_by = &self.write().ok()?.known_by;
+        let values: Vec<Option<String>> =
+            known_by.iter().map(|at| value_at(data, at).map(|value| value.to_lowercase())).collect();
+        if values.iter().all(Option::is_none) {
+            return None;
+        }
+        let told = serde_json::json!([self.parent_id, values]).to_string();
+        Some(format!("#{}", hash(&told).map(|byte| format!("{byte:02x}")).concat()))
     }
 
     /// What has to be known of the stream before it can be asked for.
@@ -314,7 +275,9 @@ impl Change {
         }
         let Some(data) = &self.data else { return Ok(Body::None) };
         let writing = self.collection.declaration.writes.as_ref().ok_or(Unwritable::NoSuchAction)?;
-        let given = without(data, &members(&write.path));
+        let in_path = members(&write.path);
+        let given =
+            if in_path.is_empty() { Cow::Borrowed(data.as_str()) } else { without(data, &in_path).into() };
         match writing.encoding {
             Encoding::Form => Ok(Body::Form(fields(&given)?)),
             Encoding::Json => Ok(Body::Json(wrapped(&given, write.wrap.as_ref()))),
@@ -341,91 +304,6 @@ impl Change {
         Ok(body.fill(&names))
     }
 
-    /// What a good answer says of a change that it refuses.
-    fn refused<'a>(&self, text: &'a str) -> Option<(&'a str, &RefusalWords)> {
-        let at = self.write().ok()?.refused.as_ref()?;
-        let words = &self.collection.declaration.writes.as_ref()?.refusal;
-        let [found] = pointer::follow(text, [Some(at)]).ok()?;
-        found.map(RawValue::get).filter(|said| !is_nothing(said)).map(|said| (said, words))
-    }
-
-    /// What the answer says of the object; that a thing to be deleted is missing means that it is deleted.
-    ///
-    /// A failure of the class `BadData` can come from a change that was made.
-    pub fn interpret(&self, answer: &Answer) -> Result<Made, Failure> {
-        let gone = || self.upstream_id.as_deref().map(Record::gone).map(|record| Made::Shown(Ok(record)));
-        let declaration = &self.collection.declaration;
-        let found = answer.text(declaration).and_then(|text| match self.refused(&text) {
-            Some((said, words)) => Err(declaration.errors.refused(answer, said, words)),
-            None => Ok(text),
-        });
-        let text = match found {
-            Ok(text) => text,
-            Err(failure) if failure.class == FailureClass::Missing && self.action == Action::Delete => {
-                return gone().ok_or(failure);
-            }
-            Err(failure) => return Err(failure),
-        };
-        let write = self.write().map_err(|problem| answer.bad_data(problem))?;
-        if let Some(gone) = gone().filter(|_| write.gone) {
-            return Ok(gone);
-        }
-        // There need not be anything in the answer.
-        if let Some(id) = self.upstream_id.clone().filter(|_| self.is_read_back()) {
-            return Ok(Made::Named(id));
-        }
-        let found = pointer::follow(text.trim(), [Some(&write.record)]);
-        let [object] = found.map_err(|_| answer.bad_data("it is not JSON"))?;
-        let object =
-            object.ok_or_else(|| answer.bad_data(format!("it has no object at {}", write.record)))?;
-        self.told(object.get(), answer.original(&text)).map_err(|problem| answer.bad_data(problem))
-    }
-
-    /// What an answer to the change tells of the object; fails where nobody could say which object it is.
-    pub(crate) fn told(&self, object: &str, original: Option<Original>) -> Result<Made, String> {
-        let id = self.collection.declaration.writes.as_ref().and_then(|writing| writing.id.clone());
-        self.made(object, id, original)
-    }
-
-    /// The same of an object that is shown as lists show it.
-    pub(crate) fn shown(&self, object: &str, original: Option<Original>) -> Result<Made, String> {
-        self.made(object, None, original)
-    }
-
-    /// `id`: where the object is named, if not where objects have their id.
-    fn made(&self, object: &str, id: Option<Pointer>, original: Option<Original>) -> Result<Made, String> {
-        if self.is_read_back() {
-            let id = id.unwrap_or_else(|| self.collection.shape().id);
-            let [found] = pointer::follow(object, [Some(&id)]).map_err(|problem| problem.to_string())?;
-            let found = found.and_then(identifier).ok_or_else(|| format!("it has no id at {id}"))?;
-            return Ok(Made::Named(found));
-        }
-        // What is not UTF-8 is set aside as it came.
-        let shown = match &original {
-            None => without(object, &self.collection.writes.omit),
-            Some(_) => Cow::Borrowed(object),
-        };
-        match Reader::new(&self.collection, original).read(&shown, self.parent().as_deref()) {
-            Err(rejected) if rejected.upstream_id.is_none() => Err(rejected.reason),
-            read => Ok(Made::Shown(read)),
-        }
-    }
-
-    /// The API's own words in an answer that is a failure.
-    pub fn refusal(&self, answer: &Answer) -> Refusal {
-        let declaration = &self.collection.declaration;
-        let told = refusal(declaration, answer);
-        let text = readable(&answer.body);
-        match self.refused(&text).filter(|_| answer.judged(&declaration.errors).is_ok()) {
-            Some((said, words)) => {
-                let code = word(said, words.code.as_ref()).map(|code| shorten(&code));
-                let is_undone = declaration.errors.is_refusal_undone(answer, said, words);
-                Refusal { code, is_undone, ..told }
-            }
-            None => told,
-        }
-    }
-
     /// The paths of all that may be asked for.
     fn paths(&self) -> impl Iterator<Item = &Template> {
         let write = self.collection.writes.of(self.action);
@@ -436,13 +314,6 @@ impl Change {
     }
 }
 
-/// The API's own words in an answer that is a failure.
-pub fn refusal(declaration: &Declaration, answer: &Answer) -> Refusal {
-    let text = readable(&answer.body);
-    let is_undone = declaration.errors.is_undone(answer, &text);
-    Refusal { is_undone, ..Refusal::of(declaration, answer.status.as_u16(), &text) }
-}
-
 /// The members of what is given that stand in a path, and not in the body.
 pub(crate) fn members(path: &Template) -> Vec<String> {
     let given = path.names().filter_map(|name| name.strip_prefix(OF_DATA));
@@ -451,21 +322,13 @@ pub(crate) fn members(path: &Template) -> Vec<String> {
 
 /// What an object has at `a.b`, where that is a string or a whole number.
 fn within(object: &str, at: &str) -> Option<String> {
-    let pointer = Pointer::try_from(format!("/{}", at.replace('.', "/"))).ok()?;
-    let [found] = pointer::follow(object, [Some(&pointer)]).ok()?;
-    identifier(found?)
+    value_at(object, &Pointer::try_from(format!("/{}", at.replace('.', "/"))).ok()?)
 }
 
-/// A JSON object without these members; what is none stays as it is.
-fn without<'a>(object: &'a str, members: &[String]) -> Cow<'a, str> {
-    if members.is_empty() {
-        return Cow::Borrowed(object);
-    }
-    let Ok(mut all) = serde_json::from_str::<BTreeMap<String, &RawValue>>(object) else {
-        return Cow::Borrowed(object);
-    };
-    all.retain(|name, _| !members.contains(name));
-    serde_json::to_string(&all).map_or(Cow::Borrowed(object), Cow::Owned)
+/// The string or the whole number at a place.
+fn value_at(object: &str, at: &Pointer) -> Option<String> {
+    let [found] = pointer::follow(object, [Some(at)]).ok()?;
+    identifier(found?)
 }
 
 enum Body {
@@ -484,9 +347,8 @@ fn wrapped(data: &str, pointer: Option<&Pointer>) -> String {
 mod tests {
     use super::*;
     use crate::{catalogue, declaration::Declaration};
-    use bytes::Bytes;
-    use http::{Method, StatusCode};
-    use std::{sync::Arc, time::SystemTime};
+    use http::Method;
+    use std::sync::Arc;
 
     const BASE: &str = "https://api.example.com/base";
 
@@ -525,23 +387,6 @@ mod tests {
 
     fn request(change: &Change) -> Request {
         change.request(&Url::parse(BASE).unwrap()).unwrap()
-    }
-
-    fn answer(status: u16, body: &str) -> Answer {
-        Answer {
-            status: StatusCode::from_u16(status).unwrap(),
-            headers: HeaderMap::new(),
-            body: Bytes::copy_from_slice(body.as_bytes()),
-            received_at: SystemTime::UNIX_EPOCH,
-            url: Url::parse(BASE).unwrap(),
-        }
-    }
-
-    fn shown(change: &Change, answer: &Answer) -> Record {
-        match change.interpret(answer).unwrap() {
-            Made::Shown(Ok(record)) => record,
-            other => panic!("{other:?}"),
-        }
     }
 
     #[test]
@@ -599,51 +444,5 @@ mod tests {
             Repetition::Harmless
         );
         assert_eq!(of_json(Action::Delete, Some("7"), None).repetition(hour * 99), Repetition::Harmless);
-    }
-
-    #[test]
-    fn the_answer_is_the_record() {
-        let update = of_stripe(Action::Update, Some("cus_1"), Some("{}"));
-        let record = shown(&update, &answer(200, r#" {"id": "cus_1", "name": "Ada"} "#));
-        assert_eq!(record.data.as_deref(), Some(r#"{"id": "cus_1", "name": "Ada"}"#));
-        let create = of_json(Action::Create, None, Some("{}"));
-        let record = shown(&create, &answer(201, r#"{"data": {"id": 7}}"#));
-        assert_eq!((record.upstream_id.as_str(), record.data.as_deref()), ("7", Some(r#"{"id": 7}"#)));
-        for body in ["", "<html>", "{}", r#"{"data": {"name": "x"}}"#] {
-            let failure = create.interpret(&answer(200, body)).unwrap_err();
-            assert_eq!(failure.class, FailureClass::BadData, "{body}");
-        }
-    }
-
-    #[test]
-    fn what_is_deleted_is_gone() {
-        let (stripe, json) =
-            (of_stripe(Action::Delete, Some("cus_1"), None), of_json(Action::Delete, Some("7"), None));
-        let deleted = r#"{"id": "cus_1", "deleted": true}"#;
-        assert_eq!(shown(&stripe, &answer(200, deleted)), Record::gone("cus_1"));
-        assert_eq!(shown(&json, &answer(204, "")), Record::gone("7"));
-        assert_eq!(shown(&json, &answer(404, "")), Record::gone("7"));
-        let update = of_json(Action::Update, Some("7"), Some("{}"));
-        assert_eq!(update.interpret(&answer(404, "")).unwrap_err().class, FailureClass::Missing);
-    }
-
-    #[test]
-    fn a_refusal_has_the_words_of_the_api() {
-        let body = r#"{"error": {"code": "parameter_missing", "message": "no"}}"#;
-        let create = of_stripe(Action::Create, None, Some("{}"));
-        let refusal = |status, body: &str| refusal(&create.collection.declaration, &answer(status, body));
-        let told = refusal(400, body);
-        let code = Some("parameter_missing".to_owned());
-        assert_eq!(told, Refusal { status: 400, code, body: body.to_owned(), is_undone: false });
-        let long = refusal(500, &"é".repeat(20_000));
-        assert_eq!((long.code, long.body.len()), (None, LONGEST_BODY));
-        for (body, json) in [
-            (body, Some(body)),
-            ("", None),
-            ("<\u{0}b>", Some("\"<b>\"")),
-            ("{\"a\"", Some("\"{\\\"a\\\"\"")),
-        ] {
-            assert_eq!(refusal(400, body).json().as_deref(), json);
-        }
     }
 }

@@ -16,12 +16,14 @@ use sequin_provider::{
     kinds::{self, Kind, Listed},
     leap::Shown,
     listing::{Listing, Page},
+    made::Made,
     object,
     position::Position,
     properties,
     record::Record,
+    refusal::Refusal,
     request::Request,
-    write::{self, Change, Made, Stored, Unwritable},
+    write::{Change, Stored, Unwritable},
 };
 use serde_json::{Value, json};
 use std::{
@@ -388,7 +390,9 @@ fn an_answer_to_a_change_names_the_record() {
     let delete = change(Action::Delete, Some("003a"), None);
     assert_eq!(delete.interpret(&nothing).unwrap(), Made::Shown(Ok(Record::gone("003a"))));
     let gone = told(404, &[], &json!([{"errorCode": "ENTITY_IS_DELETED", "message": "gone"}]));
-    assert_eq!(delete.interpret(&gone).unwrap(), Made::Shown(Ok(Record::gone("003a"))));
+    // Whether it is, the record says.
+    assert_eq!(delete.interpret(&gone).unwrap_err().class, FailureClass::Missing);
+    assert!(delete.is_seen_by_reading());
 }
 
 #[test]
@@ -437,7 +441,7 @@ fn up_to_two_hundred_go_into_one_request() {
 #[test]
 fn a_locked_row_says_that_nothing_was_done() {
     let refusal = |code: &str| {
-        write::refusal(salesforce(), &told(400, &[], &json!([{"errorCode": code, "message": "words"}])))
+        Refusal::new(salesforce(), &told(400, &[], &json!([{"errorCode": code, "message": "words"}])))
     };
     assert!(refusal("UNABLE_TO_LOCK_ROW").is_undone);
     assert!(!refusal("REQUIRED_FIELD_MISSING").is_undone);

@@ -13,12 +13,13 @@ use sequin_provider::{
     catalogue,
     declaration::CollectionRef,
     listing::{Listing, Page},
+    made::Made,
     object,
     position::Position,
     probe,
     record::Record,
     request::Request,
-    write::{Change, Made, Needs, Stored, Unwritable},
+    write::{Change, Needs, Stored, Unwritable},
 };
 use serde_json::{Value, json};
 use std::time::{Duration, SystemTime};
@@ -405,7 +406,10 @@ fn what_is_gone_can_be_deleted_again() {
         let said = json!([{"field": ["id"], "message": message}]);
         json!({"data": {"pageDelete": {"deletedPageId": null, "userErrors": said}}})
     };
-    assert!(shown(&delete, &refused("Page does not exist")).deleted);
+    // Whether it is that page, a look says.
+    let missing = answer(200, &refused("Page does not exist"));
+    assert_eq!(delete.interpret(&missing).unwrap_err().class, FailureClass::Missing);
+    assert!(delete.can_be_seen());
     let not_now = answer(200, &refused("not now"));
     assert_eq!(delete.interpret(&not_now).unwrap_err().class, FailureClass::BadRequest);
     let update = change("page", Action::Update, Some(id), Some(&json!({})));

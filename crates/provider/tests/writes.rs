@@ -2,15 +2,19 @@
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode};
-use sequin_domain::mutation::{Action, Repetition};
+use sequin_domain::{
+    failure::FailureClass,
+    mutation::{Action, Repetition},
+};
 use sequin_provider::{
     answer::Answer,
     batch_write::{BatchWrite, Outcome},
     catalogue,
     declaration::{CollectionRef, Declaration},
+    made::Made,
     record::Record,
     request::Request,
-    write::{Change, Made, Needs, Stored, Unwritable},
+    write::{Change, Needs, Stored, Unwritable},
 };
 use serde_json::{Value, json};
 use std::{
@@ -272,6 +276,69 @@ fn what_has_one_key_takes_turns() {
     assert_eq!(upsert("A@example.com").turn(), upsert("a@example.com").turn());
     assert!(upsert("a").turn().is_some() && upsert("a").turn() != upsert("b").turn());
     assert_eq!(of("hubspot", "contact", Action::Create, None, Some(json!({}))).turn(), None);
+    assert_eq!(of("hubspot", "contact", Action::Delete, Some("7"), None).turn().as_deref(), Some("7"));
+    let metafield = |parent: &str, key: &str, value: &str| Change {
+        parent_id: Some(parent.to_owned()),
+        ..of("shopify", "product_metafield", Action::Upsert, None, Some(json!({"key": key, "value": value})))
+    };
+    assert_eq!(metafield("1", "a", "x").turn(), metafield("1", "a", "y").turn());
+    assert_ne!(metafield("1", "a", "x").turn(), metafield("2", "a", "x").turn());
+    assert_ne!(metafield("1", "a", "x").turn(), metafield("1", "b", "x").turn());
+}
+
+/// What an element says of itself twice, the API may read either way.
+#[test]
+fn what_names_another_object_is_asked_for_by_itself() {
+    let update = |given: Value| of("hubspot", "deal", Action::Update, Some("7"), Some(given));
+    assert!(!update(json!({"properties": {"id": "8"}})).is_ambiguous_together());
+    for given in [json!({"id": "8"}), json!({"Id": "8"}), json!({"objectWriteTraceId": "x"})] {
+        assert!(update(given.clone()).is_ambiguous_together(), "{given}");
+    }
+    let given = json!({"idProperty": "email", "id": "a", "objectWriteTraceId": "theirs"});
+    let upsert = several(vec![of("hubspot", "contact", Action::Upsert, None, Some(given))]);
+    let body = String::from_utf8(upsert.request(&base()).unwrap().body.unwrap().to_vec()).unwrap();
+    assert!(!body.contains("theirs") && body.contains(r#""objectWriteTraceId":"key-0""#), "{body}");
+}
+
+#[test]
+fn what_is_in_the_way_of_an_api_does_not_speak_for_it() {
+    let page = |body: &'static str| Answer { body: body.into(), ..answer(200, &Value::Null) };
+    let update = of("hubspot", "deal", Action::Update, Some("7"), Some(json!({"properties": {}})));
+    let delete = of("hubspot", "deal", Action::Delete, Some("7"), None);
+    let order = of("shopify", "order", Action::Delete, Some("gid://shopify/Order/1"), None);
+    let together = several(vec![delete.clone()]);
+    for body in ["<html>", "It works!"] {
+        for change in [&update, &delete, &order] {
+            assert_eq!(change.interpret(&page(body)).unwrap_err().class, FailureClass::BadData, "{body}");
+        }
+        assert_eq!(together.interpret(&page(body)).unwrap_err().class, FailureClass::BadData, "{body}");
+    }
+    // It answers to each query.
+    assert_eq!(order.interpret(&page("")).unwrap_err().class, FailureClass::BadData);
+    let deleted = json!({"data": {"orderDelete": {"deletedId": "1", "userErrors": []}}});
+    assert!(order.interpret(&answer(200, &deleted)).is_ok());
+    assert!(delete.interpret(&page("")).is_ok());
+}
+
+/// GitHub says of what is there, and not to be seen or to be deleted, that it isn't.
+#[test]
+fn what_is_not_there_to_be_deleted_is_looked_for_where_it_can_be() {
+    let label = Change {
+        stored: Stored {
+            parent_id: Some("1".into()),
+            object: Some(r#"{"name": "bug"}"#.into()),
+            parent: None,
+        },
+        ..of("github", "label", Action::Delete, Some("5"), None)
+    };
+    for status in [404, 409] {
+        let failure = label.interpret(&answer(status, &json!({"message": "no"}))).unwrap_err();
+        assert_eq!(failure.class, FailureClass::Missing, "{status}");
+    }
+    // One that is cancelled already is still there, and can be read.
+    let cancelled = of("stripe", "subscription", Action::Delete, Some("sub_1"), None);
+    let missing = answer(404, &json!({"error": {"code": "resource_missing"}}));
+    assert_eq!(cancelled.interpret(&missing), Ok(Made::Named("sub_1".into())));
 }
 
 /// Rows of which the API says, in their order, whether they were done.

@@ -4,7 +4,7 @@ WITH ended AS (
     SELECT m.id, (
         SELECT n.id
         FROM sequin.mutations AS n
-        WHERE n.sync_id = $1 AND n.collection_id = m.collection_id AND n.upstream_id = m.upstream_id
+        WHERE n.sync_id = $1 AND n.collection_id = m.collection_id AND n.turn = m.turn
           AND n.finished_at IS NULL AND n.state = 'pending' AND n.in_line
         ORDER BY (n.state = 'pending'), n.no
         LIMIT 1

@@ -3,6 +3,7 @@ WITH settled AS (
     UPDATE sequin.mutations AS m
     SET state = $3,
         upstream_id = coalesce(m.upstream_id, $4),
+        turn = coalesce(m.turn, $4),
         retry_at = $5,
         sent_at = CASE WHEN $6 THEN NULL ELSE m.sent_at END,
         made = m.made OR $12,
@@ -24,7 +25,7 @@ WITH settled AS (
         finished_at = CASE WHEN $3 IN ('done', 'failed') THEN clock_timestamp() END,
         in_line = $3 IN ('done', 'failed') AND EXISTS (
             SELECT FROM sequin.mutations AS n
-            WHERE n.sync_id = m.sync_id AND n.collection_id = m.collection_id AND n.upstream_id = m.upstream_id
+            WHERE n.sync_id = m.sync_id AND n.collection_id = m.collection_id AND n.turn = m.turn
               AND n.finished_at IS NULL AND n.state = 'pending' AND n.in_line
         )
     WHERE m.id = $1 AND m.state = 'sending'

@@ -1,7 +1,7 @@
 -- The next ones of a sync, in their order: each is handed over, unless another of its record comes first. What somebody is
 -- just changing is left for later.
 WITH next AS (
-    SELECT m.id, m.collection_id, m.upstream_id, m.sent_at
+    SELECT m.id, m.collection_id, m.turn, m.sent_at
     FROM sequin.mutations AS m
     WHERE m.sync_id = $1 AND m.finished_at IS NULL AND m.state = 'pending' AND NOT m.in_line
       AND (m.retry_at IS NULL OR m.retry_at <= clock_timestamp())
@@ -12,7 +12,7 @@ WITH next AS (
     SELECT n.id, n.sent_at, coalesce((
         SELECT o.id
         FROM sequin.mutations AS o
-        WHERE o.sync_id = $1 AND o.collection_id = n.collection_id AND o.upstream_id = n.upstream_id
+        WHERE o.sync_id = $1 AND o.collection_id = n.collection_id AND o.turn = n.turn
           AND o.finished_at IS NULL
         ORDER BY (o.state = 'pending'), o.no
         LIMIT 1

@@ -13,7 +13,7 @@ WITH near AS MATERIALIZED (
     FROM (SELECT n.id, sum(n.size) OVER (ORDER BY n.no) AS size FROM near AS n) AS s
     WHERE s.size <= $6
 ), next AS (
-    SELECT m.id, m.collection_id, m.upstream_id, m.sent_at
+    SELECT m.id, m.collection_id, m.turn, m.sent_at
     FROM sequin.mutations AS m
     WHERE m.id IN (SELECT f.id FROM fitting AS f) AND m.finished_at IS NULL AND m.state = 'pending' AND NOT m.in_line
     ORDER BY m.no
@@ -22,7 +22,7 @@ WITH near AS MATERIALIZED (
     SELECT n.id, n.sent_at, coalesce((
         SELECT o.id
         FROM sequin.mutations AS o
-        WHERE o.sync_id = $1 AND o.collection_id = n.collection_id AND o.upstream_id = n.upstream_id
+        WHERE o.sync_id = $1 AND o.collection_id = n.collection_id AND o.turn = n.turn
           AND o.finished_at IS NULL
         ORDER BY (o.state = 'pending'), o.no
         LIMIT 1

@@ -73,6 +73,8 @@ class Writes:
         item = self._existing(route)
         if collection.name == "invoice" and item.document()["status"] != "draft":
             raise ApiError(400, "You can only delete draft invoices.")
+        if collection.name == "subscription" and item.document()["status"] == "canceled":
+            raise no_such(collection.object, item.id, "id")
         if collection.name == "product" and self._has_prices(item.id):
             raise ApiError(
                 400, "This product cannot be deleted because it has one or more user-created prices."

@@ -112,6 +112,15 @@ fn check_write(
         }
         _ => {}
     }
+    if !write.known_by.is_empty() && (action != Action::Upsert || names_itself) {
+        return refuse(at("/known_by"), "it is for an upsert without {id}");
+    }
+    if action == Action::Upsert && !names_itself && write.known_by.is_empty() {
+        return refuse(
+            at("/known_by"),
+            "it is needed, as upserts of one object are made one after the other",
+        );
+    }
     if write.gone && action != Action::Delete {
         return refuse(at("/gone"), "only what is deleted is gone");
     }

@@ -125,6 +125,9 @@ pub struct Write {
     /// Twice does what once does.
     #[serde(default)]
     pub repeatable: bool,
+    /// Places in what is given that tell which object an upsert is about.
+    #[serde(default)]
+    pub known_by: Vec<Pointer>,
     /// Where the object is read by something in what is given that no two objects have.
     pub find: Option<Find>,
     /// How several are asked for in one request.
@@ -165,8 +168,6 @@ pub struct WriteBatch {
     pub success: Option<Pointer>,
     /// Where else the answer tells what was refused.
     pub errors: Option<BatchErrors>,
-    /// What no two elements may have the same value of.
-    pub distinct: Option<Pointer>,
     /// There is no request for a single one.
     #[serde(default)]
     pub only: bool,
