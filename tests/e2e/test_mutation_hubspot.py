@@ -286,8 +286,13 @@ def test_an_upsert_that_fails_is_not_overtaken(contacts: Portal) -> None:
 
     ask(database, "contact", "upsert", [put(turn) for turn in range(3)])
     all_done(database, 3)
-    [made] = [each for each in hubspot.objects("contact").values() if each["properties"].get("city")]
-    assert made["properties"]["city"] == "2"
+    assert names(hubspot) == {"new 1": 1}
+    [city] = [
+        each["properties"]["city"]
+        for each in hubspot.objects("contact").values()
+        if each["properties"].get("lastname") == "new 1"
+    ]
+    assert city == "2"
     contacts.converge()
 
 

@@ -114,6 +114,7 @@ def test_objects_of_each_kind_are_made_changed_and_deleted(database: Database, s
 
 def test_what_hangs_on_something_is_set(database: Database, shop: Shop) -> None:
     [product] = shop.create("product")
+    shop.create("metaobject_definition", type="author")
     sync = sync_shop(database, shop, "product", "product_metafield", "metaobject_definition", "metaobject")
     sync.wait()
     given = {"namespace": "custom", "key": "colour", "type": "single_line_text_field"}
@@ -128,7 +129,6 @@ def test_what_hangs_on_something_is_set(database: Database, shop: Shop) -> None:
     assert first.upstream_id == second.upstream_id
     record = record_at(database, second.updated_idx)
     assert (record.data["value"], record.parent_id) == ("blue", product)
-    shop.create("metaobject_definition", type="author")
     entry = {
         "handle": {"type": "author", "handle": "ada"},
         "metaobject": {"fields": [{"key": "title", "value": "Ada"}]},

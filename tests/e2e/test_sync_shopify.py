@@ -81,10 +81,6 @@ def test_what_an_order_contains_comes_with_it_and_what_is_too_much_behind_it(
     shop.create("fulfillment", parent=shop.ids("order")[3])
     shop.update("line_item", shop.ids("line_item")[70], sku="changed")
     sync.converge(PATIENCE)
-    # Where nothing has changed, the orders are asked for, and nothing beneath them.
-    asked = len(shop.requests())
-    eventually(lambda: len(shop.requests()) > asked + 10, 60)
-    assert not [each for each in shop.requests()[asked:] if '"operationName":"beneath"' in each.body]
 
 
 def test_inventory_is_looked_at_by_location(database: Database, shop: Shop) -> None:
