@@ -132,6 +132,7 @@ class Shop:
             self._stock(item, document, created, rng)
         if told is not None:
             self._tell(collection, id, "create", told)
+            self._touch_parent(collection, item, told)
         return item
 
     def update(self, name: str, id: str, data: dict[str, Any], moment: float | None) -> Item:
@@ -258,7 +259,7 @@ class Shop:
         if moment is None or collection.name not in TOUCHES or item.parent is None:
             return
         above = self.item(item.parent)
-        if above is not None:
+        if above is not None and moment > self.touched.get(above.id, 0):
             name, document = self.kind(above.id).name, json.loads(above.raw)
             self._stamp(name, above.id, document, moment)
             self.stores[name].replace(above, dump(document))
