@@ -143,7 +143,8 @@ class Operator(Actor):
         other = self.rng.choice(("everything", "some"))
         self.session.execute("SELECT sequin.pause_consumer(%s)", [other])
         # The server may have been lost before the last one was deleted.
-        self.session.execute("SELECT sequin.delete_consumer(name) FROM sequin.consumers WHERE name = 'passing'")
+        left = "SELECT sequin.delete_consumer(name) FROM sequin.consumers WHERE name = 'passing'"
+        self.session.execute(left)
         self.session.execute(
             "SELECT sequin.create_consumer('passing', 'main', deliver_policy => %s, ack_wait => '1 s')",
             [policy],
