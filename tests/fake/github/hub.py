@@ -281,7 +281,8 @@ class Hub:
         if document == before:
             return item
         if "updated_at" in document and moment is not None and "updated_at" not in data:
-            document["updated_at"] = iso(moment)
+            # It never goes back.
+            document["updated_at"] = max(document["updated_at"] or "", iso(moment))
         if name == "repository" and document["name"] != before["name"]:
             self._rename(item, document)
             return item

@@ -274,7 +274,8 @@ class Org:
         if stamp is not None:
             for name in ("SystemModstamp", "LastModifiedDate"):
                 if name in sobject.at:
-                    row[sobject.at[name]] = moments.shown(stamp)
+                    # They never go back.
+                    row[sobject.at[name]] = max(row[sobject.at[name]] or "", moments.shown(stamp))
 
     def _some(self, field: Field) -> str | None:
         """Some record that a field may refer to, or none where it need not."""
