@@ -11,6 +11,7 @@ from harness import Database, Fake
 from harness.fake import declaration
 from harness.independent import Server
 from harness.independent_github import ORGANIZATION, Emulate, Gate, Recorded
+from harness.mutations import mutate, reached
 from harness.sync import Sync, demand, start_sync
 from house.github import DOCUMENT, DOCUMENT_SHA256, PACKAGE, documented
 from house.openapi import openapi, part
@@ -83,6 +84,30 @@ def test_everything_that_it_has_arrives(database: Database, emulate: Emulate) ->
     for name in emulate.repositories:
         assert len(emulate.asked(f"/repos/{name}/issues", "page")) >= 1
         assert len(emulate.asked(f"/repos/{name}/labels", "page")) >= 1
+
+
+def test_what_it_is_asked_to_change_it_changes(database: Database, emulate: Emulate) -> None:
+    repository = emulate.repository("one")
+    at = str(emulate.get(repository)["id"])
+    sync = of_repositories(database, emulate, ["repository", "issue", "label", "milestone"]).wait(60)
+
+    def asked(collection: str, action: str, id: str | None = None, **data: str) -> str:
+        made = mutate(database, collection, action, id, data or None, parent_id=None if id else at)
+        return reached(database, made).upstream_id
+
+    issue = asked("issue", "create", title="ä ☃ from a table")
+    asked("issue", "update", issue, title="changed", state="closed")
+    label = asked("label", "create", name="by SQL", color="00ff00")
+    asked("label", "update", label, color="0000ff")
+    milestone = asked("milestone", "create", title="first")
+    asked("milestone", "delete", milestone)
+    [there] = emulate.objects("issue").values()
+    assert (str(there["id"]), there["title"], there["state"]) == (issue, "changed", "closed")
+    assert {each["name"]: each["color"] for each in emulate.objects("label").values()}["by SQL"] == "0000ff"
+    assert milestone not in emulate.objects("milestone")
+    # Its counts of issues are those of the last sweep.
+    sync.collections.remove("repository")
+    sync.converge()
 
 
 def test_changes_of_it_arrive(database: Database, emulate: Emulate) -> None:

@@ -79,7 +79,7 @@ class Emulate(Server):
 
     provider = declared = "github"
     api_key = "ghp_independent"
-    passed = ("host", "x-github-api-version", "if-none-match")
+    passed = ("host", "content-type", "x-github-api-version", "if-none-match")
     returned = ("link", "x-ratelimit-remaining", "x-ratelimit-reset")
     lists = {  # noqa: RUF012
         "branch": "branches",
