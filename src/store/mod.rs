@@ -36,6 +36,13 @@ macro_rules! statement {
     ($name:literal) => {
         include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/sql/store/", $name, ".sql"))
     };
+    // One that ends as another does: its end is a file of its own.
+    ($beginning:literal, $end:literal) => {
+        concat!(
+            include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/sql/store/", $beginning, ".sql")),
+            include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/sql/store/", $end, ".sql"))
+        )
+    };
 }
 pub(crate) use statement;
 

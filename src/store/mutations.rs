@@ -62,7 +62,7 @@ pub struct Taken {
 /// Hands over the next mutations of a sync; looks at no more than `limit`.
 pub fn take(sync_id: Uuid, limit: i64) -> Result<Taken> {
     let arguments = [sync_id.into(), limit.into()];
-    super::all(statement!("mutations/take"), &arguments, place).map(Taken::of)
+    super::all(statement!("mutations/take", "mutations/hand_over"), &arguments, place).map(Taken::of)
 }
 
 /// Hands over more of the kind of `like`, which have never been sent: at most `limit` of those that come within `near` behind
@@ -76,7 +76,7 @@ pub fn take_alike(sync_id: Uuid, like: &Mutation, near: i64, limit: i64, size: i
         like.no.saturating_add(near).into(),
         size.into(),
     ];
-    super::all(statement!("mutations/take_alike"), &arguments, place).map(Taken::of)
+    super::all(statement!("mutations/take_alike", "mutations/hand_over"), &arguments, place).map(Taken::of)
 }
 
 /// One that was looked at; `None` where another of its record comes first.
